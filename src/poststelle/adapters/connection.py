@@ -1,0 +1,250 @@
+"""How anything here reaches another machine: the egress rule, the connected socket, and what TLS we accept.
+
+Law: `connect` is the only function that opens a way out, and it connects to exactly the address it has checked
+(RELIABILITY Q50, Q51). TLS is verified strictly; no failed check falls back to a weaker one (Q43).
+This module does not know any mail protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import idna
+from cryptography import x509
+
+from poststelle.errors import CertificateRejected, HostForbidden, NeedsAttention, Trouble, TryAgain
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+RESOLVE_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
+MAIL_PORTS = frozenset({25, 110, 143, 443, 465, 587, 993, 995, 2525})
+"""What may be reached outside the networks an administrator has allowed."""
+
+_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254")))
+_INTERNAL_V4 = tuple(
+    map(
+        ipaddress.IPv4Network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
+            "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+_INTERNAL_V6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _carried(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address an IPv6 address leads to: mapped, NAT64 or 6to4."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def is_internal(address: Address) -> bool:
+    """Whether it is anything but a public unicast address, also when an IPv6 form wraps such an address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return any(address in network for network in _INTERNAL_V4)
+    inner = _carried(address)
+    if inner is not None:
+        return is_internal(inner)
+    return address not in _GLOBAL_V6 or any(address in network for network in _INTERNAL_V6)
+
+
+def host_name(host: str) -> str:
+    """The host as DNS and certificates spell it: lower case, IDNA for anything not ASCII, without the final dot.
+
+    Raises NeedsAttention("host-unknown") for a name that cannot exist.
+    """
+    name = host.strip().rstrip(".").lower().strip("[]")
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise NeedsAttention("host-unknown", host=host) from error
+
+
+@dataclass(frozen=True, slots=True)
+class EgressPolicy:
+    """Where connections may go. `allow`: CIDRs, addresses or host names open on every port; `own`: our own services, never."""
+
+    allow: tuple[str, ...] = ()
+    own: frozenset[tuple[str, int]] = frozenset()
+
+    @classmethod
+    def of(cls, text: str, own: frozenset[tuple[str, int]] = frozenset()) -> EgressPolicy:
+        """From the comma-separated form of the setting ``egress_allow``. Raises ValueError for a CIDR that is none."""
+        words = tuple(word for word in re.split(r"[,\s]+", text) if word)
+        for word in words:
+            if "/" in word:
+                ipaddress.ip_network(word, strict=False)
+        return cls(words, own)
+
+    def permits(self, host: str, address: Address, port: int) -> bool:
+        """Whether this address, found for this host, may be connected to on this port."""
+        inner = _carried(address)
+        if address in _METADATA or inner in _METADATA or address.is_unspecified:
+            return False
+        mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped
+        plain: Address = mapped or address
+        if plain.is_unspecified or self._is_own(plain, port):
+            return False
+        if self._is_allowed(host_name(host), plain):
+            return True
+        return port in MAIL_PORTS and not is_internal(address)
+
+    def _is_own(self, address: Address, port: int) -> bool:
+        for host, own_port in self.own:
+            if port != own_port:
+                continue
+            try:
+                own = ipaddress.ip_address(host)
+            except ValueError:
+                return True
+            if address == own or (address.is_loopback and (own.is_unspecified or own.is_loopback)):
+                return True
+        return False
+
+    def _is_allowed(self, host: str, address: Address) -> bool:
+        for word in self.allow:
+            try:
+                if address in ipaddress.ip_network(word, strict=False):
+                    return True
+            except ValueError:
+                if host_name(word) == host:
+                    return True
+        return False
+
+
+async def resolve(host: str, port: int, *, egress: EgressPolicy) -> Sequence[Address]:
+    """The addresses of a host that may be connected to on this port, in the resolver's order; never empty.
+
+    Raises TryAgain("host-unknown") and HostForbidden("host-forbidden"); facts `host`, `port`.
+    """
+    name = host_name(host)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except (OSError, TimeoutError, UnicodeError) as error:
+        raise TryAgain("host-unknown", host=host, port=port) from error
+    addresses = list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
+    permitted = [address for address in addresses if egress.permits(name, address, port)]
+    if not permitted:
+        raise HostForbidden("host-forbidden", host=host, port=port)
+    return permitted
+
+
+async def connect(host: str, port: int, *, egress: EgressPolicy, timeout: float = CONNECT_SECONDS) -> socket.socket:
+    """A connected, non-blocking TCP socket to the first address of the host that is permitted and answers.
+
+    `timeout` (seconds) holds for each address. Raises HostForbidden("host-forbidden") and TryAgain with
+    ``host-unknown``, ``connection-refused``, ``connect-timeout`` or ``connection-lost``; facts `host`, `port`.
+    """
+    failure: Trouble = TryAgain("host-unknown", host=host, port=port)
+    for address in await resolve(host, port, egress=egress):
+        try:
+            return await _connect_address(address, port, timeout)
+        except TimeoutError as error:
+            failure = TryAgain("connect-timeout", host=host, port=port)
+            failure.__cause__ = error
+        except ConnectionRefusedError as error:
+            failure = TryAgain("connection-refused", host=host, port=port)
+            failure.__cause__ = error
+        except OSError as error:
+            failure = TryAgain("connection-lost", host=host, port=port, reason=error.strerror or "")
+            failure.__cause__ = error
+    raise failure
+
+
+async def _connect_address(address: Address, port: int, timeout: float) -> socket.socket:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_connect(made, (str(address), port))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def tls_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
+    """Strict client TLS: 1.2 or newer, chain and subject alternative name checked. `ca_file` adds trusted certificates (PEM)."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    if ca_file:
+        context.load_verify_locations(cafile=str(ca_file))
+    return context
+
+
+_VERIFY_CODES = {
+    9: "certificate-not-yet-valid",
+    10: "certificate-expired",
+    18: "certificate-self-signed",
+    19: "certificate-unknown-issuer",
+    20: "certificate-unknown-issuer",
+    21: "certificate-unknown-issuer",
+    2: "certificate-unknown-issuer",
+    62: "certificate-wrong-name",
+    64: "certificate-wrong-name",
+}
+"""X509_V_ERR numbers of OpenSSL's x509_vfy.h."""
+
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG",
+            "RECORD_LAYER_FAILURE")  # fmt: skip
+_TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW", "NO_PROTOCOLS_AVAILABLE",
+            "DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL", "NO_SHARED_CIPHER")  # fmt: skip
+
+
+def tls_trouble(error: Exception, host: str, port: int) -> Trouble:
+    """What a failed TLS handshake means for us. Raises nothing; the result carries facts `host`, `port` and a reason."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code = _VERIFY_CODES.get(error.verify_code, "certificate-rejected")
+        return CertificateRejected(code, host=host, port=port, reason=str(error.verify_message)[:300])
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or ""
+        if reason in _NOT_TLS:
+            return NeedsAttention("tls-on-plain-port", host=host, port=port)
+        if reason in _TOO_OLD:
+            return NeedsAttention("tls-too-old", host=host, port=port, reason=reason)
+        return TryAgain("tls-failed", host=host, port=port, reason=reason)
+    return TryAgain("connection-lost", host=host, port=port)
+
+
+def certificate_facts(der: bytes) -> dict[str, object]:
+    """What an administrator wants to know of a certificate: `subject`, `names`, `issuer`, `not_before`, `not_after` (ISO, UTC)."""
+    try:
+        shown = x509.load_der_x509_certificate(der)
+        names: list[str] = []
+        with contextlib.suppress(x509.ExtensionNotFound):
+            extension = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            names = [str(name.value)[:253] for name in extension.value][:20]
+        return {
+            "subject": shown.subject.rfc4514_string()[:300],
+            "names": names,
+            "issuer": shown.issuer.rfc4514_string()[:300],
+            "not_before": shown.not_valid_before_utc.isoformat(),
+            "not_after": shown.not_valid_after_utc.isoformat(),
+        }
+    except ValueError:
+        return {}

@@ -1,0 +1,41 @@
+"""The outbox's states, as tables: one machine per message, derived from one state per recipient (RELIABILITY Q20).
+
+A crash before the first byte of the message puts it back into the queue; after it nobody knows, so it is *uncertain* and
+never sent again by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+WAITING, ACCEPTED, DEFERRED, REJECTED, UNCERTAIN = "waiting", "accepted", "deferred", "rejected", "uncertain"
+
+MOVES: Mapping[str, frozenset[str]] = {
+    "queued": frozenset({"sending"}),
+    "sending": frozenset({"queued", "deferred", "sent", "partly-sent", "rejected", "uncertain"}),
+    "deferred": frozenset({"sending"}),
+    "uncertain": frozenset({"sent", "queued"}),
+    "sent": frozenset(),
+    "partly-sent": frozenset(),
+    "rejected": frozenset(),
+}
+"""Legal moves of an outgoing message; anything else raises. The drawing in docs/outbox.md is made from this table."""
+
+LONGEST_DEFERRAL_ATTEMPTS = 40
+
+
+def move(state: str, to: str) -> str:
+    """`to`, if that is a legal move. Raises ValueError on an illegal one: a bug, not a condition."""
+    if to not in MOVES[state]:
+        raise ValueError(f"illegal move of an outgoing message: {state} → {to}")
+    return to
+
+
+def state_after(recipients: Collection[str]) -> str:
+    """What an attempt that got an answer for everybody makes of the message."""
+    states = set(recipients)
+    if states & {WAITING, DEFERRED}:
+        return "deferred"
+    if states <= {ACCEPTED}:
+        return "sent"
+    return "partly-sent" if ACCEPTED in states else "rejected"

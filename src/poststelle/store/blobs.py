@@ -1,0 +1,171 @@
+"""Segments: where message bytes live.
+
+One immutable file per committed batch: each message compressed on its own (zstd), then the segment's own index, then a footer.
+A segment is written to a temporary name, made durable, renamed, and its directory made durable, before any row names it. The
+index says which account, folder and remote id each message came from, so a segment that no row knows (a crash between `write`
+and commit) can be adopted instead of fetched again.
+
+    "PSSEG1\\n" · zstd frame · zstd frame … · zstd(JSON index) · index offset (8) · index length (8) · "PSSEGEND"
+
+Integers are big-endian. This module does not know rows, pools or who may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from poststelle.errors import Conflict
+from poststelle.store.ids import uuid7
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_HEAD, _TAIL = b"PSSEG1\n", b"PSSEGEND"
+_FOOTER = struct.Struct(">QQ8s")
+_LEVEL = 3
+_CHUNK = 1 << 20
+
+Raw = bytes | mmap.mmap
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message came from: account id, the folder's remote id, the message's remote id."""
+
+    account: str
+    folder: str
+    remote_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of a segment: its SHA-256, its size in bytes, and where its frame lies."""
+
+    origin: Origin
+    sha256: bytes
+    size: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A durable segment: its name, its size on disk, its entries in the order given."""
+
+    name: str
+    bytes: int
+    entries: Sequence[Entry]
+
+
+class Segments:
+    """All segments below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def write(self, messages: Iterable[tuple[Origin, bytes, Raw]]) -> Written:
+        """Make these (origin, SHA-256, bytes) durable as one new segment."""
+        name = uuid7().hex
+        path = self._path(name)
+        fresh_folder = not path.parent.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        entries: list[Entry] = []
+        with temporary.open("xb") as file:
+            offset = file.write(_HEAD)
+            for origin, sha256, raw in messages:
+                length = _compress(raw, file)
+                entries.append(Entry(origin, sha256, len(raw), offset, length))
+                offset += length
+            index = zstd.compress(json.dumps([_row(entry) for entry in entries]).encode(), _LEVEL)
+            size = offset + file.write(index) + file.write(_FOOTER.pack(offset, len(index), _TAIL))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        _sync_folder(path.parent)
+        if fresh_folder:
+            _sync_folder(path.parent.parent)
+        return Written(name, size, entries)
+
+    def read(self, name: str, offset: int, length: int, *, sha256: bytes, size: int) -> bytes:
+        """The bytes of one message, checked. Raises Conflict("bytes-damaged") when they are not what was kept."""
+        try:
+            with self._path(name).open("rb") as file:
+                frame = os.pread(file.fileno(), length, offset)
+            raw = zstd.ZstdDecompressor().decompress(frame, size + 1)
+        except (OSError, zstd.ZstdError) as error:
+            raise Conflict("bytes-damaged", segment=name, offset=offset) from error
+        if hashlib.sha256(raw).digest() != sha256:
+            raise Conflict("bytes-damaged", segment=name, offset=offset)
+        return raw
+
+    def names(self) -> Iterator[str]:
+        """Every durable segment."""
+        for path in self._root.glob("??/*.seg"):
+            yield path.stem
+
+    def index(self, name: str) -> Written:
+        """A segment's own index. Raises Conflict("segment-unreadable")."""
+        path = self._path(name)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                start, length, tail = _FOOTER.unpack(os.pread(file.fileno(), _FOOTER.size, size - _FOOTER.size))
+                if tail != _TAIL:
+                    raise ValueError(tail)
+                rows = json.loads(zstd.decompress(os.pread(file.fileno(), length, start)))
+                return Written(name, size, [_entry(row) for row in rows])
+        except (OSError, ValueError, struct.error, zstd.ZstdError) as error:
+            raise Conflict("segment-unreadable", segment=name) from error
+
+    def _path(self, name: str) -> Path:
+        # The leading digits of a UUIDv7 are time; the last ones are random and spread the folders evenly.
+        return self._root / name[-2:] / f"{name}.seg"
+
+
+def _compress(raw: Raw, file: BinaryIO) -> int:
+    if len(raw) <= _CHUNK:
+        return file.write(zstd.compress(bytes(raw), _LEVEL))
+    compressor = zstd.ZstdCompressor(_LEVEL)
+    length = 0
+    with memoryview(raw) as view:
+        for start in range(0, len(raw), _CHUNK):
+            length += file.write(compressor.compress(view[start : start + _CHUNK]))
+    return length + file.write(compressor.flush())
+
+
+def _row(entry: Entry) -> list[object]:
+    origin = entry.origin
+    return [
+        origin.account, origin.folder, origin.remote_id, entry.sha256.hex(), entry.size, entry.offset, entry.length,
+    ]  # fmt: skip
+
+
+def _entry(row: list[object]) -> Entry:
+    account, folder, remote_id, digest, size, offset, length = row
+    return Entry(
+        Origin(str(account), str(folder), str(remote_id)),
+        bytes.fromhex(str(digest)),
+        int(str(size)),
+        int(str(offset)),
+        int(str(length)),
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,218 @@
+"""Folders, placements and bytes, as somebody's reach shows them; and what may be changed about them.
+
+Every query carries the reach; a placement outside it is not found. Lists are windows over the index (folder, newest first).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings as django_settings
+from django.db import transaction
+
+from poststelle.errors import Invalid, NotFound
+from poststelle.mail.ports import SEEN, Role
+from poststelle.mail.records import AddressRecord, FolderRecord, Page, PlacementRecord, SetAsideRecord
+from poststelle.mail.settings import Right
+from poststelle.store import journal, models
+from poststelle.store.access import Reach, granted, granted_sql
+from poststelle.store.blobs import Segments
+from poststelle.store.rows import all_rows, change, flags_from, flags_text, moment, one_row
+
+_COLUMNS = (
+    "p.id, p.folder_id, f.account_id, m.sha256, m.subject, m.from_name, m.from_address, m.recipients, p.received_at,"
+    " m.sent_at, m.size, p.flags, m.has_attachments, m.preview, m.message_id, p.ordinal"
+)
+_TABLES = "store_placement p JOIN store_folder f ON f.id = p.folder_id JOIN store_message m ON m.id = p.message_id"
+
+
+def segments() -> Segments:
+    """The segments of this installation."""
+    return Segments(django_settings.POSTSTELLE.home / "segments")
+
+
+def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
+    """The folders within reach, of one account or of all, as the server lists them (unselectable and empty ones too)."""
+    visible = models.Account.objects.filter(granted(reach, Right.SEE))
+    rows = models.Folder.objects.filter(account__in=visible)
+    if account is not None:
+        number = _number(account, "account-unknown")
+        if not visible.filter(pk=number).exists():
+            raise NotFound("account-unknown", account=account)
+        rows = rows.filter(account=number)
+    counts = _set_aside_counts([row.pk for row in rows]) if rows else {}
+    return [_folder(row, counts.get(row.pk, 0)) for row in rows if row.vanished_at is None or row.total]
+
+
+def folder(reach: Reach, number: str) -> FolderRecord:
+    """One folder. Raises NotFound."""
+    visible = models.Account.objects.filter(granted(reach, Right.SEE))
+    row = models.Folder.objects.filter(account__in=visible, pk=_number(number, "folder-unknown")).first()
+    if row is None:
+        raise NotFound("folder-unknown", folder=number)
+    return _folder(row, _set_aside_counts([row.pk]).get(row.pk, 0))
+
+
+def set_aside(reach: Reach, number: str) -> list[SetAsideRecord]:
+    """What the server has in this folder and we could not take."""
+    record = folder(reach, number)
+    rows = models.SetAside.objects.filter(folder_id=record.id).order_by("-received_at")
+    return [SetAsideRecord(row.remote_id, row.code, row.size, row.created_at) for row in rows]
+
+
+def page(reach: Reach, number: str, limit: int, after: str | None) -> Page[PlacementRecord]:
+    """A window of a folder, newest first. Raises NotFound, Invalid({"cursor": "unknown-value"})."""
+    record = folder(reach, number)
+    condition, parameters = "p.folder_id = %s", [UUID(record.id).hex]
+    if after is not None:
+        condition += " AND (p.received_at, p.ordinal, p.id) < (%s, %s, %s)"
+        parameters += _read_cursor(after)
+    rows = all_rows(
+        f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {condition}"  # noqa: S608 - our own columns, parameters bound
+        " ORDER BY p.received_at DESC, p.ordinal DESC, p.id DESC LIMIT %s",
+        [*parameters, limit + 1],
+    )
+    following = _cursor(rows[limit - 1][8], rows[limit - 1][15], rows[limit - 1][0]) if len(rows) > limit else None
+    return Page([_placement(row) for row in rows[:limit]], following)
+
+
+def placement(reach: Reach, number: str, right: Right = Right.SEE) -> PlacementRecord:
+    """One placement within reach by `right`. Raises NotFound."""
+    condition, parameters = granted_sql(reach, right, "f.account_id")
+    row = one_row(
+        f"SELECT {_COLUMNS} FROM {_TABLES} WHERE p.id = %s AND {condition}",  # noqa: S608
+        [_number(number, "message-unknown").hex, *parameters],
+    )
+    if row is None:
+        raise NotFound("message-unknown", message=number)
+    return _placement(row)
+
+
+def placements_of(reach: Reach, messages: Sequence[int], limit: int) -> list[tuple[int, PlacementRecord]]:
+    """One visible placement for each of these message rows that has one, in the order given, at most `limit`."""
+    if not messages:
+        return []
+    condition, parameters = granted_sql(reach, Right.SEE, "f.account_id")
+    found: dict[int, PlacementRecord] = {}
+    marks = ", ".join(["%s"] * len(messages))
+    for number, *row in all_rows(
+        f"SELECT p.message_id, {_COLUMNS} FROM {_TABLES} WHERE p.message_id IN ({marks}) AND {condition}",  # noqa: S608
+        [*messages, *parameters],
+    ):
+        found.setdefault(number, _placement(tuple(row)))
+    return [(number, found[number]) for number in messages if number in found][:limit]
+
+
+def raw(reach: Reach, number: str) -> bytes:
+    """The exact bytes of a placement's message. Raises NotFound, Conflict("bytes-damaged")."""
+    record = placement(reach, number)
+    return content(reach.pool, bytes.fromhex(record.content))
+
+
+def content(pool: int, sha256: bytes) -> bytes:
+    """The bytes with this SHA-256. For callers that have checked reach by other means. Raises NotFound."""
+    row = one_row(
+        'SELECT s.name, m."offset", m.length, m.size FROM store_message m JOIN store_segment s ON s.id = m.segment_id'
+        " WHERE m.pool_id = %s AND m.sha256 = %s",
+        [pool, sha256],
+    )
+    if row is None:
+        raise NotFound("content-unknown")
+    name, offset, length, size = row
+    return segments().read(name, offset, length, sha256=sha256, size=size)
+
+
+def mark(reach: Reach, numbers: Iterable[str], add: frozenset[str], remove: frozenset[str], *, actor: str) -> int:
+    """Add and remove flags here at once; an errand tells the server. How many placements changed. Raises NotFound."""
+    changed = 0
+    with transaction.atomic():
+        for number in numbers:
+            record = placement(reach, number, Right.PROCESS)
+            flags = (record.flags - remove) | add
+            if flags == record.flags:
+                continue
+            changed += 1
+            seen, was_seen = SEEN in flags, SEEN in record.flags
+            key = UUID(record.id).hex
+            change("UPDATE store_placement SET flags = %s, seen = %s WHERE id = %s", [flags_text(flags), seen, key])
+            if seen != was_seen:
+                change(
+                    "UPDATE store_folder SET unread = unread + %s WHERE id = %s",
+                    [was_seen - seen, UUID(record.folder_id).hex],
+                )
+            models.Errand.objects.create(
+                account_id=record.account_id, folder_id=record.folder_id, placement_id=record.id, kind="change-flags",
+                add=flags_text(flags - record.flags), remove=flags_text(record.flags - flags),
+            )  # fmt: skip
+            journal.write(
+                reach.pool, actor, "flags-changed", f"message:{record.id}", account=record.account_id,
+                folder=record.folder_id,
+                facts={"added": sorted(flags - record.flags), "removed": sorted(record.flags - flags)},
+            )  # fmt: skip
+    return changed
+
+
+def with_errands() -> set[str]:
+    """Accounts whose server has still to be told something."""
+    rows = models.Errand.objects.filter(closed_at=None).values_list("account_id", flat=True).distinct()
+    return {str(number) for number in rows}
+
+
+def _number(text: str, code: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(code) from error
+
+
+def _set_aside_counts(numbers: Sequence[UUID]) -> dict[UUID, int]:
+    counts: dict[UUID, int] = {}
+    for number in models.SetAside.objects.filter(folder__in=numbers).values_list("folder_id", flat=True):
+        counts[number] = counts.get(number, 0) + 1
+    return counts
+
+
+def _folder(row: models.Folder, aside: int) -> FolderRecord:
+    return FolderRecord(
+        id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
+        selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + aside,
+        set_aside=aside, synced_at=row.synced_at,
+    )  # fmt: skip
+
+
+def _placement(row: tuple[Any, ...]) -> PlacementRecord:
+    (
+        number, folder_id, account_id, sha256, subject, from_name, from_address, recipients, received_at, sent_at, size,
+        flags, has_attachments, preview, message_id, _,
+    ) = row  # fmt: skip
+    return PlacementRecord(
+        id=str(UUID(str(number))), folder_id=str(UUID(str(folder_id))), account_id=str(UUID(str(account_id))),
+        content=bytes(sha256).hex(), subject=subject, sender=AddressRecord(from_name, from_address),
+        recipients=[AddressRecord(name, address) for name, address in json.loads(recipients)],
+        received_at=moment(received_at), sent_at=_maybe(sent_at), size=size, flags=flags_from(flags),
+        has_attachments=bool(has_attachments), preview=preview, message_id=message_id,
+    )  # fmt: skip
+
+
+def _maybe(value: Any) -> datetime | None:
+    return moment(value) if value is not None else None
+
+
+def _cursor(received_at: Any, ordinal: int, number: Any) -> str:
+    return base64.urlsafe_b64encode(f"{received_at}|{ordinal}|{number}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str) -> list[Any]:
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        received_at, ordinal, number = base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii").split("|")
+        datetime.fromisoformat(received_at)
+        return [received_at, int(ordinal), UUID(number).hex]
+    except (ValueError, binascii.Error, UnicodeError) as error:
+        raise Invalid({"cursor": "unknown-value"}) from error

@@ -1,0 +1,146 @@
+"""People, their tokens, and the office row: verbs that return records."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from poststelle.errors import Conflict, Invalid, NotFound
+from poststelle.mail.records import UserRecord
+from poststelle.store import journal
+from poststelle.store.models import Office, Pool, Token, User
+
+
+def office_name() -> str | None:
+    """The office this installation was set up for; None before that."""
+    return Office.objects.values_list("name", flat=True).first()
+
+
+def office_language() -> str:
+    """The office's language, ``de`` before it has been set up."""
+    return Office.objects.values_list("language", flat=True).first() or "de"
+
+
+def create_office(name: str, language: str, *, email: str, person: str, password: str) -> UserRecord:
+    """Set up: the office, its pool and its first administrator. Raises Conflict("already-set-up")."""
+    with transaction.atomic():
+        if Office.objects.exists():
+            raise Conflict("already-set-up")
+        Office.objects.create(name=name, language=language)
+        pool, _ = Pool.objects.get_or_create(name=name)
+        journal.write(pool.pk, journal.SYSTEM, "office-created", "office:1", facts={"name": name})
+        return add_user(email, person, password, language=language, administrator=True, actor=journal.SYSTEM)
+
+
+def add_user(
+    email: str, name: str, password: str, *, actor: str, language: str | None = None, administrator: bool = False
+) -> UserRecord:
+    """A new person. Raises Invalid({"email": "taken"})."""
+    pool = Pool.objects.order_by("pk").first()
+    if pool is None:
+        raise Conflict("not-set-up")
+    try:
+        with transaction.atomic():
+            if User.objects.filter(email__iexact=email).exists():
+                raise Invalid({"email": "taken"})
+            user = User(
+                email=email,
+                name=name,
+                pool=pool,
+                language=language or office_language(),
+                is_administrator=administrator,
+            )
+            user.set_password(password)
+            user.save()
+            journal.write(pool.pk, actor, "user-added", f"user:{user.pk}", facts={"administrator": administrator})
+    except IntegrityError as error:
+        raise Invalid({"email": "taken"}) from error
+    return user_record(user)
+
+
+def set_language(user_id: str, language: str) -> None:
+    """The language a person reads."""
+    User.objects.filter(pk=user_id).update(language=language)
+
+
+def user_record(user: User) -> UserRecord:
+    """The record of a user row."""
+    return UserRecord(str(user.pk), user.email, user.name, user.language, user.is_administrator)
+
+
+def find_user(name: str) -> UserRecord:
+    """An active person by e-mail address (any case) or id. Raises NotFound."""
+    return user_record(_user(name))
+
+
+def pool_of(user_id: str) -> int:
+    """The data pool a person belongs to."""
+    return User.objects.values_list("pool_id", flat=True).get(pk=user_id)
+
+
+def the_pool() -> int:
+    """The one pool of this installation. Raises Conflict("not-set-up")."""
+    pool = Pool.objects.order_by("pk").values_list("pk", flat=True).first()
+    if pool is None:
+        raise Conflict("not-set-up")
+    return pool
+
+
+def users(pool: int) -> list[UserRecord]:
+    """Everybody who can log in, by name."""
+    return [user_record(user) for user in User.objects.filter(pool=pool, is_active=True).order_by("name", "email")]
+
+
+def first_administrator() -> UserRecord:
+    """Whoever was first made administrator. Raises Conflict("not-set-up")."""
+    user = User.objects.filter(is_administrator=True, is_active=True).order_by("created_at", "pk").first()
+    if user is None:
+        raise Conflict("not-set-up")
+    return user_record(user)
+
+
+def add_token(user_id: str, name: str, *, actor: str, lifetime: timedelta) -> tuple[str, datetime]:
+    """A new API token and when it expires. The token itself is returned once and kept only as a digest."""
+    token = f"ps_{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        user = User.objects.get(pk=user_id)
+        row = Token.objects.create(user=user, name=name, digest=_digest(token), expires_at=timezone.now() + lifetime)
+        journal.write(user.pool_id, actor, "token-added", f"user:{user.pk}", facts={"name": name})
+    return token, row.expires_at
+
+
+def user_of_token(token: str) -> UserRecord:
+    """Whose token this is, if it is valid now. Raises NotFound."""
+    now = timezone.now()
+    row = (
+        Token.objects.select_related("user")
+        .filter(digest=_digest(token), expires_at__gt=now, user__is_active=True)
+        .first()
+    )
+    if row is None:
+        raise NotFound("token-unknown")
+    if row.used_at is None or now - row.used_at > timedelta(hours=1):
+        Token.objects.filter(pk=row.pk).update(used_at=now)
+    return user_record(row.user)
+
+
+def _digest(token: str) -> str:
+    # A token has 256 random bits: nothing to gain from a slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _user(name: str) -> User:
+    active = User.objects.filter(is_active=True)
+    user = active.filter(email__iexact=name).first()
+    if user is None and len(name.replace("-", "")) == 32:
+        try:
+            user = active.filter(pk=name).first()
+        except ValueError:
+            user = None
+    if user is None:
+        raise NotFound("user-unknown", user=name)
+    return user

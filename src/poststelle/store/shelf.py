@@ -1,0 +1,222 @@
+"""What the sync page sees of one folder: `sync.folder.Shelf` on the tables and segments.
+
+Laws: bytes are durable before a row names them; one batch is one transaction, the cursor inside it; twice equals once. Rows are
+written by executemany: at this rate the ORM's objects would cost more than the database. Every blocking call goes through
+`write` (the one writer thread) or a worker thread; the event loop never waits for a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from poststelle.mail.digest import Digest
+from poststelle.mail.ports import Arrival, Cursor, RawMessage, RemoteFolder, RemoteFolderId, RemoteId, Role
+from poststelle.mail.shelf import Observation, Tally
+from poststelle.store.application import Kept, apply, message_ids, placements, sweep, unconfirmed
+from poststelle.store.blobs import Entry, Origin, Raw, Segments, Written
+from poststelle.store.rows import all_rows, chunks, column, flags_from, marks, moment, one_row
+
+T = TypeVar("T")
+
+ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD = 3
+
+
+class Write(Protocol):
+    """Runs a blocking function in the writer thread and awaits its result."""
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]: ...
+
+
+Read = Callable[[Sequence[Raw]], Awaitable[Sequence[Digest]]]
+"""Digests bytes in a reader process, in order."""
+
+
+class Orphans:
+    """Messages in segments that no row names: written just before a crash, adopted instead of fetched again."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self._found: dict[Origin, tuple[Written, Entry]] = {}
+
+    def look(self) -> None:
+        """Find them. Run once, before anything is written, while nobody else writes."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM store_segment")
+            known = {name for (name,) in cursor.fetchall()}
+        for name in self._segments.names():
+            if name not in known:
+                written = self._segments.index(name)
+                self._found |= {entry.origin: (written, entry) for entry in written.entries}
+
+    def find(self, origin: Origin) -> tuple[Written, Entry] | None:
+        """The orphan that came from there."""
+        return self._found.get(origin)
+
+    def bytes_of(self, written: Written, entry: Entry) -> bytes:
+        """Its bytes, checked."""
+        return self._segments.read(written.name, entry.offset, entry.length, sha256=entry.sha256, size=entry.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every shelf of an engine shares. `indexed` is told, after the commit, the digests of messages that are new."""
+
+    segments: Segments
+    orphans: Orphans
+    write: Write
+    read: Read
+    indexed: Callable[[Mapping[bytes, Digest]], None]
+
+
+class FolderShelf:
+    """One folder. `pool`, `account` and `folder_id` are its rows' keys."""
+
+    def __init__(self, tools: Tools, pool: int, account: UUID, folder_id: UUID, remote: RemoteFolder) -> None:
+        self._tools = tools
+        self._pool = pool
+        self._account = account
+        self._id = folder_id
+        self._remote = remote.id
+        self._role = remote.role
+        self.path = remote.path
+
+    @property
+    def folder(self) -> RemoteFolderId:
+        return self._remote
+
+    @property
+    def role(self) -> Role:
+        return self._role
+
+    async def cursor(self) -> Cursor | None:
+        row = await self._tools.write(one_row, "SELECT cursor FROM store_folder WHERE id = %s", [self._id.hex])
+        return Cursor(row[0]) if row and row[0] is not None else None
+
+    async def held(self) -> int:
+        row = await self._tools.write(one_row, "SELECT total FROM store_folder WHERE id = %s", [self._id.hex])
+        return int(row[0]) if row else 0
+
+    async def loss_accepted(self) -> bool:
+        row = await self._tools.write(one_row, "SELECT loss_accepted FROM store_folder WHERE id = %s", [self._id.hex])
+        return bool(row and row[0])
+
+    async def missing(self, arrivals: Sequence[Arrival]) -> Sequence[RemoteId]:
+        wanted = [arrival.id for arrival in arrivals]
+        known = set(await self._tools.write(self._known, wanted))
+        return [remote for remote in wanted if remote not in known and self._orphan(remote) is None]
+
+    async def holding(self, ids: Collection[RemoteId]) -> Sequence[RemoteId]:
+        return await self._tools.write(self._held_of, list(ids))
+
+    async def owed(self) -> Sequence[Arrival]:
+        return await self._tools.write(self._owed)
+
+    async def beyond(self, census: frozenset[RemoteId]) -> Sequence[RemoteId]:
+        return await self._tools.write(self._beyond, census)
+
+    async def unconfirmed(self) -> Sequence[RemoteId] | None:
+        return await self._tools.write(unconfirmed, self._id)
+
+    async def sweep(self, gone: Collection[RemoteId]) -> Tally:
+        return await self._tools.write(sweep, self._pool, self._account, self._id, gone)
+
+    async def start_generation(self) -> None:
+        await self._tools.write(self._start_generation)
+
+    async def keep(self, raws: Sequence[RawMessage]) -> Kept:
+        kept = Kept()
+        if not raws:
+            return kept
+        contents = await asyncio.to_thread(lambda: [hashlib.sha256(raw.raw).digest() for raw in raws])
+        kept.content = {raw.id: content for raw, content in zip(raws, contents, strict=True)}
+        held = await self._tools.write(self._held_contents, list(set(contents)))
+        fresh = {content: raw for raw, content in zip(raws, contents, strict=True) if content not in held}
+        if fresh:
+            parcels = [(self._origin(raw.id), content, raw.raw) for content, raw in fresh.items()]
+            written, read = await asyncio.gather(
+                asyncio.to_thread(self._tools.segments.write, parcels),
+                self._tools.read([raw.raw for raw in fresh.values()]),
+            )
+            kept.entries = {entry.sha256: (written, entry) for entry in written.entries}
+            kept.digests = dict(zip(fresh, read, strict=True))
+        return kept
+
+    async def apply(self, seen: Observation) -> Tally:
+        kept: Kept = seen.kept
+        await self._adopt(seen.arrivals, kept)
+        tally = await self._tools.write(apply, self._pool, self._account, self._id, seen, kept)
+        self._tools.indexed(kept.digests)
+        return tally
+
+    async def _adopt(self, arrivals: Iterable[Arrival], kept: Kept) -> None:
+        """Add to `kept` the orphans among the arrivals."""
+        found = {}
+        for arrival in arrivals:
+            if arrival.id not in kept.content and (orphan := self._orphan(arrival.id)):
+                found[arrival.id] = orphan
+        if not found:
+            return
+        raws = await asyncio.to_thread(lambda: [self._tools.orphans.bytes_of(*orphan) for orphan in found.values()])
+        read = await self._tools.read(raws)
+        for (remote, (written, entry)), one in zip(found.items(), read, strict=True):
+            kept.content[remote] = entry.sha256
+            kept.entries.setdefault(entry.sha256, (written, entry))
+            kept.digests.setdefault(entry.sha256, one)
+
+    def _origin(self, remote: RemoteId) -> Origin:
+        return Origin(self._account.hex, self._remote, remote)
+
+    def _orphan(self, remote: RemoteId) -> tuple[Written, Entry] | None:
+        return self._tools.orphans.find(self._origin(remote))
+
+    def _held_of(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
+        return [placed.remote for placed in placements(self._id, ids)]
+
+    def _known(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
+        known = self._held_of(ids)
+        for some in chunks(ids):
+            known += column(
+                f"SELECT remote_id FROM store_setaside WHERE folder_id = %s AND attempts >= %s AND remote_id IN ({marks(some)})",  # noqa: S608
+                [self._id.hex, ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD, *some],
+            )
+        return known
+
+    def _held_contents(self, contents: Sequence[bytes]) -> set[bytes]:
+        return set(message_ids(self._pool, contents))
+
+    def _owed(self) -> list[Arrival]:
+        rows = all_rows(
+            "SELECT s.remote_id, s.flags, s.received_at, s.size, s.ordinal FROM store_folder f JOIN store_setaside s"
+            " ON s.folder_id = f.id AND s.generation = f.generation WHERE f.id = %s AND s.attempts < %s",
+            [self._id.hex, ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD],
+        )
+        return [
+            Arrival(RemoteId(remote), flags_from(flags), moment(at), size, ordinal)
+            for remote, flags, at, size, ordinal in rows
+        ]
+
+    def _beyond(self, census: frozenset[RemoteId]) -> list[RemoteId]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT p.remote_id FROM store_folder f JOIN store_placement p ON p.folder_id = f.id"
+                " WHERE f.id = %s AND p.generation = f.generation",
+                [self._id.hex],
+            )
+            beyond = []
+            while rows := cursor.fetchmany(5000):
+                beyond += [RemoteId(remote) for (remote,) in rows if remote not in census]
+        return beyond
+
+    def _start_generation(self) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE store_folder SET generation = generation + 1, cursor = NULL, whole = %s WHERE id = %s AND cursor IS NOT NULL",
+                [False, self._id.hex],
+            )

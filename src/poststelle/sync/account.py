@@ -1,0 +1,90 @@
+"""How one account is kept in step: errands first, then the folders, the inbox before the others.
+
+One session does it all, folder by folder, batch by batch. Between two batches errands are carried out and the inbox is looked
+at again, so that a huge folder delays neither what a person does here nor what arrives. A loss that is hard to believe is
+looked at once more in a session of its own before it is applied.
+
+This module does not know protocols, the store, or when to come back: that is the caller's, guided by `policy.retry`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from poststelle.errors import FolderMissing, MessageTrouble, TryAgain
+from poststelle.mail.ports import Outcome, Role, Source
+from poststelle.mail.shelf import Desk, Shelf, Tally
+from poststelle.sync.folder import DoubtfulLoss, step, sync_folder
+
+OpenSource = Callable[[], Awaitable[Source]]
+
+INBOX_GLANCE_SECONDS = 1.0
+LOOKS_AT_A_LOSS = 3
+_ORDER = {Role.INBOX: 0, Role.SENT: 1, Role.DRAFTS: 2, Role.NONE: 3, Role.ARCHIVE: 4, Role.TRASH: 5, Role.SPAM: 6}
+
+
+async def carry_out_errands(source: Source, desk: Desk) -> None:
+    """Tell the server what was changed here. Passing trouble is raised and leaves the errand open."""
+    for number, errand in await desk.errands():
+        try:
+            outcome = await source.perform(errand)
+        except FolderMissing:
+            outcome = Outcome.GONE
+        except MessageTrouble as trouble:
+            await desk.refused(number, trouble)
+            continue
+        await desk.performed(number, outcome)
+
+
+async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> Mapping[str, Tally]:
+    """One full round over `source`, which stays open. Tallies by remote folder id.
+
+    `open_source` opens a second session where a large loss has to be confirmed.
+    """
+    await carry_out_errands(source, desk)
+    shelves = sorted(await desk.reconcile(await source.folders()), key=lambda shelf: _ORDER[shelf.role])
+    inbox = next((shelf for shelf in shelves if shelf.role is Role.INBOX), None)
+    tallies: dict[str, Tally] = {}
+    glanced = time.monotonic()
+    for shelf in shelves:
+        more = True
+        while more:
+            try:
+                done, more = await careful_step(open_source, source, shelf)
+            except FolderMissing:
+                break
+            tallies[shelf.folder] = tallies.get(shelf.folder, Tally()) + done
+            if more and time.monotonic() - glanced > INBOX_GLANCE_SECONDS:
+                await carry_out_errands(source, desk)
+                if inbox is not None and inbox is not shelf:
+                    tallies[inbox.folder] += await sync_one(open_source, source, inbox)
+                glanced = time.monotonic()
+    return tallies
+
+
+async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tally:
+    """Bring one folder up to date: what a push asks for."""
+    tally, more = await careful_step(open_source, source, shelf)
+    while more:
+        done, more = await careful_step(open_source, source, shelf)
+        tally += done
+    return tally
+
+
+async def careful_step(open_source: OpenSource, source: Source, shelf: Shelf) -> tuple[Tally, bool]:
+    """`step`, with a second session where a large loss has to be believed."""
+    try:
+        return await step(source, shelf)
+    except DoubtfulLoss as loss:
+        doubted = loss.gone
+    for _ in range(LOOKS_AT_A_LOSS):
+        fresh = await open_source()
+        try:
+            await fresh.folders()
+            return await sync_folder(fresh, shelf, doubted=doubted), True
+        except DoubtfulLoss as loss:
+            doubted = loss.gone
+        finally:
+            await fresh.close()
+    raise TryAgain("loss-keeps-changing")

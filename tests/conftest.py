@@ -1,0 +1,53 @@
+"""A data folder of the tests' own, and the servers every test may ask for.
+
+The servers start at their first use and live for the whole run. Tests share them: a test takes users of its own
+(`dovecot.user("a name no other test uses")`). A server that is not installed is an error that names its Debian package,
+never a skipped test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.ca import CertificateAuthority
+from tests.servers.dovecot import Dovecot
+from tests.servers.mta import Mta
+
+# Django's settings read the data folder when they are imported. They are named here and not in pyproject.toml, because
+# pytest-django would import them before this file, and the tests would open the data folder of whoever runs them.
+for setting in [name for name in os.environ if name.startswith("POSTSTELLE_")]:
+    del os.environ[setting]
+HOME = tempfile.mkdtemp(prefix="poststelle-home-")
+os.environ["POSTSTELLE_HOME"] = HOME
+os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """A certificate authority nobody trusts unless told to."""
+    return CertificateAuthority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def dovecot(ca: CertificateAuthority) -> Iterator[Dovecot]:
+    """Dovecot as Debian ships it, with a good certificate."""
+    server = Dovecot(ca.good())
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mta(ca: CertificateAuthority, dovecot: Dovecot) -> Iterator[Mta]:
+    """Exim with a good certificate, delivering into `dovecot`."""
+    server = Mta(dovecot, ca.good())
+    yield server
+    server.stop()

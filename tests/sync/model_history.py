@@ -1,0 +1,439 @@
+"""The model of the sync pages: histories on both sides, a clock that ticks at every await, and interruptions.
+
+A *history* is a list of events, fixed by its seed alone. *Clockwork* wraps source, shelf and desk so that before and after each
+of their steps it ticks; at a tick events happen, and the session may be interrupted: the connection breaks, or the process is
+killed. `play` runs account rounds, again and again as an engine would, until the history is over and all is quiet.
+
+This module does not know how our side keeps things; `MemoryShelf` is the reference.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from poststelle.adapters.memory import INBOX, MemoryServer, MemorySource, folder_id
+from poststelle.errors import MessageTrouble, SuspiciousLoss, TryAgain
+from poststelle.mail.ports import (
+    ANSWERED,
+    FLAGGED,
+    SEEN,
+    Arrival,
+    Batch,
+    ChangeFlags,
+    Cursor,
+    Errand,
+    Outcome,
+    RawMessage,
+    RemoteFolder,
+    RemoteFolderId,
+    RemoteId,
+    Role,
+    Source,
+    Unfetchable,
+)
+from poststelle.mail.shelf import Desk, Observation, Shelf, Tally
+from poststelle.sync.account import sync_account
+from tests.sync.memory_shelf import Keeping, MemoryDesk, Path
+
+LOGIN = "kanzlei@model.example"
+THEIR_FLAGS = (SEEN, ANSWERED, "$Forwarded")
+OUR_FLAGS = (FLAGGED, "Erledigt")
+PLACES: tuple[Path, ...] = (INBOX, ("Gesendet",), ("Akten",), ("Akten", "Müller"), ("Papierkorb",))
+ROLES = {INBOX: Role.INBOX, ("Gesendet",): Role.SENT, ("Papierkorb",): Role.TRASH}
+
+
+class Killed(BaseException):
+    """The process dies here; only what is durable remains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happens: `kind` to the message called `name`, in the folder at `path`."""
+
+    kind: str
+    path: Path
+    name: str = ""
+    flags: tuple[str, ...] = ()
+    to: Path = ()
+
+    def __str__(self) -> str:
+        words = [self.kind, "/".join(self.path), self.name, " ".join(self.flags), "/".join(self.to)]
+        return " ".join(word for word in words if word)
+
+
+def history(seed: int, *, length: int, people_here: bool) -> list[Event]:
+    """Random events that make sense one after the other, whenever they happen. `people_here`: some happen on our side."""
+    dice = random.Random(seed)
+    folders: dict[Path, list[str]] = {INBOX: [], ("Gesendet",): []}
+    told = 0
+    events: list[Event] = []
+    kinds = {"deliver": 30, "flag": 12, "remove": 10, "move": 4, "clear": 2, "renumber": 2, "create": 3, "drop": 1}
+    kinds |= {"rename": 1, "impoverish": 1, "enrich": 1, "break": 2, "mend": 2, "forget": 2}
+    if people_here:
+        kinds |= {"flag here": 12, "unflag here": 5, "append here": 4}
+    while len(events) < length:
+        (kind,) = dice.choices(list(kinds), weights=list(kinds.values()))
+        path = dice.choice(list(folders))
+        names = folders[path]
+        name = dice.choice(names) if names else ""
+        if kind in ("deliver", "append here"):
+            for _ in range(dice.choice((1, 1, 2, 7)) if kind == "deliver" else 1):
+                told += 1
+                events.append(Event(kind, path, f"brief-{told}", _some(dice, THEIR_FLAGS)))
+                if kind == "deliver":
+                    names.append(f"brief-{told}")
+        elif kind == "create":
+            free = [place for place in PLACES if place not in folders]
+            if free:
+                path = dice.choice(free)
+                folders[path] = []
+                events.append(Event(kind, path))
+        elif kind in ("drop", "rename"):
+            if path not in (INBOX, ("Gesendet",)):
+                names = folders.pop(path)
+                to: Path = (f"Umbenannt-{told}-{len(events)}",) if kind == "rename" else ()
+                if to:
+                    folders[to] = names
+                    folders |= {to + below[len(path) :]: folders.pop(below) for below in _below(path, folders)}
+                events.append(Event(kind, path, to=to))
+        elif kind in ("renumber", "impoverish", "enrich", "mend", "forget"):
+            events.append(Event(kind, path))
+        elif kind == "clear" and names:
+            names.clear()
+            events.append(Event(kind, path))
+        elif kind == "move" and name:
+            to = dice.choice(list(folders))
+            names.remove(name)
+            told += 1
+            folders[to].append(f"brief-{told}")
+            events += [Event("remove", path, name), Event("deliver", to, f"brief-{told}")]
+        elif name:
+            if kind == "remove":
+                names.remove(name)
+            events.append(Event(kind, path, name, _some(dice, OUR_FLAGS if kind.endswith("here") else THEIR_FLAGS)))
+    return events
+
+
+def _some(dice: random.Random, flags: Sequence[str]) -> tuple[str, ...]:
+    return tuple(flag for flag in flags if dice.random() < 0.4)
+
+
+def _below(path: Path, folders: Collection[Path]) -> list[Path]:
+    return [other for other in folders if other[: len(path)] == path]
+
+
+def letter(name: str) -> bytes:
+    return f"Message-ID: <{name}@model.example>\r\nSubject: {name}\r\n\r\nGuten Tag.\r\n".encode()
+
+
+@dataclass
+class World:
+    """Both sides: the server with its people, and what we keep with ours."""
+
+    server: MemoryServer
+    keeping: Keeping = field(default_factory=Keeping)
+    broken: set[bytes] = field(default_factory=set)
+    """Messages the server cannot hand out just now."""
+    wishes: dict[tuple[RemoteFolderId, RemoteId], dict[str, bool]] = field(default_factory=dict)
+    """What people here last wanted of a message's flags; a wish ends with the folder it was uttered in."""
+
+    @classmethod
+    def new(cls) -> World:
+        server = MemoryServer()
+        server.create_mailbox(LOGIN)
+        server.create_folder(LOGIN, ("Gesendet",), role=Role.SENT)
+        return cls(server)
+
+    def happen(self, event: Event) -> None:
+        server, path = self.server, event.path
+        match event.kind:
+            case "deliver":
+                server.deliver(LOGIN, letter(event.name), path=path, flags=event.flags)
+            case "flag":
+                uid, flags = self._find(path, event.name)
+                server.set_flags(LOGIN, path, uid, (*(flags - set(THEIR_FLAGS)), *event.flags))
+            case "remove":
+                server.remove(LOGIN, path, self._find(path, event.name)[0])
+            case "clear":
+                for uid in server.contents(LOGIN, path):
+                    server.remove(LOGIN, path, uid)
+            case "renumber":
+                server.renumber(LOGIN, path)
+            case "create":
+                server.create_folder(LOGIN, path, role=ROLES.get(path, Role.NONE))
+            case "drop":
+                server.remove_folder(LOGIN, path)
+            case "rename":
+                server.rename(LOGIN, path, event.to)
+            case "impoverish" | "enrich":
+                server.modseq = event.kind == "enrich"
+            case "break":
+                self.broken.add(letter(event.name))
+            case "mend":
+                self.broken.clear()
+            case "forget":
+                if (found := self.keeping.folder_at(path)) and found[1].cursor:
+                    found[1].cursor = Cursor("written by an older release")
+            case "append here":
+                if found := self.keeping.folder_at(path):
+                    flags = frozenset(event.flags)
+                    self.keeping.append_here(found[0], letter(event.name), flags, f"<{event.name}@model.example>")
+            case "flag here":
+                self._flag_here(event, add=frozenset(event.flags), remove=frozenset())
+            case "unflag here":
+                self._flag_here(event, add=frozenset(), remove=frozenset(event.flags))
+            case kind:
+                raise AssertionError(kind)
+
+    def truth(self) -> dict[Path, Counter[tuple[bytes, frozenset[str]]]]:
+        """What the server holds, by folder."""
+        folders = self.server.mailbox(LOGIN).folders
+        return {path: Counter(self.server.contents(LOGIN, path).values()) for path in folders}
+
+    def ours(self) -> dict[Path, Counter[tuple[bytes, frozenset[str]]]]:
+        """What we hold, by folder."""
+        return {row.path: Counter(self.keeping.messages(row)) for row in self.keeping.folders.values()}
+
+    def has(self, folder: RemoteFolderId, remote: RemoteId) -> bool:
+        """Whether the server still has this very message in this very folder."""
+        boxes = self.server.mailbox(LOGIN).folders
+        return any(folder_id(path) == folder and box.find(remote) is not None for path, box in boxes.items())
+
+    def disputes(self, folder: RemoteFolderId) -> list[str]:
+        """Flags that show the server's word here although people here want it otherwise and the server has not been told."""
+        row = self.keeping.folders[folder]
+        return [
+            f"{remote} {flag}"
+            for errand in self.keeping.errands.values()
+            if isinstance(errand, ChangeFlags) and errand.folder == folder
+            for remote, placement in row.placements.items()
+            if errand.id == remote
+            for flag in errand.add | errand.remove
+            if (flag in placement.flags) is not self.wishes[folder, remote][flag]
+        ]
+
+    def _find(self, path: Path, name: str) -> tuple[int, frozenset[str]]:
+        raw = letter(name)
+        contents = self.server.contents(LOGIN, path).items()
+        return next((uid, flags) for uid, (there, flags) in contents if there == raw)
+
+    def _flag_here(self, event: Event, *, add: frozenset[str], remove: frozenset[str]) -> None:
+        found = self.keeping.folder_at(event.path)
+        if not found:
+            return
+        folder, row = found
+        for remote, placement in row.placements.items():
+            if self.keeping.contents[placement.content] == letter(event.name):
+                self.keeping.change_flags_here(folder, remote, add, remove)
+                wish = self.wishes.setdefault((folder, remote), {})
+                wish |= dict.fromkeys(add, True) | dict.fromkeys(remove, False)
+
+
+Interruption = Callable[[], BaseException]
+
+
+class Clockwork:
+    """Ticks before and after every step. `due` maps a tick to the events that happen then, `breaks` to how it interrupts."""
+
+    def __init__(
+        self, world: World, due: Mapping[int, Sequence[Event]], breaks: Mapping[int, Interruption], *, batch_size: int
+    ) -> None:
+        self.world = world
+        self.ticks = 0
+        self._due = dict(due)
+        self._breaks = dict(breaks)
+        self._batch_size = batch_size
+
+    @property
+    def wound_down(self) -> bool:
+        return not self._due and all(tick <= self.ticks for tick in self._breaks)
+
+    def tick(self) -> None:
+        self.ticks += 1
+        for event in self._due.pop(self.ticks, ()):
+            self.world.happen(event)
+        if self.ticks in self._breaks:
+            raise self._breaks[self.ticks]()
+
+    def skip(self) -> None:
+        """Let happen at once what is due next: no step is left that would wait for it."""
+        if self._due:
+            for event in self._due.pop(min(self._due)):
+                self.world.happen(event)
+
+    async def open_source(self) -> Source:
+        self.tick()
+        return TickingSource(self, MemorySource(self.world.server, LOGIN, batch_size=self._batch_size))
+
+
+class TickingSource:
+    """A connection on which everything can go wrong."""
+
+    def __init__(self, clock: Clockwork, source: Source) -> None:
+        self._clock = clock
+        self._source = source
+
+    async def folders(self) -> Sequence[RemoteFolder]:
+        self._clock.tick()
+        folders = await self._source.folders()
+        self._clock.tick()
+        return folders
+
+    async def changes(self, folder: RemoteFolderId, since: Cursor | None) -> Batch:
+        self._clock.tick()
+        batch = await self._source.changes(folder, since)
+        self._clock.tick()
+        return batch
+
+    async def fetch(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> AsyncIterator[RawMessage | Unfetchable]:
+        self._clock.tick()
+        async for answer in self._source.fetch(folder, ids):
+            if isinstance(answer, RawMessage) and answer.raw in self._clock.world.broken:
+                yield Unfetchable(answer.id, "server-cannot-read-it")
+            else:
+                yield answer
+            self._clock.tick()
+
+    async def perform(self, errand: Errand) -> Outcome:
+        self._clock.tick()
+        outcome = await self._source.perform(errand)
+        self._clock.tick()
+        return outcome
+
+    async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:
+        return await self._source.wait(watched, timeout)
+
+    async def close(self) -> None:
+        await self._source.close()
+
+
+class TickingDesk:
+    """Our side of the account, on a machine that may die at any moment."""
+
+    def __init__(self, clock: Clockwork, desk: Desk) -> None:
+        self._clock = clock
+        self._desk = desk
+
+    async def errands(self) -> Sequence[tuple[str, Errand]]:
+        self._clock.tick()
+        return await self._desk.errands()
+
+    async def performed(self, errand: str, outcome: Outcome) -> None:
+        self._clock.tick()
+        await self._desk.performed(errand, outcome)
+        self._clock.tick()
+
+    async def refused(self, errand: str, trouble: MessageTrouble) -> None:
+        self._clock.tick()
+        await self._desk.refused(errand, trouble)
+        self._clock.tick()
+
+    async def reconcile(self, folders: Sequence[RemoteFolder]) -> Sequence[Shelf]:
+        self._clock.tick()
+        shelves = await self._desk.reconcile(folders)
+        self._clock.tick()
+        return [TickingShelf(self._clock, shelf) for shelf in shelves]
+
+
+class TickingShelf:
+    """One folder of ours, on the same machine. Watches that nothing is removed here that the server still has."""
+
+    def __init__(self, clock: Clockwork, shelf: Shelf) -> None:
+        self._clock = clock
+        self._shelf = shelf
+
+    @property
+    def folder(self) -> RemoteFolderId:
+        return self._shelf.folder
+
+    @property
+    def role(self) -> Role:
+        return self._shelf.role
+
+    async def cursor(self) -> Cursor | None:
+        self._clock.tick()
+        return await self._shelf.cursor()
+
+    async def held(self) -> int:
+        self._clock.tick()
+        return await self._shelf.held()
+
+    async def missing(self, arrivals: Sequence[Arrival]) -> Sequence[RemoteId]:
+        self._clock.tick()
+        return await self._shelf.missing(arrivals)
+
+    async def owed(self) -> Sequence[Arrival]:
+        self._clock.tick()
+        return await self._shelf.owed()
+
+    async def holding(self, ids: Collection[RemoteId]) -> Sequence[RemoteId]:
+        self._clock.tick()
+        return await self._shelf.holding(ids)
+
+    async def beyond(self, census: frozenset[RemoteId]) -> Sequence[RemoteId]:
+        self._clock.tick()
+        return await self._shelf.beyond(census)
+
+    async def unconfirmed(self) -> Sequence[RemoteId] | None:
+        self._clock.tick()
+        return await self._shelf.unconfirmed()
+
+    async def sweep(self, gone: Collection[RemoteId]) -> Tally:
+        self._clock.tick()
+        for remote in gone:
+            assert not self._clock.world.has(self.folder, remote), f"{remote} is removed here but not on the server"
+        tally = await self._shelf.sweep(gone)
+        self._clock.tick()
+        return tally
+
+    async def loss_accepted(self) -> bool:
+        self._clock.tick()
+        return await self._shelf.loss_accepted()
+
+    async def keep(self, raws: Sequence[RawMessage]) -> Any:
+        self._clock.tick()
+        kept = await self._shelf.keep(raws)
+        self._clock.tick()
+        return kept
+
+    async def apply(self, seen: Observation) -> Tally:
+        self._clock.tick()
+        for remote in seen.gone:
+            assert not self._clock.world.has(self.folder, remote), f"{remote} is removed here but not on the server"
+        tally = await self._shelf.apply(seen)
+        assert self._clock.world.disputes(self.folder) == []
+        self._clock.tick()
+        return tally
+
+    async def start_generation(self) -> None:
+        self._clock.tick()
+        await self._shelf.start_generation()
+        self._clock.tick()
+
+
+async def play(clock: Clockwork) -> None:
+    """Rounds, each by a process that remembers nothing of the one before, until the history is over and all is quiet."""
+    quiet = 0
+    while quiet < 2:
+        over = clock.wound_down
+        if over:
+            clock.world.broken.clear()
+        elif clock.ticks:
+            clock.skip()
+        try:
+            source = await clock.open_source()
+            try:
+                await sync_account(clock.open_source, source, TickingDesk(clock, MemoryDesk(clock.world.keeping)))
+            finally:
+                await source.close()
+        except SuspiciousLoss:
+            for row in clock.world.keeping.folders.values():
+                row.loss_accepted = True
+        except (TryAgain, Killed):
+            quiet = 0
+        else:
+            quiet = quiet + 1 if over else 0
