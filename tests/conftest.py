@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+import django
 import pytest
 
 from tests.servers.ca import CertificateAuthority
@@ -20,11 +21,12 @@ from tests.servers.mta import Mta
 
 # Django's settings read the data folder when they are imported. They are named here and not in pyproject.toml, because
 # pytest-django would import them before this file, and the tests would open the data folder of whoever runs them.
-for setting in [name for name in os.environ if name.startswith("POSTSTELLE_")]:
+for setting in [name for name in os.environ if name.startswith("POSTSTELLE_") and name != "POSTSTELLE_CORPORA"]:
     del os.environ[setting]
 HOME = tempfile.mkdtemp(prefix="poststelle-home-")
 os.environ["POSTSTELLE_HOME"] = HOME
 os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
+django.setup()
 
 
 def pytest_unconfigure() -> None:

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
+from poststelle.adapters.memory import MemoryServer, MemorySource
 from poststelle.mail.digest import Digest, digest
-from poststelle.store import accounts, people
-from poststelle.store.access import Reach
-from poststelle.store.blobs import Raw, Segments
+from poststelle.mail.shelf import Tally
+from poststelle.office.actor import Actor
+from poststelle.store.blobs import Raw
+from poststelle.store.desk import AccountDesk
 from poststelle.store.messages import segments
 from poststelle.store.shelf import Orphans, Tools
-from tests.builders import an_account_document
-from poststelle.mail import settings as documents
+from poststelle.sync.account import sync_account
+from tests.builders import an_account, an_office
+
+LOGIN = "zentrale"
 
 
 @dataclass
 class Shop:
-    """Tools as an engine has them, and what was handed to the index."""
+    """One account on a memory server, with tools as an engine has them. `indexed`: what was handed to the index."""
 
-    tools: Tools
-    pool: int
+    server: MemoryServer
+    actor: Actor
     account: str
-    reach: Reach
+    pool: int
+    write: Callable[..., Awaitable[Any]]
+    tools: Tools
     indexed: dict[bytes, Digest] = field(default_factory=dict)
+
+    async def sync(self, *, batch_size: int = 50) -> Tally:
+        """One full round."""
+
+        async def open_source() -> MemorySource:
+            return MemorySource(self.server, LOGIN, batch_size=batch_size)
+
+        desk = AccountDesk(self.tools, self.pool, UUID(self.account))
+        tallies = await sync_account(open_source, await open_source(), desk)
+        return sum(tallies.values(), Tally())
+
+    async def restarted(self) -> None:
+        """As after the death of the engine: what no row knows is looked for again."""
+        orphans = Orphans(self.tools.segments)
+        await self.write(orphans.look)
+        self.tools = replace(self.tools, orphans=orphans)
 
 
 async def _read(raws: Sequence[Raw]) -> list[Digest]:
@@ -39,32 +62,27 @@ async def _read(raws: Sequence[Raw]) -> list[Digest]:
 
 
 @pytest.fixture
-async def shop(transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own for everything but the database."""
     monkeypatch.setattr(settings, "POSTSTELLE", settings.POSTSTELLE.model_copy(update={"home": tmp_path}))
+    return tmp_path
+
+
+@pytest.fixture
+async def shop(transactional_db: None, home: Path) -> AsyncIterator[Shop]:
+    """A furnished shop; its server is empty."""
     writer = ThreadPoolExecutor(max_workers=1)
 
     def write(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
         return asyncio.get_running_loop().run_in_executor(writer, function, *args)
 
-    def furnish() -> tuple[int, str, str]:
-        user = people.create_office(
-            "Kanzlei", "de", email="clara@lindner.example", person="Clara", password="ein langes Kennwort"
-        )
-        pool = people.the_pool()
-        number = accounts.add(
-            pool, documents.read(an_account_document()), actor=user.email, grants_to=user.id
-        )
-        return pool, number, user.id
-
-    pool, account, user = await write(furnish)
+    actor = await write(an_office)
+    account = await write(an_account, actor)
     indexed: dict[bytes, Digest] = {}
-    store: Segments = segments()
-
-    def note(digests: Mapping[bytes, Digest]) -> None:
-        indexed.update(digests)
-
-    orphans = Orphans(store)
-    await write(orphans.look)
-    yield Shop(Tools(store, orphans, write, _read, note), pool, account, Reach(pool, user), indexed)
-    await write(connection.close)
+    store = segments()
+    tools = Tools(store, Orphans(store), write, _read, indexed.update)
+    server = MemoryServer()
+    server.create_mailbox(LOGIN, "zentrale@amt.test")
+    yield Shop(server, actor, account.id, (await write(lambda: actor.reach)).pool, write, tools, indexed)
+    await write(lambda: connection.close())  # the proxy must be asked in the writer thread
     writer.shutdown()

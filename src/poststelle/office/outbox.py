@@ -1,0 +1,146 @@
+"""Writing at the counter: submit a message, look at what became of it, begin a reply or a forward.
+
+Submitting takes the right *send as* on the account. Bytes and Message-ID are fixed at once; the engine sends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from poststelle.errors import Invalid, NotPermitted
+from poststelle.mail import compose
+from poststelle.mail.address import Address, is_addr_spec
+from poststelle.mail.message import parse, part_bytes
+from poststelle.mail.records import AccountRecord, OutgoingRecord, Page
+from poststelle.mail.settings import Right
+from poststelle.office import accounts
+from poststelle.office.actor import Actor
+from poststelle.store import messages, outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file to send along."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a person or program wants sent. Addresses as typed: ``a@b`` or ``Name <a@b>``.
+
+    `account`: id or label. `sender`: empty for the account's own address. `answers`: the placement replied to (it becomes
+    \\Answered and gives References). `forwards`: the placement whose attachments go along.
+    """
+
+    account: str
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    subject: str = ""
+    text: str = ""
+    html: str | None = None
+    sender: str = ""
+    in_reply_to: str = ""
+    answers: str | None = None
+    forwards: str | None = None
+    attachments: Sequence[Attachment] = ()
+
+
+def submit(actor: Actor, draft: Draft, *, idempotency_key: str | None = None) -> OutgoingRecord:
+    """Queue the message; under a key already used with the same content, the earlier one.
+
+    Raises Invalid (fields account, from, to.0 …, subject), NotPermitted, NotFound, Conflict("idempotency-key-reused").
+    """
+    record = accounts.show(actor, draft.account)
+    if Right.SEND_AS not in record.rights:
+        raise NotPermitted("send-as-needed")
+    author = actor.user.id if actor.user else None
+    request = hashlib.sha256(repr((draft, [file.data for file in draft.attachments])).encode()).hexdigest()
+    if idempotency_key and (earlier := outbox.submitted_before(author, idempotency_key, request)):
+        return outbox.find(actor.reach, earlier)
+    sender = _sender(record, draft)
+    composed = compose.compose(_letter(actor, draft, sender))
+    recipients = [
+        (address, kind)
+        for kind, typed in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc))
+        for address in dict.fromkeys(_typed(one).address for one in typed)
+    ]
+    once: dict[str, str] = {}
+    for address, kind in recipients:
+        once.setdefault(address, kind)
+    number = outbox.submit(
+        actor.reach,
+        outbox.Submission(
+            account=record.id, sender=sender.address, recipients=[*once.items()], raw=composed.raw,
+            message_id=composed.message_id, answers=draft.answers, idempotency_key=idempotency_key, request_digest=request,
+        ),
+        author=author,
+        actor=actor.name,
+    )  # fmt: skip
+    return outbox.find(actor.reach, number)
+
+
+def page(actor: Actor, limit: int = 50, after: str | None = None) -> Page[OutgoingRecord]:
+    """One's own outgoing mail and that of accounts one may send as, newest first."""
+    return outbox.page(actor.reach, limit, after)
+
+
+def show(actor: Actor, number: str) -> OutgoingRecord:
+    """One outgoing message with the state of every recipient. Raises NotFound."""
+    return outbox.find(actor.reach, number)
+
+
+def _sender(record: AccountRecord, draft: Draft) -> Address:
+    if record.outgoing is None:
+        raise Invalid({"account": "cannot-send"})
+    if not draft.sender:
+        return Address(record.display_name, record.address)
+    typed = _typed(draft.sender)
+    if typed.address.lower() != record.address.lower():
+        raise Invalid({"from": "not-an-identity"})
+    return Address(typed.name or record.display_name, record.address)
+
+
+def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
+    references: tuple[str, ...] = ()
+    in_reply_to = draft.in_reply_to.strip().strip("<>")
+    if draft.answers is not None:
+        answered = parse(messages.raw(actor.reach, draft.answers))
+        in_reply_to = in_reply_to or answered.message_id
+        references = tuple(dict.fromkeys((*answered.references, *answered.in_reply_to[:1], answered.message_id)))
+    elif in_reply_to:
+        references = (in_reply_to,)
+    files = [compose.Attachment(file.name, file.content_type, file.data) for file in draft.attachments]
+    if draft.forwards is not None:
+        files = [*_attachments_of(messages.raw(actor.reach, draft.forwards)), *files]
+    return compose.Draft(
+        sender=sender,
+        to=tuple(_typed(one) for one in draft.to),
+        cc=tuple(_typed(one) for one in draft.cc),
+        bcc=tuple(_typed(one) for one in draft.bcc),
+        subject=draft.subject,
+        text=draft.text,
+        html=draft.html,
+        attachments=tuple(files),
+        in_reply_to=in_reply_to,
+        references=tuple(one for one in references if one),
+    )
+
+
+def _attachments_of(raw: bytes) -> list[compose.Attachment]:
+    return [compose.Attachment(part.name, part.content_type, part_bytes(raw, part)) for part in parse(raw).attachments]
+
+
+def _typed(text: str) -> Address:
+    """``Name <a@b>`` or ``a@b`` as typed; what cannot be read stays in the address for the composer to refuse by field."""
+    text = text.strip()
+    if text.endswith(">") and "<" in text:
+        name, _, address = text[:-1].rpartition("<")
+        if is_addr_spec(address.strip()):
+            return Address(name.strip().strip('"'), address.strip())
+    return Address("", text)

@@ -1,0 +1,180 @@
+"""Reading at the counter: trees, lists, messages, attachments, flags, search.
+
+Seeing takes the right *see*, which never changes anything on the server; marking takes *process*.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from poststelle.errors import NotFound, NotPermitted
+from poststelle.mail import html as html_mail
+from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
+from poststelle.mail.mime import Part
+from poststelle.mail.ports import flags_of
+from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
+from poststelle.mail.settings import Right
+from poststelle.office.actor import Actor
+from poststelle.store import accounts, messages, search as index
+
+_INLINE_LIMIT = 5 * 1024 * 1024
+_INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """An account in the tree with its folders."""
+
+    account: AccountRecord
+    folders: Sequence[FolderRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentView:
+    """An attachment as it may be shown: `number` counts from 0; `name` as sent (hostile), `size` in bytes when decoded."""
+
+    number: int
+    name: str
+    content_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessage:
+    """A message opened: its row, its parsed headers, its plain text, and whether there is an HTML form of it."""
+
+    placement: PlacementRecord
+    folder: FolderRecord
+    parsed: ParsedMessage
+    text: str
+    has_html: bool
+    attachments: Sequence[AttachmentView]
+    may_process: bool
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An attachment's bytes with what it claims to be. The mouth decides how safely to hand it out (RELIABILITY Q65)."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+
+def tree(actor: Actor) -> list[Branch]:
+    """Every account the actor may read, by label, with its folders in the server's order."""
+    by_account: dict[str, list[FolderRecord]] = {}
+    for folder in messages.folders(actor.reach):
+        by_account.setdefault(folder.account_id, []).append(folder)
+    readable = accounts.page(actor.reach, 1000, None, Right.SEE).items
+    return [Branch(record, by_account.get(record.id, [])) for record in readable if record.incoming is not None]
+
+
+def folders(actor: Actor, account: str) -> list[FolderRecord]:
+    """The folders of one account (id). Raises NotFound."""
+    return messages.folders(actor.reach, account)
+
+
+def folder(actor: Actor, number: str) -> FolderRecord:
+    """One folder. Raises NotFound."""
+    return messages.folder(actor.reach, number)
+
+
+def page(actor: Actor, number: str, limit: int = 50, after: str | None = None) -> Page[PlacementRecord]:
+    """A window of a folder, newest first. Raises NotFound, Invalid for a foreign cursor."""
+    return messages.page(actor.reach, number, limit, after)
+
+
+def set_aside(actor: Actor, number: str) -> list[SetAsideRecord]:
+    """What the server has in this folder and we could not take."""
+    return messages.set_aside(actor.reach, number)
+
+
+def placement(actor: Actor, number: str) -> PlacementRecord:
+    """One row. Raises NotFound."""
+    return messages.placement(actor.reach, number)
+
+
+def raw(actor: Actor, number: str) -> bytes:
+    """The exact bytes the server gave. Raises NotFound, Conflict("bytes-damaged")."""
+    return messages.raw(actor.reach, number)
+
+
+def open_message(actor: Actor, number: str) -> OpenMessage:
+    """A message to read. Marks nothing; the reader's page decides when it counts as read. Raises NotFound."""
+    record = messages.placement(actor.reach, number)
+    content = messages.content(actor.reach.pool, bytes.fromhex(record.content))
+    parsed = parse(content)
+    return OpenMessage(
+        placement=record,
+        folder=messages.folder(actor.reach, record.folder_id),
+        parsed=parsed,
+        text=body_text(content, parsed),
+        has_html=parsed.html_part is not None,
+        attachments=[
+            AttachmentView(position, part.name, part.content_type, len(part_bytes(content, part)))
+            for position, part in enumerate(parsed.attachments)
+        ],
+        may_process=Right.PROCESS in accounts.rights_on(actor.reach, record.account_id),
+        raw=content,
+    )
+
+
+def html_document(actor: Actor, number: str, *, remote: bool) -> tuple[str, int]:
+    """The HTML form, sanitised, as a whole document for the sandboxed frame; and how many remote contents are held back.
+
+    Inline images are embedded. `remote`: show https images, because the reader asked. Raises NotFound.
+    """
+    content = messages.raw(actor.reach, number)
+    parsed = parse(content)
+    if parsed.html_part is None:
+        raise NotFound("message-has-no-html", message=number)
+    images = {
+        part.content_id: _data_url(content, part)
+        for part in _parts(parsed.root)
+        if part.content_id and part.content_type in _INLINE_TYPES and part.end - part.start < _INLINE_LIMIT
+    }
+    clean = html_mail.sanitise(part_text(content, parsed.html_part), images=images, remote=remote)
+    return html_mail.document(clean), clean.blocked_remote
+
+
+def attachment(actor: Actor, number: str, position: int) -> Download:
+    """One attachment, decoded. Raises NotFound."""
+    content = messages.raw(actor.reach, number)
+    attachments = parse(content).attachments
+    if not 0 <= position < len(attachments):
+        raise NotFound("attachment-unknown", message=number, attachment=position)
+    part = attachments[position]
+    return Download(part.name, part.content_type, part_bytes(content, part))
+
+
+def mark(actor: Actor, numbers: Iterable[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
+    """Add and remove flags (IMAP spelling) of these placements, here at once and on the server soon. How many changed.
+
+    Raises NotFound, NotPermitted where the actor may see but not process.
+    """
+    chosen = list(numbers)
+    for number in chosen:
+        record = messages.placement(actor.reach, number)
+        if Right.PROCESS not in accounts.rights_on(actor.reach, record.account_id):
+            raise NotPermitted("process-needed")
+    return messages.mark(actor.reach, chosen, flags_of([*add]), flags_of([*remove]), actor=actor.name)
+
+
+def search(actor: Actor, query: str, limit: int = 50, after: str | None = None) -> Page[SearchHit]:
+    """Messages with all these words (the last one may be the beginning of a word), newest first."""
+    return index.find(actor.reach, query, limit, after)
+
+
+def _parts(part: Part) -> Iterable[Part]:
+    yield part
+    for child in part.children:
+        yield from _parts(child)
+
+
+def _data_url(content: bytes, part: Part) -> str:
+    data = base64.b64encode(part_bytes(content, part)).decode("ascii")
+    return f"data:{part.content_type};base64,{data}"

@@ -1,0 +1,333 @@
+"""What people read when something went wrong or happened: code and facts become a sentence, and what to do next.
+
+Law: user sentences of errors live here and in templates and forms only; German and English are complete (a test collects
+every code in the sources and looks it up). A sentence says what happened; the advice says what happens by itself or what the
+reader can do. Facts are inserted as text and never as markup. What a server said is quoted by the pages, not here.
+
+This module does not know who reads or what could be done about an error technically.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from poststelle.errors import Invalid, PoststelleError
+from poststelle.mail.records import TroubleRecord
+
+Text = Any  # a lazily translated string: django-stubs calls it _StrPromise
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What happened (`title`, a sentence) and what to do next (`advice`, may be empty), in the language now active."""
+
+    title: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.title} {self.advice}".strip()
+
+
+_BY_ITSELF = _("Poststelle tries again by itself; nothing is lost.")
+_OURS = _("Please tell whoever looks after this installation.")
+_PROVIDER = _("Poststelle waits and tries again later. If it stays so, ask the mail provider.")
+
+CODES: Mapping[str, tuple[Text, Text]] = {
+    # Reaching the server
+    "host-unknown": (
+        _("The server name “%(host)s” cannot be found."),
+        _("Check the spelling of the server. If it is right, the network or the name service is down."),
+    ),
+    "host-forbidden": (
+        _("This address is not open for mailboxes."),
+        _("Servers inside the own network must be allowed by whoever runs this installation (setting egress_allow)."),
+    ),
+    "connection-refused": (
+        _("“%(host)s” answers, but nothing listens on port %(port)s."),
+        _("Check port and encryption: usually 993 for receiving and 465 or 587 for sending."),
+    ),
+    "connect-timeout": (
+        _("“%(host)s” does not answer on port %(port)s."),
+        _("Check server and port. A firewall may be in the way, or the server is down."),
+    ),
+    "connection-lost": (_("The connection to “%(host)s” broke off."), _BY_ITSELF),
+    "read-timeout": (_("“%(host)s” stopped answering."), _BY_ITSELF),
+    "write-timeout": (_("“%(host)s” stopped taking data."), _BY_ITSELF),
+    "greeting-timeout": (
+        _("“%(host)s” accepts the connection on port %(port)s, but says nothing."),
+        _("Check port and encryption: the port may expect TLS from the first byte."),
+    ),
+    "too-slow": (_("“%(host)s” sends too slowly."), _BY_ITSELF),
+    "server-closed": (_("The server closed the connection."), _BY_ITSELF),
+    "server-busy": (_("The server asks for patience."), _("Poststelle tries again by itself, as late as the server wishes.")),
+    # Encryption and certificates
+    "tls-on-plain-port": (
+        _("Port %(port)s of “%(host)s” does not speak TLS from the first byte."),
+        _("Choose STARTTLS for this port, or use the TLS port (993 for receiving, 465 for sending)."),
+    ),
+    "plain-on-tls-port": (
+        _("Port %(port)s of “%(host)s” expects TLS from the first byte."),
+        _("Choose TLS for this port, or use the STARTTLS port (143 for receiving, 587 for sending)."),
+    ),
+    "starttls-missing": (
+        _("“%(host)s” does not offer STARTTLS on port %(port)s."),
+        _("Use TLS (993 for receiving, 465 for sending). Poststelle never goes on without the encryption you chose."),
+    ),
+    "starttls-injection": (
+        _("“%(host)s” sent data before the encryption began."),
+        _("Somebody may be tampering with the connection. Nothing was sent. Ask the mail provider."),
+    ),
+    "preauth-before-starttls": (
+        _("“%(host)s” refuses the encryption by logging in by itself."),
+        _("Somebody may be tampering with the connection. Nothing was sent. Use TLS on port 993."),
+    ),
+    "tls-too-old": (
+        _("“%(host)s” only speaks an outdated kind of TLS."),
+        _("The server needs TLS 1.2 or newer. Ask the mail provider."),
+    ),
+    "tls-failed": (_("The encrypted connection to “%(host)s” could not be made."), _PROVIDER),
+    "tls-timeout": (_("“%(host)s” does not finish setting up the encryption."), _BY_ITSELF),
+    "certificate-expired": (
+        _("The certificate of “%(host)s” has expired."),
+        _("The provider must renew it. Poststelle does not log in before that, so that no password gets into wrong hands."),
+    ),
+    "certificate-not-yet-valid": (
+        _("The certificate of “%(host)s” is not valid yet."),
+        _("Check the clock of this machine. If it is right, ask the mail provider."),
+    ),
+    "certificate-self-signed": (
+        _("“%(host)s” vouches for itself: its certificate is self-signed."),
+        _("If this is your own server, let whoever runs this installation add its certificate (setting ca_file)."),
+    ),
+    "certificate-unknown-issuer": (
+        _("The certificate of “%(host)s” comes from an issuer nobody here knows."),
+        _("If this is your own server, let whoever runs this installation add its issuer (setting ca_file)."),
+    ),
+    "certificate-wrong-name": (
+        _("The certificate of “%(host)s” is made out to another name."),
+        _("Enter the server under the name its certificate carries; your provider's help names it."),
+    ),
+    "certificate-rejected": (
+        _("The certificate of “%(host)s” cannot be trusted."),
+        _("Ask the mail provider. Nothing was sent."),
+    ),
+    # Logging in
+    "login-rejected": (
+        _("User name or password is wrong."),
+        _("Enter the log-in again. Some providers want an app password here, or mail programs to be allowed first."),
+    ),
+    "login-needs-tls": (
+        _("The server takes no password over an unencrypted connection."),
+        _("Choose TLS or STARTTLS."),
+    ),
+    "mechanism-not-offered": (
+        _("The server does not offer a way to log in that Poststelle can use here."),
+        _("Set the log-in method to automatic. If it is already, ask the mail provider for IMAP and SMTP with password."),
+    ),
+    "password-missing": (_("There is no password for this mailbox."), _("Enter the password in the mailbox's settings.")),
+    "mailbox-full": (
+        _("The mailbox on the server is full."),
+        _("Delete mail there or have it enlarged, then try again."),
+    ),
+    "access-denied": (_("The server does not let this log-in do that."), _("Ask the mail provider which rights are missing.")),
+    "wrong-protocol": (
+        _("On port %(port)s of “%(host)s” another service answers."),
+        _("Check the port: 993 or 143 is for receiving, 465 or 587 for sending."),
+    ),
+    # The server's word
+    "malformed-response": (_("The server answers in a way nobody understands."), _PROVIDER),
+    "too-many-numbers": (_("The server lists more messages than can be real."), _PROVIDER),
+    "nesting-too-deep": (_("The server answers in a way nobody understands."), _PROVIDER),
+    "literal-too-big": (_("The server sends a message larger than anything allowed here."), _PROVIDER),
+    "unexpected-continuation": (_("The server asks for something it should not."), _PROVIDER),
+    "too-much-data": (_("The server sends far more than it was asked for."), _PROVIDER),
+    "foreign-tag": (_("The server answers a question nobody asked."), _PROVIDER),
+    "line-too-long": (_("The server sends endless lines."), _PROVIDER),
+    "command-rejected": (_("The server does not understand Poststelle."), _PROVIDER),
+    "no-uidvalidity": (_("The server does not number the messages of a folder reliably."), _PROVIDER),
+    "too-many-folders": (_("The server lists more folders than can be real."), _PROVIDER),
+    "folder-missing": (_("The folder is no longer on the server."), _("The folders are being listed again.")),
+    "refused-by-server": (
+        _("The server would not do that."),
+        _("The message is as it was on the server; try again in a moment."),
+    ),
+    "cursor-lost": (_("The server has renumbered a folder."), _("It is being compared afresh; nothing is fetched twice.")),
+    "cursor-unreadable": (_("The place in a folder was lost."), _("It is being compared afresh; nothing is fetched twice.")),
+    "uidvalidity-changed": (
+        _("The server has renumbered a folder."), _("It is being compared afresh; nothing is fetched twice."),
+    ),
+    "many-messages-gone": (
+        _("Suddenly %(gone)s messages are missing on the server."),
+        _("Here they stay. If they were removed on purpose, accept it; otherwise ask the mail provider and try again."),
+    ),
+    "loss-keeps-changing": (_("The folder on the server is changing right now."), _BY_ITSELF),
+    # One message
+    "message-too-large": (
+        _("This message is larger than this installation fetches."), _("It stays on the server and can be read there."),
+    ),
+    "unfetchable": (_("The server does not hand out this message."), _("It is tried again; the other messages are here.")),
+    "recipient-refused": (_("The server refused a recipient."), _("Check the address and send again to this one.")),
+    # Refusals
+    "administer-needed": (
+        _("You may not change this mailbox."), _("Ask somebody who administers it for the right “administer”."),
+    ),
+    "administrators-only": (_("Only administrators may do that."), _("Ask the office's administrator.")),
+    "system-only": (_("That is possible on the server's command line only."), _OURS),
+    "own-tokens-only": (_("You can create access tokens for yourself only."), _("Let the person do it themselves.")),
+    "people-only": (_("That is a person's own choice."), _("Log in as that person.")),
+    "process-needed": (
+        _("You may read this mailbox, but not change anything in it."),
+        _("Ask somebody who administers it for the right “process”."),
+    ),
+    "send-as-needed": (
+        _("You may not send from this mailbox."), _("Choose another sender, or ask for the right “send as”."),
+    ),
+    "setup-link-unknown": (
+        _("This set-up link is not valid."), _("Open the link that was printed in the terminal at the last start."),
+    ),
+    "already-set-up": (_("This installation has been set up already."), _("Log in with your e-mail address.")),
+    "not-set-up": (
+        _("This installation has not been set up yet."), _("Open the link that was printed in the terminal at the start."),
+    ),
+    "idempotency-key-reused": (
+        _("This form has been sent already with another content."),
+        _("Look into the outbox; write a new message if something is missing."),
+    ),
+    "bytes-damaged": (
+        _("The stored message is damaged."), _("It must be restored from the backup. Please tell whoever runs this installation."),
+    ),
+    "segment-unreadable": (_("A file of the message store cannot be read."), _OURS),
+    "secret-unreadable": (
+        _("The stored password cannot be decrypted with the key of this installation."),
+        _("Enter the password of the mailbox again, or restore the key file from the backup."),
+    ),
+    "key-file-readable-by-others": (
+        _("Other users of this machine can read the key file."), _("Set its permissions to 0600 and start again."),
+    ),
+    "account-unknown": (_("There is no such mailbox."), _("It was removed, or you have no right to it.")),
+    "folder-unknown": (_("There is no such folder."), _("It was removed, or you have no right to it.")),
+    "message-unknown": (_("There is no such message."), _("It was moved or deleted, or you have no right to it.")),
+    "content-unknown": (_("There is no such message."), _("It was moved or deleted, or you have no right to it.")),
+    "message-has-no-html": (_("This message has no HTML form."), _("Read its text.")),
+    "attachment-unknown": (_("There is no such attachment."), _("Go back to the message.")),
+    "outgoing-unknown": (_("There is no such message in the outbox."), _("Look at the outbox's list.")),
+    "user-unknown": (_("There is no such person."), _("Look at the list of people.")),
+    "token-unknown": (_("The access token is not valid."), _("It has expired or was never made; create a new one.")),
+    "invalid": (_("Something cannot be accepted as it is."), _("Look at the marked fields.")),
+}  # fmt: skip
+"""Every code an error can carry."""
+
+REASONS: Mapping[str, Text] = {
+    "missing": _("Please fill this in."),
+    "not-text": _("This must be text."),
+    "not-a-list": _("This must be a list."),
+    "not-an-object": _("This must be a group of fields."),
+    "unknown-field": _("There is no such field."),
+    "unknown-value": _("This value is not known here."),
+    "not-available": _("This is not available yet in this version."),
+    "control-character": _("This contains a line break or another invisible character. Remove it."),
+    "too-long": _("This is too long."),
+    "not-a-host": _("This is not a server name. It looks like mail.example.org, without https:// and without a port."),
+    "not-a-port": _("A port is a number from 1 to 65535."),
+    "not-an-address": _("This is not an e-mail address. It looks like name@example.org."),
+    "not-an-id": _("This is not a Message-ID."),
+    "contradiction": _("This does not go together with the other settings. Leave it empty or change those."),
+    "taken": _("This is taken already. Choose another one."),
+    "too-short": _("Use at least 12 characters."),
+    "too-common": _("This is too easy to guess. A short sentence is better and easy to remember."),
+    "cannot-send": _("This mailbox has no way out. Choose another sender."),
+    "not-an-identity": _("This mailbox cannot send under this address."),
+    "unknown-user": _("Nobody with this e-mail address or id can log in here."),
+    "needed-again": _("Server, encryption or user name have changed: please enter the password again."),
+    "not-permitted": _("You may not choose this."),
+    "too-large": _("This is too large."),
+}
+"""Every reason `Invalid` can give for a field."""
+
+DEFECTS: Mapping[str, Text] = {
+    "too-many-parameters": _("A part describes itself at excessive length; some of it was ignored."),
+    "too-deep": _("Shown cut: the parts are nested too deeply."),
+    "too-many-parts": _("Shown cut: the message has too many parts."),
+    "no-boundary": _("The message says it has parts, but not where they begin."),
+    "no-closing-boundary": _("A part has no end; the message may be incomplete."),
+    "header-too-big": _("Shown cut: the header is too large."),
+    "unterminated-header": _("The header has no end; the message may be incomplete."),
+    "stray-header-line": _("The header contains a line that does not belong there."),
+    "too-many-fields": _("Shown cut: the header has too many lines."),
+    "no-blank-line": _("Nothing separates header and text."),
+}
+"""Every defect the scanner can find in a message."""
+
+JOURNAL: Mapping[str, Text] = {
+    "office-created": _("The office was set up"),
+    "user-added": _("Person added"),
+    "token-added": _("Access token created"),
+    "account-added": _("Mailbox added"),
+    "account-changed": _("Mailbox changed"),
+    "account-removed": _("Mailbox removed"),
+    "account-suspended": _("Mailbox stopped: a person is needed"),
+    "account-resumed": _("Mailbox works again"),
+    "account-troubled": _("Mailbox has passing trouble"),
+    "folders-listed": _("Folders listed"),
+    "messages-arrived": _("Messages arrived"),
+    "messages-changed": _("Messages changed on the server"),
+    "messages-removed": _("Messages left the server"),
+    "message-set-aside": _("Message set aside"),
+    "loss-suspected": _("Suspicious loss on the server"),
+    "loss-accepted": _("Loss accepted"),
+    "flags-changed": _("Marked"),
+    "errand-refused": _("The server refused a change"),
+    "outgoing-submitted": _("Message written"),
+    "outgoing-changed": _("Sending went on"),
+    "remote-content-shown": _("Remote pictures shown"),
+    "sync-requested": _("Send/receive asked for"),
+}
+"""Every kind of journal entry."""
+
+_UNKNOWN = (_("Something went wrong (%(code)s)."), _("Try again. If it stays so, tell whoever runs this installation."))
+
+
+def sentence(error: PoststelleError | str, facts: Mapping[str, object] | None = None) -> Wording:
+    """An error, or its code and facts, in words. An unknown code gets a general sentence that names it."""
+    if isinstance(error, PoststelleError):
+        error, facts = error.code, error.facts
+    title, advice = CODES.get(error, _UNKNOWN)
+    told: defaultdict[str, object] = defaultdict(lambda: "…", facts or {})
+    told["code"] = error
+    return Wording(str(title) % told, str(advice) % told)
+
+
+def of_trouble(trouble: TroubleRecord) -> Wording:
+    """Recorded trouble in words."""
+    return sentence(trouble.code, trouble.facts)
+
+
+def field_sentence(reason: str) -> str:
+    """Why a field cannot be accepted."""
+    return str(REASONS.get(reason, _("This cannot be accepted (%(reason)s).") % {"reason": reason}))
+
+
+def field_sentences(error: Invalid) -> dict[str, str]:
+    """Every wrong field of an error with its sentence."""
+    return {path: field_sentence(reason) for path, reason in error.fields.items()}
+
+
+def defect_sentence(code: str) -> str:
+    """What is broken about a message."""
+    return str(DEFECTS.get(code, _("The message breaks the rules (%(code)s).") % {"code": code}))
+
+
+def journal_sentence(kind: str) -> str:
+    """What happened, for people."""
+    return str(JOURNAL.get(kind, kind))
+
+
+def server_words(facts: Mapping[str, object]) -> str:
+    """What the server said, to be quoted: one line, at most 300 characters, control characters shown."""
+    said = str(facts.get("answer") or facts.get("text") or facts.get("reason") or "")
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in said)[:300]

@@ -1,0 +1,76 @@
+"""The settings of an installation: `poststelle.toml` in the data folder, every one also as environment variable.
+
+The environment wins over the file, the file over the default. An unknown or malformed setting stops the start with its name.
+This module does not know Django; `run.settings` maps what is here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PREFIX = "POSTSTELLE_"
+FILE = "poststelle.toml"
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the text names the setting and what is wrong with it."""
+
+
+class Configuration(BaseModel):
+    """Every setting with its default. Names are the same in the file and, in capitals after POSTSTELLE_, in the environment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = Field(default=8025, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()
+    base_url: str = ""
+    ca_file: Path | None = None
+    egress_allow: tuple[str, ...] = ()
+    poll_seconds: int = Field(default=300, ge=10)
+    log_level: str = "INFO"
+    demo: bool = False
+
+    @field_validator("allowed_hosts", "egress_allow", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(item.strip() for item in value.split(",") if item.strip())
+        return value
+
+    @field_validator("ca_file", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return value or None
+
+
+def default_home() -> Path:
+    """Where data goes when nobody says: the user's own data directory (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "poststelle"
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Configuration:
+    """The configuration in force. Raises ConfigurationError."""
+    home = Path(environment.get(f"{PREFIX}HOME") or default_home()).absolute()
+    given: dict[str, object] = {}
+    file = home / FILE
+    if file.is_file():
+        try:
+            given = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file}: {error}") from error
+    for name in Configuration.model_fields:
+        if (value := environment.get(PREFIX + name.upper())) is not None:
+            given[name] = value
+    given["home"] = home
+    try:
+        return Configuration.model_validate(given)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(told) from error

@@ -1,0 +1,38 @@
+"""Exclusive use of a data folder, by flock: a killed process leaves nothing to wait for."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from poststelle.errors import Conflict
+
+ENGINE, SERVE = "engine.lock", "serve.lock"
+
+
+@contextmanager
+def held(home: Path, name: str) -> Iterator[None]:
+    """Hold the lock. Raises Conflict("lock-taken", by=…) at once when another process has it."""
+    handle = os.open(home / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict("lock-taken", lock=name, by=os.read(handle, 20).decode("ascii", "replace")) from error
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_held(home: Path, name: str) -> bool:
+    """Whether some process holds it now."""
+    try:
+        with held(home, name):
+            return False
+    except Conflict:
+        return True

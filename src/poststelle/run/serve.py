@@ -1,0 +1,88 @@
+"""`serve`: the web in this process, the engine as its child; one of each per data folder.
+
+The port opens when the data folder is prepared and the engine is ready. A crashed engine is started again, ever more slowly; the
+engine ends by itself when this process does, however it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from django.conf import settings as django_settings
+
+from poststelle.run.locks import SERVE, held
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 5.0
+_LONGEST_PAUSE = 60.0
+
+
+class EngineProcess:
+    """The engine child and the thread that keeps it alive."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._keeper = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start it; returns when it is ready, or after half a minute, when it is still being tried."""
+        self._keeper.start()
+        if not self._ready.wait(READY_SECONDS):
+            log.error("the engine does not start; see the lines above. Pages work, no mail moves.")
+
+    def stop(self) -> None:
+        """Tell it to stop, wait a little, then insist."""
+        self._stopping.set()
+        child = self._child
+        if child is not None and child.stdin is not None:
+            child.stdin.close()
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        self._keeper.join(STOP_SECONDS)
+
+    def _keep(self) -> None:
+        pause = 1.0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            assert self._child.stdout is not None  # noqa: S101 - a pipe
+            if self._child.stdout.readline() == b"ready\n":
+                self._ready.set()
+            code = self._child.wait()
+            if self._stopping.is_set():
+                return
+            log.error("the engine ended with code %s; starting it again", code)
+            pause = 1.0 if time.monotonic() - began > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
+            self._stopping.wait(pause)
+
+
+def serve(host: str, port: int) -> int:
+    """Serve until told to stop; 0. Raises Conflict("lock-taken") when this data folder is being served already."""
+    home: Path = django_settings.POSTSTELLE.home
+    with held(home, SERVE):
+        engine = EngineProcess()
+        engine.start()
+        config = uvicorn.Config(
+            "poststelle.run.asgi:application", host=host, port=port, loop="uvloop", http="httptools", lifespan="on",
+            log_config=None, log_level="warning", server_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        try:
+            uvicorn.Server(config).run()
+        finally:
+            engine.stop()
+    return 0
