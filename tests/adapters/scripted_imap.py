@@ -37,21 +37,26 @@ HONEST: Mapping[str, bytes | None] = {
 class ScriptedImap:
     """A running server. `heard` collects every line it was sent."""
 
-    def __init__(self, answers: Mapping[str, bytes | list[bytes | None] | None], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, answers: Mapping[str, bytes | list[bytes | None] | None], starttls: ssl.SSLContext | None
+    ) -> None:
         self._answers = {**HONEST, **answers}
-        self._tls = tls
+        self._starttls = starttls
         self.heard: list[bytes] = []
         self.port = 0
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
             if await self._say("greeting", b"*", writer):
                 while line := await reader.readline():
                     self.heard.append(line)
                     tag, _, rest = line.strip().partition(b" ")
                     words = rest.upper().split(b" ")
                     verb = b" ".join(words[: 2 if words[0] == b"UID" else 1]).decode("latin-1")
-                    if not await self._say(verb, tag, writer):
+                    if verb == "STARTTLS" and self._starttls is not None:
+                        writer.write(tag + b" OK go\r\n")
+                        await writer.start_tls(self._starttls)
+                    elif not await self._say(verb, tag, writer):
                         break
         writer.close()
 
@@ -81,24 +86,30 @@ class ScriptedImap:
 
 @contextlib.asynccontextmanager
 async def scripted(
-    answers: Mapping[str, bytes | list[bytes | None] | None] | None = None, tls: ssl.SSLContext | None = None
+    answers: Mapping[str, bytes | list[bytes | None] | None] | None = None,
+    tls: ssl.SSLContext | None = None,
+    *,
+    starttls: bool = False,
 ) -> AsyncIterator[ScriptedImap]:
-    """A server on a free port for as long as the block lasts. With `tls` it speaks TLS from the first byte."""
-    made = ScriptedImap(answers or {}, tls)
+    """A server on a free port for as long as the block lasts. With `tls` it speaks TLS: at once, or when told to start."""
+    made = ScriptedImap(answers or {}, tls if starttls else None)
     tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        await made.talk(reader, writer)
-        tasks.discard(task)
+        try:
+            await made.talk(reader, writer)
+        finally:
+            tasks.discard(task)
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls, limit=1 << 20)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=None if starttls else tls, limit=1 << 20)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
     finally:
         server.close()
-        for task in tasks:
+        for task in list(tasks):
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -76,7 +76,7 @@ def free_port() -> int:
 
 
 class Server:
-    """One foreground server process and everything it started."""
+    """One foreground server process and everything it started. It ends with the thread that made it, at the latest."""
 
     def __init__(
         self,
@@ -94,7 +94,8 @@ class Server:
         as_account = {"user": account.uid, "group": account.gid, "extra_groups": []} if os.getuid() == 0 else {}
         with output.open("wb") as stream:
             self._process = subprocess.Popen(  # type: ignore[call-overload]  # one of two ways to call it, chosen above
-                [str(word) for word in command],
+                # The server must not outlive tests that were killed. Linux ties this to the starting thread.
+                ["setpriv", "--pdeathsig", "KILL", *(str(word) for word in command)],
                 cwd=directory,
                 env={"PATH": os.environ.get("PATH", os.defpath), **(environment or {})},
                 stdin=subprocess.DEVNULL,

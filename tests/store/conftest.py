@@ -84,5 +84,5 @@ async def shop(transactional_db: None, home: Path) -> AsyncIterator[Shop]:
     server = MemoryServer()
     server.create_mailbox(LOGIN, "zentrale@amt.test")
     yield Shop(server, actor, account.id, (await write(lambda: actor.reach)).pool, write, tools, indexed)
-    await write(lambda: connection.close())  # the proxy must be asked in the writer thread
+    await write(lambda: connection.close())  # noqa: PLW0108 - the proxy must be asked in the writer thread
     writer.shutdown()

@@ -77,7 +77,9 @@ async def test_flags_and_removals_follow_the_server_and_counts_stay_right(shop: 
     assert (folder.total, folder.unread) == (3, 1)
 
 
-async def test_what_is_read_here_is_read_on_the_server_and_an_older_word_of_the_server_does_not_undo_it(shop: Shop) -> None:
+async def test_what_is_read_here_is_read_on_the_server_and_an_older_word_of_the_server_does_not_undo_it(
+    shop: Shop,
+) -> None:
     uid = shop.server.deliver(LOGIN, a_letter())
     await shop.sync()
     (row,) = await rows(shop)
@@ -131,7 +133,9 @@ async def test_random_histories_end_with_the_same_mail_on_both_sides(shop: Shop)
             match dice.choice(["deliver", "deliver", "deliver", "flag", "remove", "renumber", "modseq"]):
                 case "flag" if held:
                     chosen = dice.choice([*held])
-                    shop.server.set_flags(LOGIN, INBOX, chosen, dice.sample([SEEN, FLAGGED, "Erledigt"], dice.randint(0, 3)))
+                    shop.server.set_flags(
+                        LOGIN, INBOX, chosen, dice.sample([SEEN, FLAGGED, "Erledigt"], dice.randint(0, 3))
+                    )
                 case "remove" if held:
                     shop.server.remove(LOGIN, INBOX, dice.choice([*held]))
                 case "renumber":

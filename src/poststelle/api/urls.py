@@ -1,0 +1,89 @@
+"""The API's addresses, to be included below ``api/v1/``: operations, OpenAPI document, and a page for people."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+
+from poststelle.api import docs, problems
+from poststelle.api.tokens import BearerToken
+from poststelle.api.v1 import accounts, changes, folders, messages, outgoing, search
+
+_SHAPES = "#/components/schemas/"
+_FAILURE: dict[str, Any] = {
+    "description": "What went wrong (RFC 9457).",
+    "content": {"application/problem+json": {"schema": {"$ref": _SHAPES + "Problem"}}},
+}
+
+
+class Api(NinjaAPI):
+    """Version 1. Its OpenAPI document names every shape and says of every operation how it fails."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        """The OpenAPI document."""
+        schema = deepcopy(super().get_openapi_schema(**kwargs))
+        shapes = schema["components"]["schemas"]
+        failure = problems.Problem.model_json_schema(ref_template=_SHAPES + "{model}", mode="serialization")
+        shapes |= {**failure.pop("$defs"), "Problem": failure}
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"]["default"] = _FAILURE
+                for place in (operation.get("requestBody", {}), *operation["responses"].values()):
+                    for media in place.get("content", {}).values():
+                        if "properties" in media["schema"]:
+                            name = media["schema"]["title"]
+                            shapes[name], media["schema"] = media["schema"], {"$ref": _SHAPES + name}
+        return schema
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """The name of the function: unique, and short enough for generated clients."""
+        return operation.view_func.__name__
+
+
+def _made() -> Api:
+    api = Api(
+        title="Poststelle",
+        version="1",
+        description="Every mailbox of an office: read, search, send. Requests carry `Authorization: Bearer …`.",
+        auth=BearerToken(),
+        docs_url=None,
+        openapi_url="/openapi.json",
+        urls_namespace="api-v1",
+    )
+    problems.register(api)
+    api.add_router("/accounts", accounts.router)
+    api.add_router("", folders.router)
+    api.add_router("/messages", messages.router)
+    api.add_router("/outgoing", outgoing.router)
+    api.add_router("/search", search.router)
+    api.add_router("/changes", changes.router)
+    return api
+
+
+api = _made()
+
+
+def _by_token_alone(patterns: list[URLPattern | URLResolver]) -> list[URLPattern | URLResolver]:
+    """Neither sends the middleware these to the log-in page, nor does it look at their session."""
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            pattern.callback.login_required = False  # type: ignore[attr-defined]
+            pattern.callback.ignores_cookies = True  # type: ignore[attr-defined]
+    return patterns
+
+
+_operations, _app, _namespace = api.urls
+
+urlpatterns = _by_token_alone(
+    [
+        path("docs", docs.page, {"api": api}, name="api-docs"),
+        path("docs.css", docs.style, name="api-docs-style"),
+        path("", include((_by_token_alone(_operations), _app), namespace=_namespace)),
+        re_path("", problems.no_such_place),
+    ]
+)

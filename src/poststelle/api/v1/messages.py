@@ -1,0 +1,207 @@
+"""Messages over HTTP: a row of a list, a message opened, its original bytes, its attachments, its flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import content_disposition_header
+from ninja import Body, Path, Router
+from pydantic import Field
+
+from poststelle.api.shapes import Address, Given, Moment, Shape
+from poststelle.api.tokens import actor_of
+from poststelle.errors import Invalid
+from poststelle.mail.address import Address as ReadAddress
+from poststelle.mail.files import safe_name, safe_type
+from poststelle.mail.headers import decode_words, unfold
+from poststelle.mail.ports import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from poststelle.mail.records import PlacementRecord
+from poststelle.office import reading
+
+router = Router(tags=["messages"], by_alias=True)
+
+MessageId = Annotated[str, Path(description="The message's `id`, which is its placement's.")]
+
+_SYSTEM_FLAGS = {"seen": SEEN, "answered": ANSWERED, "flagged": FLAGGED, "deleted": DELETED, "draft": DRAFT}
+# An atom (RFC 9051 section 9, flag-keyword): ASCII without blanks, controls and what has a meaning on the wire.
+_KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,100}")
+
+
+class Message(Shape):
+    """A message where a server keeps it: one row of a list."""
+
+    id: str = Field(description="Identifies the placement: this message in this folder.")
+    folder: str = Field(description="Id of the folder.")
+    account: str = Field(description="Id of the account.")
+    content: str = Field(description="SHA-256 of the message's bytes in hex; the same wherever the same message lies.")
+    subject: str = Field(description="Subject, decoded, one line.")
+    from_: Address = Field(alias="from", description="Who wrote it.")
+    recipients: list[Address] = Field(description="To and Cc, the first 20.")
+    received_at: Moment = Field(description="When the server received it.")
+    sent_at: Moment | None = Field(description="What its Date says; null where that is missing or nonsense.")
+    size: int = Field(description="Bytes.")
+    flags: list[str] = Field(description="Flags in IMAP spelling, sorted.")
+    seen: bool = Field(description="Whether it has been read.")
+    flagged: bool = Field(description="Whether it is flagged.")
+    has_attachments: bool = Field(description="Whether files came along.")
+    preview: str = Field(description="How its text begins, one line.")
+    message_id: str = Field(description="Its Message-ID without angle brackets, may be empty.")
+
+    @classmethod
+    def of(cls, record: PlacementRecord) -> Message:
+        """The row of a record."""
+        return cls.model_validate(cls.row(record))
+
+    @classmethod
+    def row(cls, record: PlacementRecord) -> dict[str, object]:
+        """What a record gives for every field."""
+        return {
+            "id": record.id, "folder": record.folder_id, "account": record.account_id, "content": record.content,
+            "subject": record.subject, "from": Address.of(record.sender), "recipients": Address.all_of(record.recipients),
+            "received_at": record.received_at, "sent_at": record.sent_at, "size": record.size,
+            "flags": sorted(record.flags), "seen": SEEN in record.flags, "flagged": FLAGGED in record.flags,
+            "has_attachments": record.has_attachments, "preview": record.preview, "message_id": record.message_id,
+        }  # fmt: skip
+
+
+class Attachment(Shape):
+    """A file that came along."""
+
+    n: int = Field(description="Its number, from 0: `messages/{id}/attachments/{n}`.")
+    name: str = Field(description="Its name as sent. Not safe as a file name.")
+    type: str = Field(description="The media type it claims to have.")
+    size: int = Field(description="Bytes when decoded.")
+
+
+class OpenMessage(Message):
+    """A message opened: the row, and what its bytes say."""
+
+    to: list[Address] = Field(description="To, all of it.")
+    cc: list[Address] = Field(description="Cc, all of it.")
+    bcc: list[Address] = Field(description="Bcc, in drafts and copies.")
+    reply_to: list[Address] = Field(description="Reply-To.")
+    in_reply_to: list[str] = Field(description="Message-IDs it answers, without angle brackets.")
+    references: list[str] = Field(description="Message-IDs of the thread, oldest first.")
+    text: str = Field(description="The text to be read; made from the HTML where there is no plain text.")
+    html: str | None = Field(
+        description="The HTML form as a whole document, without scripts and with remote content held back."
+    )
+    headers: list[tuple[str, str]] = Field(description="Every header field in order: name as written, value decoded.")
+    attachments: list[Attachment] = Field(description="Files that came along.")
+    defects: list[str] = Field(description="What is wrong with the message's form, as stable words.")
+
+    @classmethod
+    def opened(cls, message: reading.OpenMessage, html: str | None) -> OpenMessage:
+        """The message as opened at the counter."""
+        parsed = message.parsed
+        return cls.model_validate(
+            {
+                **cls.row(message.placement),
+                "to": _addresses(parsed.to), "cc": _addresses(parsed.cc), "bcc": _addresses(parsed.bcc),
+                "reply_to": _addresses(parsed.reply_to), "in_reply_to": parsed.in_reply_to, "references": parsed.references,
+                "text": message.text, "html": html, "defects": parsed.defects,
+                "headers": [(name, decode_words(unfold(value))) for name, value in parsed.headers],
+                "attachments": [
+                    Attachment(n=file.number, name=file.name, type=file.content_type, size=file.size)
+                    for file in message.attachments
+                ],
+            }
+        )  # fmt: skip
+
+
+def _addresses(read: Iterable[ReadAddress]) -> list[Address]:
+    return [Address(name=one.name, address=one.address) for one in read]
+
+
+class FlagChanges(Given):
+    """What to change about the flags: exactly these, or some more and some fewer, or single ones by name."""
+
+    flags: list[str] | None = Field(
+        None, description="Exactly these flags from now on; not together with anything else."
+    )
+    add: list[str] = Field([], description="Flags to add. System flags with or without backslash: `seen` is `\\Seen`.")
+    remove: list[str] = Field([], description="Flags to remove.")
+    seen: bool | None = Field(None, description="Read or unread.")
+    flagged: bool | None = Field(None, description="Flagged or not.")
+    answered: bool | None = Field(None, description="Answered or not.")
+    deleted: bool | None = Field(None, description="Marked as deleted or not.")
+    draft: bool | None = Field(None, description="A draft or not.")
+
+    def apply_to(self, present: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Which flags to add and to remove. Raises Invalid."""
+        wrong: dict[str, str] = {}
+        named = {flag: getattr(self, name) for name, flag in _SYSTEM_FLAGS.items() if getattr(self, name) is not None}
+        add = _flags("add", self.add, wrong) | {flag for flag, wanted in named.items() if wanted}
+        remove = _flags("remove", self.remove, wrong) | {flag for flag, wanted in named.items() if not wanted}
+        if add & remove or (self.flags is not None and add | remove):
+            wrong["flags" if self.flags is not None else "remove"] = "contradiction"
+        if self.flags is not None:
+            exact = _flags("flags", self.flags, wrong)
+            add, remove = exact - present, present - exact
+        if wrong:
+            raise Invalid(wrong)
+        return add, remove
+
+
+def _flags(where: str, names: list[str], wrong: dict[str, str]) -> frozenset[str]:
+    flags = set()
+    for number, name in enumerate(names):
+        system = _SYSTEM_FLAGS.get(name.removeprefix("\\").lower())
+        if system is None and not _KEYWORD.fullmatch(name):
+            wrong[f"{where}.{number}"] = "not-a-flag"
+        flags.add(system or name)
+    return frozenset(flags)
+
+
+def _download(name: str, content_type: str, data: bytes) -> HttpResponse:
+    response = HttpResponse(data, content_type=safe_type(content_type))
+    response["Content-Disposition"] = content_disposition_header(True, safe_name(name)) or "attachment"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _binary(description: str, content_type: str) -> dict[str, object]:
+    content = {content_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"responses": {200: {"description": description, "content": content}}}
+
+
+@router.get("/{message}", response=OpenMessage)
+def show_message(request: HttpRequest, message: MessageId) -> OpenMessage:
+    """A message opened. Marks nothing as read."""
+    actor = actor_of(request)
+    opened = reading.open_message(actor, message)
+    html = reading.html_document(actor, message, remote=False)[0] if opened.has_html else None
+    return OpenMessage.opened(opened, html)
+
+
+@router.patch("/{message}", response=Message)
+def change_flags(request: HttpRequest, message: MessageId, changes: Annotated[FlagChanges, Body()]) -> Message:
+    """Change flags, here at once and on the server soon. Takes the right *process*."""
+    actor = actor_of(request)
+    add, remove = changes.apply_to(reading.placement(actor, message).flags)
+    reading.mark(actor, [message], add=add, remove=remove)
+    return Message.of(reading.placement(actor, message))
+
+
+@router.get(
+    "/{message}/raw", openapi_extra=_binary("The message's bytes, identical to the server's.", "message/rfc822")
+)
+def original(request: HttpRequest, message: MessageId) -> HttpResponse:
+    """The message as the server holds it, byte by byte."""
+    return _download(f"{message}.eml", "message/rfc822", reading.raw(actor_of(request), message))
+
+
+@router.get(
+    "/{message}/attachments/{n}", openapi_extra=_binary("The attachment's bytes, decoded.", "application/octet-stream")
+)
+def attachment(
+    request: HttpRequest, message: MessageId, n: Annotated[int, Path(description="The attachment's `n`.")]
+) -> HttpResponse:
+    """One attachment. Its type is told only where it is on a short list of harmless ones."""
+    file = reading.attachment(actor_of(request), message, n)
+    return _download(file.name, file.content_type, file.data)

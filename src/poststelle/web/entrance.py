@@ -1,0 +1,78 @@
+"""Who comes in: set-up first, then a log-in; and what a refusal looks like.
+
+Law: every view needs a log-in unless it is marked otherwise (Django's ``login_not_required``); the API looks at its tokens
+itself. What the office refuses becomes a page in words: not found and not allowed to know are the same 404 (Q70).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError
+from poststelle.office import people, wording
+from poststelle.office.actor import Actor
+
+
+class Visit(HttpRequest):
+    """A request of a logged-in person, as views behind the entrance get it."""
+
+    actor: Actor
+
+
+class EntranceMiddleware(LoginRequiredMiddleware):
+    """Lets nobody past who is not logged in, and gives the view the acting person as ``request.actor``."""
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> HttpResponseBase | None:
+        if request.path.startswith("/api/") or getattr(view, "ignores_cookies", False):
+            return None
+        if people.office_name() is None and not getattr(view, "before_set_up", False):
+            return render(request, "setup_needed.html", status=503)
+        if not request.user.is_authenticated and is_part(request):
+            return HttpResponse(headers={"HX-Redirect": f"/login?next={request.headers.get('HX-Current-URL', '/')}"})
+        refused: HttpResponseBase | None = super().process_view(request, view, args, kwargs)
+        if refused is None and request.user.is_authenticated:
+            request.actor = people.actor_of_session(str(request.user.pk))  # type: ignore[attr-defined]  # see Visit
+        return refused
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A refusal as a page in words. Whatever else is wrong stays an exception."""
+        if not isinstance(exception, PoststelleError) or request.path.startswith("/api/"):
+            return None
+        status = {NotFound: 404, NotPermitted: 403, Conflict: 409}.get(type(exception), 400)
+        told = wording.sentence(exception)
+        return render(request, "refusal.html", {"told": told, "status": status}, status=status)
+
+
+def is_part(request: HttpRequest, target: str = "") -> bool:
+    """Whether htmx asks for a part of a page, to be put into the element with the id `target`."""
+    if request.headers.get("HX-Request-Type") != "partial":
+        return False
+    return not target or request.headers.get("HX-Target", "").endswith(f"#{target}")
+
+
+def base_of(request: HttpRequest) -> str:
+    """The template a page extends: the whole shell, or only what goes into its main part."""
+    return "fragment.html" if is_part(request, "main") else "shell.html"
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  (Django's)
+    """The page for an address that leads nowhere."""
+    told = wording.Wording(_("There is nothing here."), _("Check the address, or go back to your mail."))
+    return render(request, "refusal.html", {"told": told, "status": 404}, status=404)
+
+
+def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  (Django's)
+    """The page for a form whose token does not fit (any more)."""
+    told = wording.Wording(
+        _("This form is out of date."), _("Go back, reload the page and send it again. Nothing has been changed.")
+    )
+    return render(request, "refusal.html", {"told": told, "status": 403}, status=403)

@@ -1,0 +1,36 @@
+"""A form field as a value: what it is called, what was typed, and what is wrong with it, for ``parts/field.html``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`name` is the dotted path in the document the form makes; `error` a finished sentence, empty when all is well.
+
+    `kind` is the input's type, or ``select`` or ``textarea``. A password is never written back.
+    """
+
+    name: str
+    label: Any
+    kind: str = "text"
+    value: str = ""
+    help: Any = ""
+    error: str = ""
+    choices: Sequence[tuple[str, Any]] = ()
+    autocomplete: str = "off"
+    placeholder: str = ""
+    required: bool = False
+
+    @property
+    def id(self) -> str:
+        """The element's id."""
+        return "field-" + self.name.replace(".", "-")
+
+
+def choices(names: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+    """The options of a select from a mapping of values (or enum members) to what they are called."""
+    return [(str(value), shown) for value, shown in names.items()]

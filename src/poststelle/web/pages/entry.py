@@ -1,0 +1,88 @@
+"""The way in: the start address and the one-time set-up page."""
+
+from __future__ import annotations
+
+from django.contrib.auth import get_user_model, login
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from poststelle.errors import Invalid, NotFound
+from poststelle.mail.ports import Role
+from poststelle.mail.secret import Secret
+from poststelle.office import reading, setup, wording
+from poststelle.web.entrance import Visit
+from poststelle.web.fields import Field, choices
+from poststelle.web.names import LANGUAGES
+
+_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+
+def home(request: Visit) -> HttpResponse:
+    """To the first inbox; to the mailboxes while there is none to read."""
+    tree = reading.tree(request.actor)
+    inbox = next((folder for branch in tree for folder in branch.folders if folder.role is Role.INBOX), None)
+    if inbox is not None:
+        return redirect("folder", inbox.id)
+    if not tree and request.actor.is_administrator:
+        return redirect("mailboxes")
+    return redirect("mail")
+
+
+@login_not_required
+@sensitive_post_parameters("password")
+def set_up(request: HttpRequest, token: str) -> HttpResponse:
+    """The set-up form behind the link `serve` printed; afterwards logged in, on the way to the first mailbox."""
+    if not setup.check(token):
+        raise NotFound("setup-link-unknown")
+    wanted = request.POST.get("language") or translation.get_language()
+    language = wanted if wanted in LANGUAGES else "de"
+    wrong: dict[str, str] = {}
+    if request.method == "POST":
+        with translation.override(language):
+            try:
+                user = setup.set_up(
+                    token,
+                    office=request.POST.get("office", ""),
+                    language=language,
+                    email=request.POST.get("email", ""),
+                    name=request.POST.get("name", ""),
+                    password=Secret(request.POST.get("password", "")),
+                )
+            except Invalid as error:
+                wrong = wording.field_sentences(error)
+            else:
+                login(request, get_user_model().objects.get(pk=user.id), backend=_BACKEND)
+                return redirect("mailbox-new")
+    translation.activate(language)
+    context = {"fields": _set_up_fields(request, language, wrong), "wrong": bool(wrong)}
+    return render(request, "setup.html", context, status=422 if wrong else 200)
+
+
+set_up.before_set_up = True  # type: ignore[attr-defined]  # EntranceMiddleware lets it pass
+
+
+def _set_up_fields(request: HttpRequest, language: str, wrong: dict[str, str]) -> list[Field]:
+    typed = request.POST
+    return [
+        Field("language", _("Language"), "select", language, error=wrong.get("language", ""), choices=choices(LANGUAGES)),
+        Field(
+            "office", _("Office"), value=typed.get("office", ""), error=wrong.get("office", ""), required=True,
+            help=_("The name everybody here knows, for example “Müller & Partner”."), autocomplete="organization",
+        ),
+        Field(
+            "name", _("Your name"), value=typed.get("name", ""), error=wrong.get("name", ""), required=True,
+            autocomplete="name",
+        ),
+        Field(
+            "email", _("Your e-mail address"), "email", typed.get("email", ""), error=wrong.get("email", ""), required=True,
+            help=_("You log in with it. You will be the first administrator."), autocomplete="username",
+        ),
+        Field(
+            "password", _("Password"), "password", error=wrong.get("password", ""), required=True,
+            help=_("At least 12 characters. A short sentence is good."), autocomplete="new-password",
+        ),
+    ]  # fmt: skip

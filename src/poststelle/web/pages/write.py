@@ -1,0 +1,180 @@
+"""Writing: the form, replies and forwards, and the outbox."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+from django.views.decorators.http import require_safe
+
+from poststelle.errors import Invalid, NotFound, NotPermitted
+from poststelle.mail import answer
+from poststelle.mail.address import Address, format_address, parse_addresses
+from poststelle.mail.records import AccountRecord
+from poststelle.office import accounts, outbox, reading, wording
+from poststelle.web.entrance import Visit, base_of
+from poststelle.web.names import OUTGOING_STATES, RECIPIENT_STATES
+from poststelle.web.pages.mail import back
+from poststelle.web.tree import arranged
+
+_TYPED = ("account", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "key", "draft", "back")
+_FINAL = {"sent", "partly-sent", "rejected", "uncertain"}
+
+
+def write(request: Visit) -> HttpResponse:
+    """An empty form, or one begun by ``reply``, ``reply_all`` or ``forward`` (a message's id); posted, the message is queued."""
+    senders = accounts.senders(request.actor)
+    if request.method != "POST":
+        return _form(request, senders, _begun(request, senders), {})
+    typed = {name: request.POST.get(name, "") for name in _TYPED}
+    try:
+        sent = outbox.submit(request.actor, _draft(typed, request.FILES.getlist("files")), idempotency_key=typed["key"] or None)
+    except Invalid as error:
+        return _form(request, senders, typed, _wrong(error))
+    except (NotFound, NotPermitted) as error:
+        return _form(request, senders, typed, {"": str(wording.sentence(error))})
+    messages.success(request, sent.id, extra_tags=f"outgoing {typed['draft']}")
+    return redirect(back(request, reverse("mail")))
+
+
+@require_safe
+def sent_items(request: Visit) -> HttpResponse:
+    """The outbox: what is on its way and what became of it."""
+    page = outbox.page(request.actor, 50, request.GET.get("after") or None)
+    context = {
+        "base": base_of(request),
+        "tree": arranged(reading.tree(request.actor)),
+        "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state)) for one in page.items],
+        "recipient_states": RECIPIENT_STATES,
+        "next": page.next,
+    }
+    return render(request, "outbox.html", context)
+
+
+@require_safe
+def note(request: Visit, number: str) -> HttpResponse:
+    """One line about one message on its way: what the note after sending shows, until it has left."""
+    one = outbox.show(request.actor, number)
+    return render(request, "parts/note.html", {"one": one, "state": OUTGOING_STATES.get(one.state), "final": one.state in _FINAL})
+
+
+def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile]) -> outbox.Draft:
+    return outbox.Draft(
+        account=typed["account"],
+        to=_addresses(typed["to"]),
+        cc=_addresses(typed["cc"]),
+        bcc=_addresses(typed["bcc"]),
+        subject=typed["subject"].strip(),
+        text=typed["text"].replace("\r\n", "\n"),
+        answers=typed["answers"] or None,
+        forwards=typed["forwards"] or None,
+        attachments=[
+            outbox.Attachment(file.name or "file", file.content_type or "application/octet-stream", file.read())
+            for file in files
+        ],
+    )
+
+
+def _addresses(typed: str) -> list[str]:
+    """The addresses of a field, separated by commas, semicolons or lines; what is none stays as it is, to be refused by name."""
+    lines = typed.replace(";", ",").replace("\r", "").replace("\n", ",")
+    return [format_address(one.name, one.address) for one in parse_addresses(lines)]
+
+
+def _wrong(error: Invalid) -> dict[str, str]:
+    """The sentences by field of the form; a list's fields are gathered under the list's name."""
+    known = {"sender": "account", "from": "account"}
+    wrong: dict[str, str] = {}
+    for path, sentence in wording.field_sentences(error).items():
+        name = path.partition(".")[0]
+        wrong.setdefault(known.get(name, name), sentence)
+    return wrong
+
+
+def _form(request: Visit, senders: Sequence[AccountRecord], typed: Mapping[str, str], wrong: Mapping[str, str]) -> HttpResponse:
+    forwarded = reading.open_message(request.actor, typed["forwards"]).attachments if typed.get("forwards") else ()
+    context: dict[str, Any] = {
+        "base": base_of(request),
+        "tree": arranged(reading.tree(request.actor)),
+        "senders": senders,
+        "typed": typed,
+        "wrong": wrong,
+        "forwarded": forwarded,
+    }
+    return render(request, "write.html", context, status=422 if wrong else 200)
+
+
+def _begun(request: Visit, senders: Sequence[AccountRecord]) -> dict[str, str]:
+    typed = dict.fromkeys(_TYPED, "") | {"key": str(uuid.uuid4()), "back": back(request, ""), "draft": "new"}
+    typed["to"] = request.GET.get("to", "")
+    typed["account"] = _chosen(senders, request.GET.get("account", ""))
+    for name in ("reply", "reply_all", "forward"):
+        if number := request.GET.get(name):
+            return typed | _answering(request, senders, name, number)
+    return typed
+
+
+def _chosen(senders: Sequence[AccountRecord], wanted: str) -> str:
+    return next((one.id for one in senders if one.id == wanted), senders[0].id if senders else "")
+
+
+def _answering(request: Visit, senders: Sequence[AccountRecord], name: str, number: str) -> dict[str, str]:
+    opened = reading.open_message(request.actor, number)
+    parsed, raw = opened.parsed, opened.raw
+    account = _chosen(senders, opened.placement.account_id)
+    own = frozenset(one.address for one in senders if one.id == account)
+    sender = Address("", next(iter(own), ""))
+    started = {"account": account, "draft": f"{name}-{number}"}
+    if name == "forward":
+        begun = answer.forward(parsed, raw, sender=sender, heading=_heading(opened))
+        return started | {"subject": begun.subject, "text": begun.text, "forwards": number}
+    begun = answer.reply(
+        parsed, raw, sender=sender, own=own, everyone=name == "reply_all", attribution=_attribution(opened)
+    )
+    return started | {
+        "to": _written(begun.to), "cc": _written(begun.cc), "subject": begun.subject, "text": begun.text, "answers": number,
+    }  # fmt: skip
+
+
+def _written(addresses: Sequence[Address]) -> str:
+    return ", ".join(_as_header(one) for one in addresses)
+
+
+def _as_header(one: Address) -> str:
+    """Quoted where a comma or the like in the name would be taken for the end of the address."""
+    name = one.name.replace("\\", "").replace('"', "")
+    quoted = f'"{name}"' if any(mark in name for mark in ",;:<>()@[]") else name
+    return format_address(quoted, one.address)
+
+
+def _attribution(opened: reading.OpenMessage) -> str:
+    sender = opened.placement.sender
+    moment = localtime(opened.placement.sent_at or opened.placement.received_at)
+    return _("On %(date)s at %(time)s %(sender)s wrote:") % {
+        "date": date_format(moment, "SHORT_DATE_FORMAT"),
+        "time": date_format(moment, "H:i"),
+        "sender": sender.name or sender.address,
+    }
+
+
+def _heading(opened: reading.OpenMessage) -> str:
+    parsed = opened.parsed
+    moment = localtime(opened.placement.sent_at or opened.placement.received_at)
+    lines = [
+        _("---------- Forwarded message ----------"),
+        f"{pgettext('header', 'From')}: {', '.join(format_address(one.name, one.address) for one in parsed.from_)}",
+        f"{pgettext('header', 'Date')}: {date_format(moment, 'SHORT_DATETIME_FORMAT')}",
+        f"{pgettext('header', 'Subject')}: {parsed.subject}",
+        f"{pgettext('header', 'To')}: {', '.join(format_address(one.name, one.address) for one in parsed.to)}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,109 @@
+"""How values of the mail vocabulary are written on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from poststelle.mail.address import format_address
+from poststelle.mail.ports import FLAGGED, SEEN, Role
+from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
+from poststelle.office import wording
+from poststelle.web import readable as readable_text
+from poststelle.web.names import role_name
+
+register = template.Library()
+
+ICONS: Mapping[Role, str] = {
+    Role.INBOX: "inbox", Role.SENT: "send", Role.DRAFTS: "file-pen", Role.TRASH: "trash-2", Role.SPAM: "shield-alert",
+    Role.ARCHIVE: "archive", Role.NONE: "folder",
+}  # fmt: skip
+
+
+@register.filter
+def readable(text: str) -> str:
+    """Plain text of a mail as HTML (see `web.readable`)."""
+    return readable_text.text_as_html(text)
+
+
+@register.filter
+def short_moment(moment: datetime | None) -> str:
+    """As a list shows it: the time today, the weekday this week, day and month this year, else the date."""
+    if moment is None:
+        return ""
+    local, now = timezone.localtime(moment), timezone.localtime()
+    if local.date() == now.date():
+        return date_format(local, "H:i")
+    if timedelta(0) < now.date() - local.date() < timedelta(days=6):
+        return date_format(local, pgettext("date format: weekday and time", "D H:i"))
+    if local.year == now.year:
+        return date_format(local, pgettext("date format: day and month", "j M"))
+    return date_format(local, "SHORT_DATE_FORMAT")
+
+
+@register.filter
+def long_moment(moment: datetime | None) -> str:
+    """Weekday, date and time."""
+    if moment is None:
+        return ""
+    return date_format(timezone.localtime(moment), pgettext("date format: full", "D, j F Y, H:i"))
+
+
+@register.filter
+def unread(placement: PlacementRecord) -> bool:
+    """Nobody has read it yet."""
+    return SEEN not in placement.flags
+
+
+@register.filter
+def flagged(placement: PlacementRecord) -> bool:
+    """It carries the star."""
+    return FLAGGED in placement.flags
+
+
+@register.filter
+def shown_name(person: AddressRecord) -> str:
+    """What a list calls somebody."""
+    return person.name or person.address or _("(no sender)")
+
+
+@register.filter
+def full_address(person: AddressRecord) -> str:
+    """Name and address; the address is always visible."""
+    return format_address(person.name, person.address)
+
+
+@register.filter
+def role_icon(folder: FolderRecord) -> str:
+    """The Lucide icon of a folder's role."""
+    return ICONS[folder.role]
+
+
+@register.filter
+def folder_name(folder: FolderRecord) -> str:
+    """A special folder by its role in the reader's language, any other by its own name."""
+    return role_name(folder)
+
+
+@register.filter
+def told(trouble: TroubleRecord) -> wording.Wording:
+    """Trouble in words."""
+    return wording.of_trouble(trouble)
+
+
+@register.filter
+def defect(code: str) -> str:
+    """A defect of a message in words."""
+    return wording.defect_sentence(code)
+
+
+@register.filter
+def after_path(path: str, prefix: str) -> bool:
+    """Whether the address being shown lies below another."""
+    return path.startswith(prefix)

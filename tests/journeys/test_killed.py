@@ -1,0 +1,174 @@
+"""`kill -9` in the middle of a first sync, again and again, against a real Dovecot: every placement exactly once, byte by byte."""
+
+from __future__ import annotations
+
+import imaplib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import PASSWORD, a_letter
+from tests.servers.ca import CertificateAuthority
+from tests.servers.dovecot import Dovecot, User
+
+MESSAGES = 1500
+KILLS = 30
+
+pytestmark = pytest.mark.servers
+
+
+class Installation:
+    """A data folder of its own, worked on by the real command line in processes of their own."""
+
+    def __init__(self, home: Path, ca: CertificateAuthority) -> None:
+        self.home = home
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("POSTSTELLE_")},
+            "POSTSTELLE_HOME": str(home), "POSTSTELLE_CA_FILE": str(ca.ca_file),
+            "POSTSTELLE_EGRESS_ALLOW": "127.0.0.0/8", "PYTHONPATH": os.pathsep.join(sys.path),
+        }  # fmt: skip
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start it as leader of a session of its own, so that it can be killed with everything it started."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "poststelle.run.cli", *command], env=self._environment, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *command: str, given: str = "") -> str:
+        process = self.start(*command)
+        out, complaints = process.communicate(given.encode(), timeout=300)
+        assert process.returncode == 0, complaints.decode()
+        return out.decode()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture
+def furnished(tmp_path: Path, ca: CertificateAuthority, dovecot: Dovecot) -> Iterator[tuple[Installation, User]]:
+    user = dovecot.user(f"killed-{tmp_path.name}".lower())
+    dice = random.Random(7)
+    client = imaplib.IMAP4(dovecot.host, dovecot.imap_port)
+    client.login(user.address, user.password)
+    client.create("Akten")
+    for number in range(MESSAGES):
+        letter = a_letter(f"Brief {number}", "Zeile\n" * dice.choice([1, 10, 100, 3000]))
+        client.append("INBOX" if number % 3 else "Akten", "", "", letter)  # type: ignore[arg-type]
+    client.logout()
+    office = Installation(tmp_path / "home", ca)
+    office.run(
+        "init", "--office", "Amt", "--admin-email", "ada@amt.test", "--admin-name", "Ada", "--language", "en",
+        "--admin-password-stdin", given=PASSWORD,
+    )  # fmt: skip
+    document = {
+        "label": "Amt", "address": user.address,
+        "incoming": {"protocol": "imap", "host": "localhost", "port": dovecot.imaps_port, "encryption": "tls"},
+        "login": {"username": user.address, "password": user.password},
+    }  # fmt: skip
+    office.run("account", "add", "--json", "-", given=json.dumps(document))
+    yield office, user
+
+
+def on_the_server(dovecot: Dovecot, user: User) -> Counter[tuple[str, bytes]]:
+    client = imaplib.IMAP4(dovecot.host, dovecot.imap_port)
+    client.login(user.address, user.password)
+    held: Counter[tuple[str, bytes]] = Counter()
+    for folder in ("INBOX", "Akten"):
+        client.select(folder, readonly=True)
+        _, answers = client.uid("FETCH", "1:*", "(BODY.PEEK[])")
+        held.update((folder, answer[1]) for answer in answers if isinstance(answer, tuple))
+    client.logout()
+    return held
+
+
+def here(office: Installation) -> Counter[tuple[str, bytes]]:
+    """Read in a process of its own: this one has the tests' settings."""
+    script = (
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'poststelle.run.settings'; django.setup()\n"
+        "from poststelle.office import reading\n"
+        "from poststelle.office.actor import SYSTEM\n"
+        "for branch in reading.tree(SYSTEM):\n"
+        "  for folder in branch.folders:\n"
+        "    after = None\n"
+        "    while True:\n"
+        "      page = reading.page(SYSTEM, folder.id, 200, after)\n"
+        "      for row in page.items:\n"
+        "        raw = reading.raw(SYSTEM, row.id)\n"
+        "        sys.stdout.buffer.write(b'%s %d\\n' % (folder.name.encode(), len(raw)) + raw)\n"
+        "      after = page.next\n"
+        "      if after is None: break\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script], env=office._environment, capture_output=True, check=True
+    ).stdout
+    held: Counter[tuple[str, bytes]] = Counter()
+    while out:
+        head, _, out = out.partition(b"\n")
+        folder, size = head.split()
+        held[folder.decode(), out[: int(size)]] += 1
+        out = out[int(size) :]
+    return held
+
+
+def test_a_first_sync_killed_thirty_times_loses_nothing_and_doubles_nothing(
+    furnished: tuple[Installation, User], dovecot: Dovecot
+) -> None:
+    office, user = furnished
+    dice = random.Random(20261121)
+    unfinished = 0
+    for _ in range(KILLS):
+        process = office.start("sync", "--once")
+        time.sleep(dice.uniform(0.4, 1.6))
+        unfinished += process.poll() is None
+        kill(process)
+    assert unfinished > KILLS / 3, "most syncs were done before they could be killed: the test proves nothing"
+    office.run("sync", "--once")
+    assert here(office) == on_the_server(dovecot, user)
+    found = json.loads(office.run("search", "Brief", "--user", "ada@amt.test", "--json"))
+    assert found["items"], "the index followed"
+
+
+def test_an_engine_killed_under_serve_comes_back_and_finishes(
+    furnished: tuple[Installation, User], dovecot: Dovecot
+) -> None:
+    office, user = furnished
+    server = office.start("serve", "--port", "0")
+    try:
+        for _ in range(3):
+            time.sleep(1.5)
+            for engine in engines_of(server.pid):
+                os.kill(engine, signal.SIGKILL)
+        expected = on_the_server(dovecot, user)
+        deadline = time.monotonic() + 60
+        while here(office) != expected:
+            assert time.monotonic() < deadline, "the engine did not come back"
+            time.sleep(0.5)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+
+
+def engines_of(parent: int) -> list[int]:
+    """The engine processes a `serve` has started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+            command = entry.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and b"engine_process" in command:
+            found.append(int(entry.parent.name))
+    return found
