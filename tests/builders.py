@@ -70,9 +70,7 @@ def an_account(actor: Actor, label: str = "Zentrale", **changes: object) -> Acco
     return accounts.add(actor, an_account_document(label, **changes))
 
 
-def a_folder(
-    account: AccountRecord, *path: str, role: Role = Role.NONE, selectable: bool = True
-) -> FolderRecord:
+def a_folder(account: AccountRecord, *path: str, role: Role = Role.NONE, selectable: bool = True) -> FolderRecord:
     """A folder the server has listed; the inbox when no path is given."""
     names = path or ("INBOX",)
     row = models.Folder.objects.create(

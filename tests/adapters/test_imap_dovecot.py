@@ -44,14 +44,6 @@ STRANGE_NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def poor_dovecot(ca: CertificateAuthority) -> Iterator[Dovecot]:
-    """A Dovecot that offers neither CONDSTORE nor ESEARCH nor LIST-STATUS."""
-    server = Dovecot(ca.good(), condstore=False)
-    yield server
-    server.stop()
-
-
 @pytest.fixture(params=["condstore", "poor"])
 def server(request: pytest.FixtureRequest, dovecot: Dovecot, poor_dovecot: Dovecot) -> Dovecot:
     return dovecot if request.param == "condstore" else poor_dovecot
@@ -369,3 +361,13 @@ async def test_waiting_that_is_cancelled_leaves_the_mailbox_usable(source: ImapS
         await waiting
     put(other, mail(1))
     assert len(arrivals(await whole_round(source, None))) == 1
+
+
+async def test_a_message_of_sixty_megabytes_goes_up_and_comes_back(source: ImapSource) -> None:
+    raw = mail(60, b"0123456789abcdefghijklmnopqrstuvwxyz\r\n" * 1_600_000)
+    sent = RemoteFolderId("Sent")
+    await source.perform(Append(sent, raw, frozenset(), "<60@example.test>"))
+    found = arrivals(await whole_round(source, None, sent))
+    assert [arrival.size for arrival in found] == [len(raw)]
+    fetched = await bodies(source, [found[0].id], sent)
+    assert hashlib.sha256(fetched[found[0].id]).digest() == hashlib.sha256(raw).digest()

@@ -21,7 +21,17 @@ from poststelle.errors import (
     ProtocolViolation,
     TryAgain,
 )
-from poststelle.mail.ports import Append, ChangeFlags, RawMessage, RemoteFolderId, RemoteId, Role, Unfetchable
+from poststelle.mail.ports import (
+    Append,
+    ChangeFlags,
+    Cursor,
+    FlagChange,
+    RawMessage,
+    RemoteFolderId,
+    RemoteId,
+    Role,
+    Unfetchable,
+)
 from poststelle.mail.settings import Encryption
 from tests.adapters.scripted_imap import PASSWORD, scripted
 from tests.servers.ca import Certificate, CertificateAuthority
@@ -310,11 +320,15 @@ async def test_the_literal_is_the_truth_when_the_announced_size_was_wrong() -> N
 async def test_ids_of_an_older_folder_are_never_used_on_the_new_one() -> None:
     async with scripted() as server:
         source = await server.open()
-        with pytest.raises(CursorLost):
-            await fetched(source, [RemoteId("6.1")])
+        old = RemoteId("6.1")
+        assert await fetched(source, [old]) == {old: Unfetchable(old, "gone", gone=True)}
         errand = ChangeFlags(INBOX, RemoteId("6.1"), add=frozenset({"\\Seen"}))
         assert (await source.perform(errand)).value == "gone"
-        assert not any(b"STORE" in line for line in server.heard)
+        assert not any(b"STORE" in line or b"FETCH" in line for line in server.heard)
+        with pytest.raises(CursorLost):
+            await source.changes(INBOX, Cursor('[6,0,0,0,[],"",""]'))
+        with pytest.raises(CursorLost):
+            await source.changes(INBOX, Cursor("of another adapter"))
         await source.close()
 
 
@@ -329,6 +343,59 @@ async def test_removals_announced_during_other_commands_are_noticed() -> None:
         second = await source.changes(INBOX, first.cursor)
         await source.close()
     assert second.census == set(ids(1, 3))
+
+
+async def test_flags_that_change_while_a_message_arrives_are_not_lost() -> None:
+    two = META.partition(b"* 3")[0]
+    third = META[len(two) :]
+    seen = two + b"* 3 FETCH (UID 3 FLAGS (\\Seen))\r\n"
+    ok = b"{tag} OK\r\n"
+    two_exist = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n{tag} OK\r\n"
+    three_exist = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n{tag} OK\r\n"
+    async with scripted(
+        {
+            "EXAMINE": [two_exist, two_exist, three_exist],
+            "UID SEARCH": [b"* SEARCH 1 2\r\n" + ok, b"* SEARCH 2\r\n" + ok, b"* SEARCH 3\r\n" + ok],
+            "UID FETCH": [two + ok, two + ok, third + ok, seen + ok],
+        }
+    ) as server:
+        source = await server.open()
+        batch = await source.changes(INBOX, None)
+        batch = await source.changes(INBOX, batch.cursor)
+        batch = await source.changes(INBOX, batch.cursor)
+        await source.close()
+    assert [(arrival.id, arrival.flags) for arrival in batch.arrivals] == [("7.3", frozenset())]
+    assert list(batch.flags) == [FlagChange(RemoteId("7.3"), frozenset({"\\Seen"}))]
+
+
+async def test_a_batch_of_flags_nobody_kept_is_answered_again() -> None:
+    count = 9000
+    listed = b"".join(b"* %d FETCH (UID %d FLAGS (\\Seen))\r\n" % (uid, uid) for uid in range(1, count + 1))
+    exist = b"* %d EXISTS\r\n* OK [UIDVALIDITY 7]\r\n{tag} OK\r\n" % count
+    reported = Cursor(f'[7,0,0,{count},[[1,{count}]],"x",""]')
+    answers = {"EXAMINE": exist, "UID SEARCH": b"* SEARCH\r\n{tag} OK\r\n", "UID FETCH": listed + b"{tag} OK\r\n"}
+    async with scripted(answers) as server:
+        source = await server.open()
+        lost = await source.changes(INBOX, reported)
+        assert lost.more
+        told: set[RemoteId] = set()
+        batch = await source.changes(INBOX, reported)
+        told.update(change.id for change in batch.flags)
+        while batch.more:
+            batch = await source.changes(INBOX, batch.cursor)
+            told.update(change.id for change in batch.flags)
+        await source.close()
+    assert len(told) == count
+
+
+async def test_flags_imap_cannot_spell_harm_nobody() -> None:
+    async with scripted() as server:
+        source = await server.open()
+        with pytest.raises(MessageTrouble) as caught:
+            await source.perform(ChangeFlags(INBOX, RemoteId("7.1"), add=frozenset({"\\Seen) FLAGS (x"})))
+        assert caught.value.code == "errand-unsendable"
+        await source.folders()
+        await source.close()
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,12 @@ def test_line_ends_never_get_into_a_command() -> None:
 
 def test_literals_wait_for_the_server_unless_it_said_they_need_not() -> None:
     arguments = [b"LOGIN", command.Literal(b"m\xc3\xbcller"), command.Literal(b"x\xff")]
-    assert command.serialise(b"A", arguments, frozenset()) == [
-        b"A LOGIN {7}\r\n",
-        b"m\xc3\xbcller {2}\r\n",
-        b"x\xff\r\n",
-    ]
-    assert command.serialise(b"A", arguments, frozenset({"LITERAL+"})) == [
-        b"A LOGIN {7+}\r\nm\xc3\xbcller {2+}\r\nx\xff\r\n"
-    ]
+
+    def sent(*capable: str) -> list[bytes]:
+        return [b"".join(group) for group in command.serialise(b"A", arguments, frozenset(capable))]
+
+    assert sent() == [b"A LOGIN {7}\r\n", b"m\xc3\xbcller {2}\r\n", b"x\xff\r\n"]
+    assert sent("LITERAL+") == [b"A LOGIN {7+}\r\nm\xc3\xbcller {2+}\r\nx\xff\r\n"]
 
 
 def test_a_fetch_answer_is_read_in_any_order_and_case() -> None:

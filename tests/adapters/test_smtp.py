@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import socket
+import queue
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope as Received, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+from aiosmtpd.smtp import Envelope as Received
 
 from poststelle.adapters.connection import EgressPolicy, tls_context
 from poststelle.adapters.smtp import SmtpSender, open_sender
@@ -63,50 +65,53 @@ class Office:
 
 def check(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
     right = isinstance(data, LoginPassword) and data.login == b"nutzer@example.test"
-    return AuthResult(success=right and data.password == PASSWORD.encode())
-
-
-class _Server(Controller):
-    def __init__(self, office: Office, starttls: ssl.SSLContext | None, **options: Any) -> None:
-        self._starttls = starttls
-        super().__init__(office, hostname="127.0.0.1", port=0, **options)
-
-    def factory(self) -> SMTP:
-        return SMTP(
-            self.handler,
-            tls_context=self._starttls,
-            authenticator=check,
-            auth_require_tls=False,
-            enable_SMTPUTF8=self.SMTP_kwargs.get("enable_SMTPUTF8", False),
-            ident="test",
-        )
+    return AuthResult(success=right and data.password == PASSWORD.encode(), handled=False)
 
 
 @contextlib.contextmanager
 def smtpd(
-    office: Office, *, certificate: Certificate | None = None, encryption: Encryption = Encryption.NONE, **options: Any
+    office: Office,
+    *,
+    certificate: Certificate | None = None,
+    encryption: Encryption = Encryption.NONE,
+    smtputf8: bool = False,
 ) -> Iterator[Endpoint]:
+    """A server on a free port, in a thread with a loop of its own."""
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.cert, certificate.key)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tls = encryption is Encryption.TLS
-    server = _Server(
-        office,
-        context if encryption is Encryption.STARTTLS else None,
-        ssl_context=context if tls else None,
-        **options,
-    )
-    server.port = port
-    server._trigger_server = lambda: None  # type: ignore[method-assign]  # its own first connection cannot speak TLS to us
-    server.start()
+    starttls = context if encryption is Encryption.STARTTLS else None
+    started: queue.Queue[tuple[int, Callable[[], object]]] = queue.Queue()
+
+    async def serve() -> None:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def protocol() -> SMTP:
+            return SMTP(
+                office,
+                tls_context=starttls,
+                authenticator=check,
+                auth_require_tls=False,
+                enable_SMTPUTF8=smtputf8,
+                hostname="test",
+                loop=loop,
+            )
+
+        tls = context if encryption is Encryption.TLS else None
+        listening = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
+        started.put((listening.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(ended.set)))
+        await ended.wait()
+        listening.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    port, end = started.get(timeout=10)
     try:
         yield Endpoint("smtp", "localhost", port, encryption)
     finally:
-        server.stop()
+        end()
+        thread.join()
 
 
 async def opened(endpoint: Endpoint, login: Login | None = None, tls: ssl.SSLContext | None = None) -> SmtpSender:
@@ -222,7 +227,7 @@ async def test_a_server_that_closes_before_data_is_tried_again() -> None:
 
 async def test_smtputf8_is_used_only_when_an_address_needs_it() -> None:
     office = Office()
-    with smtpd(office, enable_SMTPUTF8=True) as endpoint:
+    with smtpd(office, smtputf8=True) as endpoint:
         sender = await opened(endpoint)
         plain = Envelope("a@example.test", ("b@müller.example",))
         await sender.send(plain, RAW, Started(office))
@@ -267,9 +272,8 @@ async def test_an_address_cannot_smuggle_a_command(address: str) -> None:
 
 
 async def test_a_wrong_password_is_rejected() -> None:
-    with smtpd(Office()) as endpoint:
-        with pytest.raises(LoginRejected) as caught:
-            await opened(endpoint, Login(LOGIN.username, Secret("ganz falsch")))
+    with smtpd(Office()) as endpoint, pytest.raises(LoginRejected) as caught:
+        await opened(endpoint, Login(LOGIN.username, Secret("ganz falsch")))
     assert str(caught.value.facts["answer"]).startswith("535")
 
 
@@ -285,9 +289,9 @@ async def test_a_wrong_password_is_rejected() -> None:
 async def test_a_bad_certificate_is_rejected_with_its_reason(
     ca: CertificateAuthority, kind: str, code: str, encryption: Encryption
 ) -> None:
-    with smtpd(Office(), certificate=getattr(ca, kind)(), encryption=encryption) as endpoint:
-        with pytest.raises(CertificateRejected) as caught:
-            await opened(endpoint, LOGIN, tls_context(ca.ca_file))
+    server = smtpd(Office(), certificate=getattr(ca, kind)(), encryption=encryption)
+    with server as endpoint, pytest.raises(CertificateRejected) as caught:
+        await opened(endpoint, LOGIN, tls_context(ca.ca_file))
     assert caught.value.code == code
 
 

@@ -68,7 +68,9 @@ def test_only_administrators_add_accounts(bob: Caller) -> None:
 
 def test_a_change_leaves_what_it_does_not_name(ada: Caller) -> None:
     account = an_account(ada.actor)
-    told = ada.patch(f"accounts/{account.id}", {"display_name": "Amt für Post", "incoming": {"encryption": "tls"}}).json()
+    told = ada.patch(
+        f"accounts/{account.id}", {"display_name": "Amt für Post", "incoming": {"encryption": "tls"}}
+    ).json()
     assert told["display_name"] == "Amt für Post"
     assert (told["label"], told["incoming"]["host"]) == ("Zentrale", "mail.amt.test")
 

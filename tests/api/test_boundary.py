@@ -15,7 +15,9 @@ from tests.api.caller import Caller
 from tests.builders import PASSWORD, a_folder, a_letter, a_message_in, an_account, an_account_document
 
 SCHEMA = api.get_openapi_schema(path_prefix="/api/v1/")
-OPERATIONS = [(method, path, operation) for path, methods in SCHEMA["paths"].items() for method, operation in methods.items()]
+OPERATIONS = [
+    (method, path, operation) for path, methods in SCHEMA["paths"].items() for method, operation in methods.items()
+]
 BODIES = {
     ("post", "/api/v1/accounts/probe"): an_account_document(),
     ("post", "/api/v1/accounts"): an_account_document(),
@@ -51,9 +53,7 @@ def test_a_session_counts_for_nothing(ada: Caller) -> None:
     assert client.get("/api/v1/accounts").status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [(method, path) for method, path, _ in OPERATIONS if "{" in path]
-)
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in OPERATIONS if "{" in path])
 def test_whoever_has_no_right_finds_nothing_behind_any_id(ada: Caller, bob: Caller, method: str, path: str) -> None:
     account = an_account(ada.actor)
     folder = a_folder(account)

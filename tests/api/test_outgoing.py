@@ -37,7 +37,9 @@ def test_what_is_submitted_is_what_is_sent(ada: Caller) -> None:
     an_account(ada.actor)
     data = bytes(range(256))
     file = {"name": "Größe.bin", "type": "application/x-thing", "content_base64": base64.b64encode(data).decode()}
-    told = ada.post("outgoing", a_request(html="<p>Gern.</p>", attachments=[file], **{"from": "Amt <zentrale@amt.test>"}))
+    told = ada.post(
+        "outgoing", a_request(html="<p>Gern.</p>", attachments=[file], **{"from": "Amt <zentrale@amt.test>"})
+    )
     raw = messages.content(SYSTEM.reach.pool, bytes.fromhex(told.json()["content"]))
     message = message_from_bytes(raw, policy=policy.default)
     assert message["Subject"] == "Antwort"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -48,6 +50,16 @@ def assert_in_step(world: World, told: str) -> None:
 @pytest.fixture(autouse=True)
 def _glance_at_the_inbox_between_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(account, "INBOX_GLANCE_SECONDS", -1.0)
+
+
+@pytest.fixture(autouse=True)
+async def _no_task_is_left_behind() -> AsyncIterator[None]:
+    """What was asked ahead when a round ended is waited for, and its exception seen."""
+    left: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: left.append(str(context["message"])))
+    yield
+    gc.collect()
+    assert left == []
 
 
 async def test_a_history_interrupted_at_any_single_step_ends_like_an_uninterrupted_one() -> None:

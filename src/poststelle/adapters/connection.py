@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import re
 import socket
@@ -23,7 +24,6 @@ from cryptography import x509
 from poststelle.errors import CertificateRejected, HostForbidden, NeedsAttention, Trouble, TryAgain
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 RESOLVE_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
@@ -88,11 +88,16 @@ class EgressPolicy:
 
     @classmethod
     def of(cls, text: str, own: frozenset[tuple[str, int]] = frozenset()) -> EgressPolicy:
-        """From the comma-separated form of the setting ``egress_allow``. Raises ValueError for a CIDR that is none."""
+        """From the comma-separated form of the setting ``egress_allow``. Raises ValueError for what is no CIDR or host."""
         words = tuple(word for word in re.split(r"[,\s]+", text) if word)
         for word in words:
             if "/" in word:
                 ipaddress.ip_network(word, strict=False)
+            else:
+                try:
+                    host_name(word)
+                except NeedsAttention as error:
+                    raise ValueError(f"{word!r} is no host name") from error
         return cls(words, own)
 
     def permits(self, host: str, address: Address, port: int) -> bool:
@@ -188,12 +193,20 @@ async def _connect_address(address: Address, port: int, timeout: float) -> socke
 
 
 def tls_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
-    """Strict client TLS: 1.2 or newer, chain and subject alternative name checked. `ca_file` adds trusted certificates (PEM)."""
+    """Strict client TLS: 1.2 or newer, chain and subject alternative name checked. `ca_file` adds trusted certificates (PEM).
+
+    Made once per file and shared, because each holds the system's certificates in memory: never change the one you get.
+    """
+    return _context(str(ca_file), Path(ca_file).stat().st_mtime_ns) if ca_file else _context(None, 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _context(ca_file: str | None, _changed: int) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     if ca_file:
-        context.load_verify_locations(cafile=str(ca_file))
+        context.load_verify_locations(cafile=ca_file)
     return context
 
 

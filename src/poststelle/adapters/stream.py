@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._failure: Trouble | None = None
+        self._reason: Exception | None = None
         self._tls: ssl.SSLObject | None = None
         self._cipher_in: ssl.MemoryBIO | None = None
         self._cipher_out: ssl.MemoryBIO | None = None
@@ -101,7 +102,8 @@ class Connection(asyncio.Protocol):
         self._wake()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's name
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reason = exc
         self._ended = True
         self._wake()
         if self._drained is not None and not self._drained.done():
@@ -186,7 +188,9 @@ class Connection(asyncio.Protocol):
         return taken
 
     def _lost(self) -> TryAgain:
-        return TryAgain("connection-lost", host=self.host, port=self.port)
+        lost = TryAgain("connection-lost", host=self.host, port=self.port)
+        lost.__cause__ = self._reason
+        return lost
 
     async def wait_for_data(self, seconds: float) -> bool:
         """Whether bytes are there to read, waiting at most so long. Raises TryAgain("connection-lost")."""

@@ -42,7 +42,7 @@ _STATUS: tuple[tuple[type[PoststelleError], HTTPStatus], ...] = (
 )
 _REASONS = {
     "missing": "missing", "extra_forbidden": "unknown-field", "string_type": "not-text", "list_type": "not-a-list",
-    "bool_type": "not-a-boolean", "bool_parsing": "not-a-boolean", "int_type": "not-a-number", "int_parsing": "not-a-number",
+    "bool_type": "not-true-or-false", "bool_parsing": "not-true-or-false", "int_type": "not-a-number", "int_parsing": "not-a-number",
     "dict_type": "not-an-object", "model_type": "not-an-object", "model_attributes_type": "not-an-object",
     "greater_than_equal": "out-of-range", "less_than_equal": "out-of-range", "int_parsing_size": "out-of-range",
     "string_too_long": "too-long", "string_too_short": "missing", "too_long": "too-many",

@@ -166,9 +166,37 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("Here they stay. If they were removed on purpose, accept it; otherwise ask the mail provider and try again."),
     ),
     "loss-keeps-changing": (_("The folder on the server is changing right now."), _BY_ITSELF),
+    "login-required": (
+        _("“%(host)s” sends only after a log-in."), _("Choose a log-in for sending in the mailbox's settings."),
+    ),
+    "server-refused": (
+        _("“%(host)s” refuses to talk to this machine."),
+        _("Ask the mail provider; often the address of this machine is on a block list."),
+    ),
+    "step-timeout": (_("The server took too long for this step."), _("Try again; if it stays so, ask the mail provider.")),
+    "internal-error": (_("Poststelle itself made a mistake (%(kind)s)."), _BY_ITSELF),
+    "no-way-in": (_("This mailbox does not receive anything."), _("Enter a server for receiving in its settings.")),
+    "no-way-out": (_("This mailbox cannot send."), _("Enter a server for sending in its settings.")),
+    "deferred": (_("The server has postponed the message."), _BY_ITSELF),
     # One message
+    "address-unsendable": (_("The address cannot be used for sending."), _("Check its spelling.")),
+    "line-ends-not-canonical": (_("The message could not be put into the form mail servers want."), _OURS),
     "message-too-large": (
         _("This message is larger than this installation fetches."), _("It stays on the server and can be read there."),
+    ),
+    "too-large": (
+        _("This message is larger than this installation fetches."), _("It stays on the server and can be read there."),
+    ),
+    "no-body": (
+        _("The server names this message, but hands out no content."), _("It is tried again; the other messages are here."),
+    ),
+    "not-delivered": (
+        _("The server does not hand out this message."), _("It is tried again; the other messages are here."),
+    ),
+    "gone": (_("The message is no longer on the server."), _("Nothing needs to be done.")),
+    "vanished": (_("The message is no longer on the server."), _("Nothing needs to be done.")),
+    "errand-unsendable": (
+        _("This mark cannot be written on the server."), _("It is kept here only."),
     ),
     "unfetchable": (_("The server does not hand out this message."), _("It is tried again; the other messages are here.")),
     "recipient-refused": (_("The server refused a recipient."), _("Check the address and send again to this one.")),
@@ -190,6 +218,36 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "setup-link-unknown": (
         _("This set-up link is not valid."), _("Open the link that was printed in the terminal at the last start."),
     ),
+    "lock-taken": (
+        _("This data folder is in use by another process."), _("Stop it first, or use the one that is running."),
+    ),
+    "data-missing": (
+        _("There is no data folder at %(home)s yet."), _("Create it with “poststelle init”, or name another folder with --home."),
+    ),
+    "data-newer": (
+        _("The data were written by a newer version of Poststelle."), _("Install that version or a later one; nothing was changed."),
+    ),
+    "data-older": (
+        _("The data were written by an earlier version of Poststelle."), _("They are brought up to date by the next command or start."),
+    ),
+    "data-readable-by-others": (
+        _("Other users of this machine can read the data folder."), _("Set its permissions to 0700."),
+    ),
+    "token-missing": (
+        _("This needs an access token."),
+        _("Send it as “Authorization: Bearer …”; it is made on your own page or by “poststelle token add”."),
+    ),
+    "unexpected": (
+        _("Something went wrong that nobody foresaw."),
+        _("The log of this installation tells more. Please tell whoever looks after it."),
+    ),
+    "database-damaged": (_("The database is damaged."), _("Stop Poststelle and restore the last backup.")),
+    "messages-unreadable": (
+        _("%(count)s of the newest messages cannot be read back from the store."), _("Restore the segments from the backup."),
+    ),
+    "disk-full": (_("The disk is almost full: %(free)s MiB are left."), _("Make room; until then no mail is fetched.")),
+    "engine-not-running": (_("No engine is running: mail is neither fetched nor sent."), _("Start it with: poststelle serve")),
+    "address-unknown": (_("There is nothing at this address."), _("Look at the list of addresses in the documentation.")),
     "already-set-up": (_("This installation has been set up already."), _("Log in with your e-mail address.")),
     "not-set-up": (
         _("This installation has not been set up yet."), _("Open the link that was printed in the terminal at the start."),
@@ -235,6 +293,13 @@ REASONS: Mapping[str, Text] = {
     "not-a-host": _("This is not a server name. It looks like mail.example.org, without https:// and without a port."),
     "not-a-port": _("A port is a number from 1 to 65535."),
     "not-an-address": _("This is not an e-mail address. It looks like name@example.org."),
+    "not-a-flag": _("This is not a mark a message can carry."),
+    "not-json": _("This is not valid JSON."),
+    "not-base64": _("This is not valid base64."),
+    "not-a-number": _("This must be a whole number."),
+    "not-a-boolean": _("This must be true or false."),
+    "out-of-range": _("This number is outside the range allowed here."),
+    "too-many": _("These are too many."),
     "not-an-id": _("This is not a Message-ID."),
     "contradiction": _("This does not go together with the other settings. Leave it empty or change those."),
     "taken": _("This is taken already. Choose another one."),
@@ -244,6 +309,7 @@ REASONS: Mapping[str, Text] = {
     "not-an-identity": _("This mailbox cannot send under this address."),
     "unknown-user": _("Nobody with this e-mail address or id can log in here."),
     "needed-again": _("Server, encryption or user name have changed: please enter the password again."),
+    "not-readable": _("This file cannot be read."),
     "not-permitted": _("You may not choose this."),
     "too-large": _("This is too large."),
 }
@@ -294,11 +360,10 @@ _UNKNOWN = (_("Something went wrong (%(code)s)."), _("Try again. If it stays so,
 
 def sentence(error: PoststelleError | str, facts: Mapping[str, object] | None = None) -> Wording:
     """An error, or its code and facts, in words. An unknown code gets a general sentence that names it."""
-    if isinstance(error, PoststelleError):
-        error, facts = error.code, error.facts
-    title, advice = CODES.get(error, _UNKNOWN)
-    told: defaultdict[str, object] = defaultdict(lambda: "…", facts or {})
-    told["code"] = error
+    code, given = (error.code, error.facts) if isinstance(error, PoststelleError) else (error, facts or {})
+    title, advice = CODES.get(code, _UNKNOWN)
+    told: defaultdict[str, object] = defaultdict(lambda: "…", given)
+    told["code"] = code
     return Wording(str(title) % told, str(advice) % told)
 
 

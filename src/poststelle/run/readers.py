@@ -70,8 +70,8 @@ class Readers:
         return answer
 
     async def _exchange(self, process: Process, raws: Sequence[Raw]) -> list[Digest]:
-        assert process.stdin is not None  # noqa: S101 - both are pipes
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(COUNT.pack(len(raws)))
         for raw in raws:
             process.stdin.write(LENGTH.pack(len(raw)))

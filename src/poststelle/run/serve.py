@@ -59,7 +59,7 @@ class EngineProcess:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-            assert self._child.stdout is not None  # noqa: S101 - a pipe
+            assert self._child.stdout is not None
             if self._child.stdout.readline() == b"ready\n":
                 self._ready.set()
             code = self._child.wait()

@@ -64,6 +64,7 @@ TEMPLATES = [
             ],
             "builtins": [
                 "django.templatetags.i18n",
+                "django.templatetags.static",
                 "lucide.templatetags.lucide",
                 "poststelle.web.templatetags.assets",
                 "poststelle.web.templatetags.mail",

@@ -33,7 +33,8 @@ else:
 
 _HEAD, _TAIL = b"PSSEG1\n", b"PSSEGEND"
 _FOOTER = struct.Struct(">QQ8s")
-_LEVEL = 3
+# Level 1 costs two thirds of level 3 for 2 % more space; the merging of small segments may take its time and pack better.
+_LEVEL = 1
 _CHUNK = 1 << 20
 
 Raw = bytes | mmap.mmap

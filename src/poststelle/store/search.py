@@ -41,7 +41,8 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
   subject, people, body, files, place, content='', tokenize="unicode61 remove_diacritics 2");
 """
 _COLUMNS = ("subject", "people", "body", "files", "place")
-_BATCH = 500
+_BATCH = 1000
+_HASH_BYTES = 32 << 20
 _WINDOW = 200
 _WORD = re.compile(r'"[^"]*"|[^\s"]+')
 _TOKEN = re.compile(r"\w+")
@@ -56,6 +57,7 @@ class Writer:
         self._db.executescript(_SCHEMA)
         # A lost index entry is found again by the cursor: it is enough that file and cursor agree.
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_HASH_BYTES,))
 
     def close(self) -> None:
         """Let go of the file."""

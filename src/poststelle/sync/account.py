@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from poststelle.errors import FolderMissing, MessageTrouble, TryAgain
-from poststelle.mail.ports import Outcome, Role, Source
+from poststelle.mail.ports import Outcome, RemoteId, Role, Source
 from poststelle.mail.shelf import Desk, Shelf, Tally
-from poststelle.sync.folder import DoubtfulLoss, step, sync_folder
+from poststelle.sync.folder import DoubtfulLoss, FolderRound, sync_folder
 
 OpenSource = Callable[[], Awaitable[Source]]
 
@@ -48,14 +48,16 @@ async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> M
     tallies: dict[str, Tally] = {}
     glanced = time.monotonic()
     for shelf in shelves:
+        folder = CarefulRound(open_source, source, shelf)
         more = True
         while more:
             try:
-                done, more = await careful_step(open_source, source, shelf)
+                done, more = await folder.step()
             except FolderMissing:
                 break
             tallies[shelf.folder] = tallies.get(shelf.folder, Tally()) + done
             if more and time.monotonic() - glanced > INBOX_GLANCE_SECONDS:
+                await folder.settle()
                 await carry_out_errands(source, desk)
                 if inbox is not None and inbox is not shelf:
                     tallies[inbox.folder] += await sync_one(open_source, source, inbox)
@@ -65,26 +67,42 @@ async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> M
 
 async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tally:
     """Bring one folder up to date: what a push asks for."""
-    tally, more = await careful_step(open_source, source, shelf)
+    folder = CarefulRound(open_source, source, shelf)
+    tally, more = await folder.step()
     while more:
-        done, more = await careful_step(open_source, source, shelf)
+        done, more = await folder.step()
         tally += done
     return tally
 
 
-async def careful_step(open_source: OpenSource, source: Source, shelf: Shelf) -> tuple[Tally, bool]:
-    """`step`, with a second session where a large loss has to be believed."""
-    try:
-        return await step(source, shelf)
-    except DoubtfulLoss as loss:
-        doubted = loss.gone
-    for _ in range(LOOKS_AT_A_LOSS):
-        fresh = await open_source()
+class CarefulRound:
+    """A `FolderRound` that looks again, in a session of its own, where a large loss has to be believed."""
+
+    def __init__(self, open_source: OpenSource, source: Source, shelf: Shelf) -> None:
+        self._open_source = open_source
+        self._source = source
+        self._shelf = shelf
+        self._round = FolderRound(source, shelf)
+
+    async def step(self) -> tuple[Tally, bool]:
+        """As `FolderRound.step`, without DoubtfulLoss."""
         try:
-            await fresh.folders()
-            return await sync_folder(fresh, shelf, doubted=doubted), True
+            return await self._round.step()
         except DoubtfulLoss as loss:
-            doubted = loss.gone
-        finally:
-            await fresh.close()
-    raise TryAgain("loss-keeps-changing")
+            return await self._look_again(loss.gone), True
+
+    async def settle(self) -> None:
+        """As `FolderRound.settle`."""
+        await self._round.settle()
+
+    async def _look_again(self, doubted: frozenset[RemoteId]) -> Tally:
+        for _ in range(LOOKS_AT_A_LOSS):
+            fresh = await self._open_source()
+            try:
+                await fresh.folders()
+                return await sync_folder(fresh, self._shelf, doubted=doubted)
+            except DoubtfulLoss as loss:
+                doubted = loss.gone
+            finally:
+                await fresh.close()
+        raise TryAgain("loss-keeps-changing")

@@ -15,11 +15,13 @@ This module does not know protocols, the store or accounts.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from poststelle.errors import CursorLost, SuspiciousLoss
-from poststelle.mail.ports import RawMessage, RemoteId, Role, Source, Unfetchable
+from poststelle.mail.ports import Arrival, Batch, Cursor, RawMessage, RemoteId, Role, Source, Unfetchable
 from poststelle.mail.shelf import Observation, Shelf, Tally
 
 SECOND_LOOK_COUNT, SECOND_LOOK_SHARE, SECOND_LOOK_FLOOR = 50, 0.2, 5
@@ -34,59 +36,112 @@ class DoubtfulLoss(Exception):
     gone: frozenset[RemoteId]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One batch with the bytes that came for it."""
+
+    batch: Batch
+    arrivals: Sequence[Arrival]
+    raws: Sequence[RawMessage]
+    unfetchable: Sequence[Unfetchable]
+
+
+class FolderRound:
+    """One folder brought up to date, a batch at a time.
+
+    While a batch is kept and applied here, the next one is already asked for and fetched: the server and our disk work side by
+    side. `doubted`: the messages whose loss an earlier session reported (see DoubtfulLoss).
+    """
+
+    def __init__(self, source: Source, shelf: Shelf, *, doubted: frozenset[RemoteId] = frozenset()) -> None:
+        self._source = source
+        self._shelf = shelf
+        self._doubted = doubted
+        self._ahead: asyncio.Task[_Answer] | None = None
+
+    async def step(self) -> tuple[Tally, bool]:
+        """One batch: what it did, and whether there is more to ask for at once.
+
+        Raises DoubtfulLoss and SuspiciousLoss (the removals they are about are not applied), and what the source raises.
+        """
+        began = time.monotonic()
+        try:
+            answer = await self._next()
+            if answer.batch.more:
+                self._ahead = asyncio.create_task(self._ask(answer.batch.cursor))
+            done = await self._apply(answer)
+        except BaseException:
+            await self.abandon()
+            raise
+        seconds = time.monotonic() - began
+        return replace(done, bytes=sum(len(raw.raw) for raw in answer.raws), seconds=seconds), answer.batch.more
+
+    async def settle(self) -> None:
+        """Wait until the session is free for something else; what was asked ahead is kept for the next step."""
+        if self._ahead is not None:
+            await asyncio.wait([self._ahead])
+
+    async def abandon(self) -> None:
+        """Forget what was asked ahead. The session may be left in the middle of an answer."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _next(self) -> _Answer:
+        ahead, self._ahead = self._ahead, None
+        try:
+            return await (ahead if ahead is not None else self._ask(await self._shelf.cursor()))
+        except CursorLost:
+            await self._shelf.start_generation()
+            return await self._ask(None)
+
+    async def _ask(self, since: Cursor | None) -> _Answer:
+        shelf = self._shelf
+        batch = await self._source.changes(shelf.folder, since)
+        arrivals = [*batch.arrivals] if batch.more else [*batch.arrivals, *await shelf.owed()]
+        raws: list[RawMessage] = []
+        unfetchable: list[Unfetchable] = []
+        if wanted := await shelf.missing(arrivals):
+            async for answer in self._source.fetch(shelf.folder, wanted):
+                if isinstance(answer, RawMessage):
+                    raws.append(answer)
+                else:
+                    unfetchable.append(answer)
+        return _Answer(batch, arrivals, raws, unfetchable)
+
+    async def _apply(self, answer: _Answer) -> Tally:
+        batch, shelf = answer.batch, self._shelf
+        gone = set(await shelf.holding(batch.gone)) if batch.gone else set()
+        if batch.census is not None:
+            gone.update(await shelf.beyond(batch.census))
+        believed = await _believed(frozenset(gone), shelf, self._doubted)
+        done = await shelf.apply(
+            Observation(
+                cursor=batch.cursor,
+                arrivals=answer.arrivals,
+                kept=await shelf.keep(answer.raws),
+                unfetchable=answer.unfetchable,
+                flags={arrival.id: arrival.flags for arrival in batch.arrivals}
+                | {change.id: change.flags for change in batch.flags},
+                gone=believed,
+                remaining=batch.remaining,
+                whole=not batch.more,
+            )
+        )
+        if not batch.more and (unconfirmed := await shelf.unconfirmed()) is not None:
+            done += await shelf.sweep(await _believed(frozenset(unconfirmed), shelf, self._doubted))
+        return done
+
+
 async def sync_folder(source: Source, shelf: Shelf, *, doubted: frozenset[RemoteId] = frozenset()) -> Tally:
-    """Bring one folder up to date. `doubted`: the messages whose loss an earlier session reported (see DoubtfulLoss)."""
-    tally = Tally()
-    more = True
+    """Bring one folder up to date. Raises as `FolderRound.step` does."""
+    round_ = FolderRound(source, shelf, doubted=doubted)
+    tally, more = await round_.step()
     while more:
-        done, more = await step(source, shelf, doubted=doubted)
+        done, more = await round_.step()
         tally += done
     return tally
-
-
-async def step(source: Source, shelf: Shelf, *, doubted: frozenset[RemoteId] = frozenset()) -> tuple[Tally, bool]:
-    """One batch: what it did, and whether there is more to ask for at once.
-
-    Raises DoubtfulLoss and SuspiciousLoss (the removals they are about are not applied), and what the source raises except CursorLost.
-    """
-    began = time.monotonic()
-    try:
-        batch = await source.changes(shelf.folder, await shelf.cursor())
-    except CursorLost:
-        await shelf.start_generation()
-        batch = await source.changes(shelf.folder, None)
-    gone = set(await shelf.holding(batch.gone)) if batch.gone else set()
-    if batch.census is not None:
-        gone.update(await shelf.beyond(batch.census))
-    believed = await _believed(frozenset(gone), shelf, doubted)
-    arrivals = [*batch.arrivals] if batch.more else [*batch.arrivals, *await shelf.owed()]
-    raws: list[RawMessage] = []
-    unfetchable: list[Unfetchable] = []
-    wanted = await shelf.missing(arrivals)
-    if wanted:
-        async for answer in source.fetch(shelf.folder, wanted):
-            if isinstance(answer, RawMessage):
-                raws.append(answer)
-            else:
-                unfetchable.append(answer)
-    kept = await shelf.keep(raws)
-    done = await shelf.apply(
-        Observation(
-            cursor=batch.cursor,
-            arrivals=arrivals,
-            kept=kept,
-            unfetchable=unfetchable,
-            flags={arrival.id: arrival.flags for arrival in batch.arrivals}
-            | {change.id: change.flags for change in batch.flags},
-            gone=believed,
-            remaining=batch.remaining,
-            whole=not batch.more,
-        )
-    )
-    if not batch.more and (unconfirmed := await shelf.unconfirmed()) is not None:
-        done += await shelf.sweep(await _believed(frozenset(unconfirmed), shelf, doubted))
-    seconds = time.monotonic() - began
-    return replace(done, bytes=sum(len(raw.raw) for raw in raws), seconds=seconds), batch.more
 
 
 async def _believed(gone: frozenset[RemoteId], shelf: Shelf, doubted: frozenset[RemoteId]) -> frozenset[RemoteId]:

@@ -6,7 +6,7 @@ itself. What the office refuses becomes a page in words: not found and not allow
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -18,6 +18,8 @@ from django.utils.translation import gettext as _
 from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError
 from poststelle.office import people, wording
 from poststelle.office.actor import Actor
+
+_STATUS: Mapping[type[PoststelleError], int] = {NotFound: 404, NotPermitted: 403, Conflict: 409}
 
 
 class Visit(HttpRequest):
@@ -47,7 +49,7 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         """A refusal as a page in words. Whatever else is wrong stays an exception."""
         if not isinstance(exception, PoststelleError) or request.path.startswith("/api/"):
             return None
-        status = {NotFound: 404, NotPermitted: 403, Conflict: 409}.get(type(exception), 400)
+        status = next((number for kind, number in _STATUS.items() if isinstance(exception, kind)), 400)
         told = wording.sentence(exception)
         return render(request, "refusal.html", {"told": told, "status": status}, status=status)
 

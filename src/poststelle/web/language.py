@@ -12,9 +12,7 @@ from django.utils.deprecation import MiddlewareMixin
 class PersonalLanguageMiddleware(MiddlewareMixin):
     """Activates the language a person has chosen. Views marked ``ignores_cookies`` do not even look who it is."""
 
-    def process_view(
-        self, request: HttpRequest, view: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
-    ) -> None:
+    def process_view(self, request: HttpRequest, view: Callable[..., object], *_given: object) -> None:
         if getattr(view, "ignores_cookies", False):
             return
         language = getattr(request.user, "language", None)

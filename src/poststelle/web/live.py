@@ -119,7 +119,7 @@ async def live(request: Visit) -> StreamingHttpResponse:
     asked = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     newest = await sync_to_async(feed.latest, thread_sensitive=False)()
     after = min(int(asked), newest) if asked.isascii() and asked.isdecimal() and len(asked) < 19 else newest
-    assert request.actor.user is not None  # noqa: S101 - a session is always a person's
+    assert request.actor.user is not None  # a session is always a person's
     stream = _stream(request.actor.user.id, request.session.session_key or "", after)
     return StreamingHttpResponse(
         stream, content_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -46,8 +46,8 @@ RIGHTS: Mapping[Right, Text] = {
     Right.ADMINISTER: pgettext_lazy("right", "administer"),
 }
 KINDS: Mapping[Kind, Text] = {
-    Kind.SYNCHRONISED: _("Receives mail (IMAP), and sends if a way out is given"),
-    Kind.SEND_ONLY: _("Sends only"),
+    Kind.SYNCHRONISED: _("Receives and sends"),
+    Kind.SEND_ONLY: _("Only sends"),
 }
 SCOPES: Mapping[Scope, Text] = {
     Scope.SHARED: _("Shared: belongs to the office"),

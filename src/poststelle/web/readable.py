@@ -26,7 +26,8 @@ def text_as_html(text: str) -> str:
 
 def _folded(linked: str) -> str:
     depth = 0
-    opening = f'<details class="quoted"><summary>{escape(_("Quoted text"))}</summary><blockquote>'
+    summary = escape(_("Quoted text"))
+    opening = f'<details class="quoted"><summary>{summary}</summary><blockquote>'
 
     def fold(match: re.Match[str]) -> str:
         nonlocal depth

@@ -10,12 +10,14 @@ from poststelle.mail.records import AccountRecord, FolderRecord
 from poststelle.mail.settings import Right
 from poststelle.office.reading import Branch
 
-_RANK = {role: rank for rank, role in enumerate((Role.INBOX, Role.DRAFTS, Role.SENT, Role.ARCHIVE, Role.SPAM, Role.TRASH))}
+_RANK = {
+    role: rank for rank, role in enumerate((Role.INBOX, Role.DRAFTS, Role.SENT, Role.ARCHIVE, Role.SPAM, Role.TRASH))
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Twig:
-    """A folder with its depth (0: top)."""
+    """A folder with its depth: how many of its ancestors are in the tree."""
 
     folder: FolderRecord
     depth: int
@@ -55,4 +57,7 @@ def _twigs(folders: Sequence[FolderRecord]) -> list[Twig]:
         path = folder.path
         return [(ranks.get(path[: n + 1], len(_RANK)), path[n].casefold()) for n in range(len(path))]
 
-    return [Twig(folder, min(len(folder.path) - 1, 8)) for folder in sorted(folders, key=key)]
+    def depth(folder: FolderRecord) -> int:
+        return sum(folder.path[:n] in ranks for n in range(1, len(folder.path)))
+
+    return [Twig(folder, min(depth(folder), 8)) for folder in sorted(folders, key=key)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -47,10 +48,12 @@ def split_id(message: RemoteId) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A cursor, read. `reported`: ascending UID ranges (ends included) in which every message was reported.
+    """A cursor, read. `reported`: ascending UID ranges (ends included) in which every message was reported; (1, 0) alone
+    stands for a folder that was empty.
 
     `count`: how many messages these ranges held. `modseq`: up to where their flag changes were reported, 0 without CONDSTORE;
     then `digest` stands for the flags last seen. `uid_next` is known only when the folder had been reported whole.
+    `turn` names the batch of an unfinished round, so that no two of them share a cursor; it means nothing to a later round.
     """
 
     uid_validity: int
@@ -59,20 +62,23 @@ class Mark:
     count: int = 0
     reported: Ranges = ()
     digest: str = ""
+    turn: str = ""
 
     @classmethod
     def of(cls, cursor: Cursor) -> Mark:
         """Raises CursorLost for text that is no cursor of ours."""
         try:
-            uid_validity, modseq, uid_next, count, reported, digest = json.loads(cursor)
-            return cls(uid_validity, modseq, uid_next, count, tuple((low, high) for low, high in reported), digest)
+            uid_validity, modseq, uid_next, count, reported, digest, turn = json.loads(cursor)
+            return cls(
+                uid_validity, modseq, uid_next, count, tuple((low, high) for low, high in reported), digest, turn
+            )
         except (ValueError, TypeError) as error:
             raise CursorLost("cursor-unreadable") from error
 
     @property
     def cursor(self) -> Cursor:
         """As the port's text."""
-        fields = (self.uid_validity, self.modseq, self.uid_next, self.count, self.reported, self.digest)
+        fields = (self.uid_validity, self.modseq, self.uid_next, self.count, self.reported, self.digest, self.turn)
         return Cursor(json.dumps(fields, separators=(",", ":")))
 
     @property
@@ -100,6 +106,8 @@ def _with_range(ranges: Ranges, low: int, high: int) -> Ranges:
     """The ranges and one more, merged where they touch; the lowest are forgotten (and reported again) when they become many."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted((*ranges, (low, high))):
+        if start > end:
+            continue
         if merged and start <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
@@ -153,8 +161,10 @@ class Round:
         remaining = len(self._ahead) + len(self._unreported)
         more = remaining > 0 or bool(self._flags)
         census = None if more or not self._census_due else await self._take_census()
-        if not more:
-            self._mark = replace(self._mark, uid_next=self._uid_next)
+        if more:
+            self._mark = replace(self._mark, uid_next=0, turn=secrets.token_urlsafe(6))
+        else:
+            self._mark = replace(self._mark, uid_next=self._uid_next, turn="")
         self.cursor = self._mark.cursor
         return Batch(self.cursor, tuple(arrivals), tuple(flags), (), census, remaining, more)
 

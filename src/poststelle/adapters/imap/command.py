@@ -44,24 +44,23 @@ def flag_list(flags: Iterable[str]) -> bytes:
     return b"(" + b" ".join(b"\\" + atom(f[1:]) if f.startswith("\\") else atom(f) for f in sorted(flags)) + b")"
 
 
-def serialise(tag: bytes, arguments: Sequence[bytes | Literal], capable: frozenset[str]) -> list[bytes]:
-    """The command as it is sent: after each chunk but the last, wait for the server's ``+``."""
-    chunks, line = [], bytearray(tag)
+def serialise(tag: bytes, arguments: Sequence[bytes | Literal], capable: frozenset[str]) -> list[list[bytes]]:
+    """The command as it is sent, literals uncopied: after each group but the last, wait for the server's ``+``."""
+    groups: list[list[bytes]] = [[tag]]
     for argument in arguments:
         if isinstance(argument, bytes):
             if re.search(rb"[\r\n\0]", argument):
                 raise ValueError("line end in an argument")
-            line += b" " + argument
+            groups[-1] += (b" ", argument)
             continue
         size = len(argument.data)
         if "LITERAL+" in capable or ("LITERAL-" in capable and size <= 4096):
-            line += b" {%d+}\r\n" % size
+            groups[-1] += (b" {%d+}\r\n" % size, argument.data)
         else:
-            chunks.append(bytes(line + b" {%d}\r\n" % size))
-            line.clear()
-        line += argument.data
-    chunks.append(bytes(line + b"\r\n"))
-    return chunks
+            groups[-1].append(b" {%d}\r\n" % size)
+            groups.append([argument.data])
+    groups[-1].append(b"\r\n")
+    return groups
 
 
 def uid_set(uids: Iterable[int]) -> bytes:

@@ -35,6 +35,7 @@ from poststelle.mail.settings import Encryption, Endpoint, Login, Mechanism
 
 log = logging.getLogger(__name__)
 
+_ONE_WRITE = 64 * 1024
 _BUSY = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
 
 
@@ -48,7 +49,6 @@ class Selection:
     uid_next: int = 0
     exists: int = 0
     highest_modseq: int = 0
-    permanent_flags: frozenset[str] = frozenset()
 
     @property
     def state(self) -> tuple[int, int, int, int]:
@@ -166,11 +166,15 @@ class Session:
         self._count += 1
         return b"P%d" % self._count
 
-    async def _send(self, tag: bytes, chunks: list[bytes], untagged: list[wire.Response]) -> wire.Condition | None:
-        """Send the chunks, each after the first when the server asks for it. An early end comes back."""
-        for number, chunk in enumerate(chunks):
-            await self.connection.write(chunk, self.limits.read_seconds)
-            while number < len(chunks) - 1:
+    async def _send(
+        self, tag: bytes, groups: list[list[bytes]], untagged: list[wire.Response]
+    ) -> wire.Condition | None:
+        """Send the groups, each after the first when the server asks for it. An early end comes back."""
+        for number, group in enumerate(groups):
+            small = sum(map(len, group)) < _ONE_WRITE
+            for piece in [b"".join(group)] if small else group:
+                await self.connection.write(piece, self.limits.read_seconds)
+            while number < len(groups) - 1:
                 response = await self.read()
                 if isinstance(response, wire.Continuation):
                     break
@@ -309,9 +313,9 @@ class Session:
         if "SASL-IR" in self.capable and mechanism is Mechanism.PLAIN:
             line += b" " + messages.pop(0)
         self._broken = True
-        chunks = [line + b"\r\n", *(message + b"\r\n" for message in messages)]
+        groups = [[line + b"\r\n"], *([message + b"\r\n"] for message in messages)]
         untagged: list[wire.Response] = []
-        condition = await self._send(tag, chunks, untagged) or await self._collect(tag, untagged.append)
+        condition = await self._send(tag, groups, untagged) or await self._collect(tag, untagged.append)
         self._broken = False
         return Answer(condition, untagged)
 

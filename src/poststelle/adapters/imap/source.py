@@ -16,7 +16,7 @@ from poststelle.adapters.imap import command, wire
 from poststelle.adapters.imap.changes import BATCH_BYTES, Mark, Round, metadata, remote_id, search, split_id
 from poststelle.adapters.imap.roles import path_of, roles_of
 from poststelle.adapters.imap.session import Selection, Session, open_session
-from poststelle.errors import CursorLost, FolderMissing, NeedsAttention, ProtocolViolation
+from poststelle.errors import CursorLost, FolderMissing, MessageTrouble, NeedsAttention, ProtocolViolation
 from poststelle.mail.ports import (
     Append,
     Batch,
@@ -35,7 +35,9 @@ from poststelle.mail.settings import Endpoint, Login
 
 IDLE_SECONDS = 25 * 60.0
 POLL_SECONDS = 60.0
-_PER_FETCH = 200
+_PER_FETCH = 400
+_FRESH_SECONDS = 30.0
+"""How long a folder list may stand for the folders' state."""
 
 State = tuple[int, int, int, int]
 """UIDVALIDITY, UIDNEXT, messages, HIGHESTMODSEQ of a folder, as the server last said."""
@@ -51,6 +53,7 @@ class ImapSource:
         self._looked: dict[RemoteFolderId, State] = {}
         self._sizes: dict[RemoteId, int] = {}
         self._watching: Selection | None = None
+        self._listed_at = 0.0
 
     # -- folders -----------------------------------------------------------------------------------------------------
 
@@ -58,6 +61,7 @@ class ImapSource:
         """See `Source.folders`."""
         listed: dict[bytes, wire.Listed] = {}
         self._announced.clear()
+        self._listed_at = asyncio.get_running_loop().time()
 
         def keep(response: wire.Response) -> None:
             if isinstance(response, wire.FolderStatus):
@@ -94,8 +98,9 @@ class ImapSource:
         return (b"RETURN (" + b" ".join(wanted) + b")",) if wanted else ()
 
     def _note_status(self, status: wire.FolderStatus) -> None:
-        items = status.items
-        if items.get("HIGHESTMODSEQ"):
+        items, selected = status.items, self._session.selected
+        # Of the selected folder a server may tell what the session saw last, not what is.
+        if items.get("HIGHESTMODSEQ") and (selected is None or selected.name != status.name):
             self._announced[_folder_id(status.name)] = (
                 items.get("UIDVALIDITY", 0),
                 items.get("UIDNEXT", 0),
@@ -114,16 +119,19 @@ class ImapSource:
     async def changes(self, folder: RemoteFolderId, since: Cursor | None) -> Batch:
         """See `Source.changes`."""
         announced = self._announced.pop(folder, None)
+        if asyncio.get_running_loop().time() - self._listed_at > _FRESH_SECONDS:
+            announced = None
         mark = Mark.of(since) if since is not None else None
         if self._round is None or self._round[0] != folder or self._round[1].cursor != since:
+            self._round = None
             if mark is not None and announced is not None and mark.is_current(*announced):
                 self._looked[folder] = announced
                 return Batch(mark.cursor)
-            self._round = None
             selection = await self._select(folder, anew=True)
-            state = selection.state
+            self._looked[folder] = selection.state
+            if mark is not None and mark.is_current(*selection.state):
+                return Batch(mark.cursor)
             self._round = (folder, await Round.begin(self._session, selection, mark))
-            self._looked[folder] = state
         current = self._round[1]
         if (await self._select(folder)).uid_validity != current.uid_validity:
             self._round = None
@@ -137,14 +145,15 @@ class ImapSource:
     # -- bodies ------------------------------------------------------------------------------------------------------
 
     async def fetch(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> AsyncIterator[RawMessage | Unfetchable]:
-        """See `Source.fetch`. Raises CursorLost when the ids are of another UIDVALIDITY than the folder's."""
+        """See `Source.fetch`. Ids of another UIDVALIDITY than the folder's are gone."""
         selection = await self._select(folder)
         uids = []
         for message in ids:
             uid_validity, uid = split_id(message)
-            if uid_validity != selection.uid_validity:
-                raise CursorLost("uidvalidity-changed")
-            uids.append(uid)
+            if uid_validity == selection.uid_validity:
+                uids.append(uid)
+            else:
+                yield Unfetchable(message, "gone", gone=True)
         sizes = await self._sizes_of(selection.uid_validity, uids)
         for uid, size in sizes.items():
             if size > self._session.limits.literal:
@@ -181,10 +190,14 @@ class ImapSource:
     # -- errands -----------------------------------------------------------------------------------------------------
 
     async def perform(self, errand: Errand) -> Outcome:
-        """See `Source.perform`. Raises MessageTrouble("refused-by-server") for what the server will not do."""
-        if isinstance(errand, ChangeFlags):
-            return await self._change_flags(errand)
-        return await self._append(errand)
+        """See `Source.perform`. Raises MessageTrouble("refused-by-server") for what the server will not do, and
+        MessageTrouble("errand-unsendable") for flags or ids that IMAP has no spelling for."""
+        try:
+            if isinstance(errand, ChangeFlags):
+                return await self._change_flags(errand)
+            return await self._append(errand)
+        except ValueError as error:
+            raise MessageTrouble("errand-unsendable") from error
 
     async def _change_flags(self, errand: ChangeFlags) -> Outcome:
         uid_validity, uid = split_id(errand.id)

@@ -38,7 +38,6 @@ class Limits:
     numbers: int = 5_000_000
     folders: int = 200_000
     depth: int = 50
-    continuations: int = 3
     read_seconds: float = 60.0
     command_seconds: float = 1800.0
     greeting_seconds: float = 30.0

@@ -24,9 +24,10 @@ _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 def home(request: Visit) -> HttpResponse:
     """To the first inbox; to the mailboxes while there is none to read."""
     tree = reading.tree(request.actor)
-    inbox = next((folder for branch in tree for folder in branch.folders if folder.role is Role.INBOX), None)
-    if inbox is not None:
-        return redirect("folder", inbox.id)
+    inboxes = [folder for branch in tree for folder in branch.folders if folder.role is Role.INBOX]
+    if inboxes:
+        # An inbox with mail in it rather than one that was never fetched; among those the first.
+        return redirect("folder", max(inboxes, key=lambda folder: folder.total > 0).id)
     if not tree and request.actor.is_administrator:
         return redirect("mailboxes")
     return redirect("mail")

@@ -78,7 +78,9 @@ def marks(request: Visit, placement: str) -> HttpResponse:
         reading.mark(request.actor, [placement], add=add, remove=remove)
         if not is_part(request):
             return redirect(back(request, reverse("mail")))
-    return render(request, "parts/marks.html", {"opened": reading.open_message(request.actor, placement), "fresh": False})
+    return render(
+        request, "parts/marks.html", {"opened": reading.open_message(request.actor, placement), "fresh": False}
+    )
 
 
 @require_POST
@@ -127,7 +129,11 @@ def _found(request: Visit) -> dict[str, Any]:
         "query": query,
         "searching": True,
         "rows": [
-            (hit.placement, f"{reverse('found', args=[hit.placement.id])}?{asked}", hit.snippet or hit.placement.preview)
+            (
+                hit.placement,
+                f"{reverse('found', args=[hit.placement.id])}?{asked}",
+                hit.snippet or hit.placement.preview,
+            )
             for hit in hits
         ],
         "more": f"{reverse('search')}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
@@ -137,7 +143,7 @@ def _found(request: Visit) -> dict[str, Any]:
 
 def _message(request: Visit, placement: str) -> dict[str, Any]:
     opened = reading.open_message(request.actor, placement)
-    assert request.actor.user is not None  # noqa: S101 - a session is always a person's
+    assert request.actor.user is not None  # a session is always a person's
     as_text = not opened.has_html or request.GET.get("as") == "text"
     remote = request.GET.get("remote") == "1"
     held_back = 0

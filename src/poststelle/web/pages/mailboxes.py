@@ -25,6 +25,7 @@ from poststelle.mail.settings import DEFAULT_PORTS, Right
 from poststelle.office import accounts, people, reading, wording
 from poststelle.office.actor import require_administrator
 from poststelle.web.entrance import Visit, base_of
+from poststelle.web.names import RIGHTS
 from poststelle.web.pages import mailbox_form as forms
 from poststelle.web.tree import arranged
 
@@ -164,7 +165,7 @@ def _form(request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], a
         "may_change": may_change,
         "sections": forms.sections(values, wrong, known, editing=record is not None) if may_change else (),
         "grants": forms.grants_table(values, known) if may_change else (),
-        "rights": forms.RIGHTS.items(),
+        "rights": RIGHTS.items(),
         "wrong": wrong,
         "general": [wrong[name] for name in ("", "incoming", "outgoing", "login", "grants") if name in wrong],
         "ports": {f"{protocol}-{encryption.value}": port for (protocol, encryption), port in DEFAULT_PORTS.items()},
@@ -174,4 +175,3 @@ def _form(request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], a
 
 def _frame(request: Visit) -> dict[str, Any]:
     return {"base": base_of(request), "tree": arranged(reading.tree(request.actor))}
-

@@ -87,6 +87,6 @@ def theme(request: Visit) -> HttpResponse:
 @require_POST
 def token(request: Visit) -> HttpResponse:
     """A new access token for the API, shown once."""
-    assert request.actor.user is not None  # noqa: S101 - a session is always a person's
+    assert request.actor.user is not None  # a session is always a person's
     made = office.add_token(request.actor, request.actor.user.id, request.POST.get("name", "").strip() or _("Access"))
     return personal(request, token=made)

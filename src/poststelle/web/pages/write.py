@@ -23,7 +23,7 @@ from poststelle.mail.address import Address, format_address, parse_addresses
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
-from poststelle.web.names import OUTGOING_STATES, RECIPIENT_STATES
+from poststelle.web.names import OUTGOING_STATES
 from poststelle.web.pages.mail import back
 from poststelle.web.tree import arranged
 
@@ -38,7 +38,9 @@ def write(request: Visit) -> HttpResponse:
         return _form(request, senders, _begun(request, senders), {})
     typed = {name: request.POST.get(name, "") for name in _TYPED}
     try:
-        sent = outbox.submit(request.actor, _draft(typed, request.FILES.getlist("files")), idempotency_key=typed["key"] or None)
+        sent = outbox.submit(
+            request.actor, _draft(typed, request.FILES.getlist("files")), idempotency_key=typed["key"] or None
+        )
     except Invalid as error:
         return _form(request, senders, typed, _wrong(error))
     except (NotFound, NotPermitted) as error:
@@ -55,7 +57,6 @@ def sent_items(request: Visit) -> HttpResponse:
         "base": base_of(request),
         "tree": arranged(reading.tree(request.actor)),
         "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state)) for one in page.items],
-        "recipient_states": RECIPIENT_STATES,
         "next": page.next,
     }
     return render(request, "outbox.html", context)
@@ -65,10 +66,12 @@ def sent_items(request: Visit) -> HttpResponse:
 def note(request: Visit, number: str) -> HttpResponse:
     """One line about one message on its way: what the note after sending shows, until it has left."""
     one = outbox.show(request.actor, number)
-    return render(request, "parts/note.html", {"one": one, "state": OUTGOING_STATES.get(one.state), "final": one.state in _FINAL})
+    return render(
+        request, "parts/note.html", {"one": one, "state": OUTGOING_STATES.get(one.state), "final": one.state in _FINAL}
+    )
 
 
-def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile]) -> outbox.Draft:
+def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile[bytes]]) -> outbox.Draft:
     return outbox.Draft(
         account=typed["account"],
         to=_addresses(typed["to"]),
@@ -101,7 +104,9 @@ def _wrong(error: Invalid) -> dict[str, str]:
     return wrong
 
 
-def _form(request: Visit, senders: Sequence[AccountRecord], typed: Mapping[str, str], wrong: Mapping[str, str]) -> HttpResponse:
+def _form(
+    request: Visit, senders: Sequence[AccountRecord], typed: Mapping[str, str], wrong: Mapping[str, str]
+) -> HttpResponse:
     forwarded = reading.open_message(request.actor, typed["forwards"]).attachments if typed.get("forwards") else ()
     context: dict[str, Any] = {
         "base": base_of(request),
@@ -171,10 +176,9 @@ def _heading(opened: reading.OpenMessage) -> str:
     parsed = opened.parsed
     moment = localtime(opened.placement.sent_at or opened.placement.received_at)
     lines = [
-        _("---------- Forwarded message ----------"),
-        f"{pgettext('header', 'From')}: {', '.join(format_address(one.name, one.address) for one in parsed.from_)}",
-        f"{pgettext('header', 'Date')}: {date_format(moment, 'SHORT_DATETIME_FORMAT')}",
-        f"{pgettext('header', 'Subject')}: {parsed.subject}",
-        f"{pgettext('header', 'To')}: {', '.join(format_address(one.name, one.address) for one in parsed.to)}",
+        (pgettext("header", "From"), ", ".join(format_address(one.name, one.address) for one in parsed.from_)),
+        (pgettext("header", "Date"), date_format(moment, "SHORT_DATETIME_FORMAT")),
+        (pgettext("header", "Subject"), parsed.subject),
+        (pgettext("header", "To"), ", ".join(format_address(one.name, one.address) for one in parsed.to)),
     ]
-    return "\n".join(lines)
+    return "\n".join([_("---------- Forwarded message ----------"), *(f"{name}: {value}" for name, value in lines)])

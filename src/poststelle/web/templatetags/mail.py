@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -16,7 +16,7 @@ from poststelle.mail.ports import FLAGGED, SEEN, Role
 from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
 from poststelle.office import wording
 from poststelle.web import readable as readable_text
-from poststelle.web.names import role_name
+from poststelle.web.names import RECIPIENT_STATES, role_name
 
 register = template.Library()
 
@@ -107,3 +107,33 @@ def defect(code: str) -> str:
 def after_path(path: str, prefix: str) -> bool:
     """Whether the address being shown lies below another."""
     return path.startswith(prefix)
+
+
+@register.filter
+def initial(person: AddressRecord) -> str:
+    """The letter in somebody's circle."""
+    return next((letter for letter in person.name or person.address if letter.isalnum()), "?").upper()
+
+
+@register.filter
+def said(trouble: TroubleRecord) -> str:
+    """What the server said word for word, to be quoted."""
+    return wording.server_words(trouble.facts)
+
+
+@register.filter
+def set_aside_words(code: str) -> str:
+    """Why a message could not be taken over."""
+    return wording.sentence(code).title
+
+
+@register.filter
+def recipient_state(state: str) -> str:
+    """What became of a recipient."""
+    return str(RECIPIENT_STATES.get(state, state))
+
+
+@register.filter
+def number(value: int) -> str:
+    """With the thousands separator of the language."""
+    return number_format(value, force_grouping=True)

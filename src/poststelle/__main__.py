@@ -1,0 +1,7 @@
+"""`python -m poststelle` is `poststelle`."""
+
+import sys
+
+from poststelle.run.cli import main
+
+sys.exit(main())

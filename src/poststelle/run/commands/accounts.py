@@ -1,0 +1,88 @@
+"""``account``: the same documents as the API speaks."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from poststelle.api.shapes import listed
+from poststelle.api.v1.accounts import Account, ProbeStep
+from poststelle.mail.records import Step
+from poststelle.office import accounts
+from poststelle.office.actor import SYSTEM
+from poststelle.run.commands.terminal import read_document, say, say_json, say_table
+from poststelle.run.configuration import Configuration
+
+_ALL = 100_000
+
+
+def add(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints label and id. With ``--probe`` nothing is saved that does not work."""
+    document = read_document(given.json)
+    if given.probe and (failed := asyncio.run(_probe(document, None, json_lines=False))):
+        return failed
+    record = accounts.add(SYSTEM, document)
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def list_all(given: argparse.Namespace, _: Configuration) -> int:
+    """Every mailbox, by label."""
+    page = accounts.page(SYSTEM, _ALL)
+    if given.json:
+        say_json(listed(page, Account.of).model_dump(mode="json"))
+    elif page.items:
+        say_table([(one.label, one.address, one.state, f"{one.held}/{one.expected}", one.id) for one in page.items])
+    return 0
+
+
+def show(given: argparse.Namespace, _: Configuration) -> int:
+    """One mailbox, with its state and without its password."""
+    told = Account.of(accounts.show(SYSTEM, given.label)).model_dump(mode="json")
+    if given.json:
+        say_json(told)
+    else:
+        say_table(list(_flat("", told)))
+    return 0
+
+
+def probe(given: argparse.Namespace, _: Configuration) -> int:
+    """Each step as it happens; 3 when a person must act before it can work, else 1 when something failed."""
+    if given.label is None and given.json is None:
+        given.wrong_use("LABEL or --json is needed")
+    document = read_document(given.json) if given.json else {}
+    return asyncio.run(_probe(document, given.label, json_lines=given.json_lines))
+
+
+def remove(given: argparse.Namespace, _: Configuration) -> int:
+    """Forget it here."""
+    accounts.remove(SYSTEM, given.label)
+    return 0
+
+
+async def _probe(document: Mapping[str, object], account: str | None, *, json_lines: bool) -> int:
+    result = 0
+    async for step in accounts.probe(SYSTEM, document, account):
+        told = ProbeStep.of(step)
+        if json_lines:
+            say_json(told.model_dump(), indent=None)
+        else:
+            say(_line(step, told))
+        if step.state == "failed":
+            result = 3 if step.needs_person else result or 1
+    return result
+
+
+def _line(step: Step, told: ProbeStep) -> str:
+    words = f"  {told.title} {told.advice}" if told.title else ""
+    return f"{step.direction:<8}  {step.name:<8}  {step.state:<7}  {step.seconds:6.2f} s{words}"
+
+
+def _flat(where: str, value: Any) -> list[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        return [row for name, one in value.items() for row in _flat(f"{where}.{name}".removeprefix("."), one)]
+    if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        return [row for number, one in enumerate(value) for row in _flat(f"{where}.{number}", one)]
+    return [(where, ", ".join(map(str, value)) if isinstance(value, list) else value)]

@@ -1,0 +1,149 @@
+"""``serve``, ``status`` and ``doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from django.db import DatabaseError
+from django.utils.translation import gettext as _
+
+from poststelle.api.v1.accounts import Account
+from poststelle.errors import Conflict, PoststelleError
+from poststelle.office import accounts, people
+from poststelle.office.actor import SYSTEM
+from poststelle.office.setup import new_setup_token
+from poststelle.office.wording import of_trouble, sentence
+from poststelle.run.commands.terminal import say, say_json, say_table
+from poststelle.run.configuration import Configuration
+from poststelle.run.data_folder import KEY_FILE, is_current, prepare
+from poststelle.run.locks import ENGINE, SERVE, is_held
+from poststelle.store import health
+from poststelle.store import search as index
+
+_ALL = 100_000
+_NEWEST = 100
+_LITTLE_DISK, _NO_DISK = 2 << 30, 200 << 20
+
+
+def serve(_given: argparse.Namespace, configuration: Configuration) -> int:
+    """Serve the data folder, made first if it is not there; prints the set-up link until that has been used."""
+    from poststelle.run.serve import serve as serve_until_stopped
+
+    prepare(configuration.home)
+    host = f"[{configuration.host}]" if ":" in configuration.host else configuration.host
+    address = configuration.base_url.rstrip("/") or f"http://{host}:{configuration.port}"
+    if people.office_name() is None and not is_held(configuration.home, SERVE):
+        say(_("Set up Poststelle here; the link works once:"))
+        say(f"{address}/setup/{new_setup_token()}")
+    else:
+        say(f"{address}/")
+    return serve_until_stopped(configuration.host, configuration.port)
+
+
+def status(given: argparse.Namespace, configuration: Configuration) -> int:
+    """Office, processes, index and every mailbox."""
+    records = accounts.page(SYSTEM, _ALL).items if people.office_name() else []
+    told = {
+        "office": people.office_name(),
+        "home": str(configuration.home),
+        "serving": is_held(configuration.home, SERVE),
+        "engine": is_held(configuration.home, ENGINE),
+        "to_index": index.behind(),
+    }
+    if given.json:
+        say_json(told | {"accounts": [Account.of(record).model_dump(mode="json") for record in records]})
+        return 0
+    say_table(list(told.items()))
+    if records:
+        say_table([(one.label, one.state, f"{one.held}/{one.expected}", one.synced_at) for one in records])
+    for one in records:
+        if one.trouble is not None:
+            say(f"{one.label}: {of_trouble(one.trouble)}")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check: `state` is ``ok``, ``warning`` or ``failed``; `code` names what was found."""
+
+    check: str
+    state: str = "ok"
+    code: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def doctor(given: argparse.Namespace, configuration: Configuration) -> int:
+    """Every check, whatever the others find; 1 when one failed."""
+    home = configuration.home
+    findings = [
+        _checked("folder", lambda: _private(home, "data-readable-by-others")),
+        _checked("keys", lambda: _private(home / KEY_FILE, "key-file-readable-by-others")),
+        _checked("database", _database),
+        _checked("schema", _schema),
+        _checked("messages", _messages),
+        _checked("disk", lambda: _disk(home)),
+        _checked("engine", lambda: _engine(home)),
+    ]
+    if given.json:
+        say_json({"checks": [asdict(finding) for finding in findings]})
+    else:
+        say_table([(one.check, one.state, sentence(one.code, one.facts) if one.code else "") for one in findings])
+    return int(any(finding.state == "failed" for finding in findings))
+
+
+class _Warning(PoststelleError):
+    """Worth telling, nothing is broken."""
+
+
+def _checked(name: str, check: Callable[[], None]) -> Finding:
+    try:
+        check()
+    except _Warning as warning:
+        return Finding(name, "warning", warning.code, warning.facts)
+    except PoststelleError as error:
+        return Finding(name, "failed", error.code, error.facts)
+    except (DatabaseError, OSError) as error:
+        return Finding(name, "failed", "database-damaged", {"reason": str(error)})
+    return Finding(name)
+
+
+def _private(path: Path, code: str) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Conflict(code, path=str(path))
+
+
+def _database() -> None:
+    if faults := health.database_faults():
+        raise Conflict("database-damaged", reason="; ".join(faults[:3]))
+
+
+def _schema() -> None:
+    if not is_current():
+        raise _Warning("data-older")
+
+
+def _messages() -> None:
+    if count := health.unreadable(_NEWEST):
+        raise Conflict("messages-unreadable", count=count, newest=_NEWEST)
+
+
+def _disk(home: Path) -> None:
+    free = shutil.disk_usage(home).free
+    if free < _NO_DISK:
+        raise Conflict("disk-full", free=free >> 20)
+    if free < _LITTLE_DISK:
+        raise _Warning("disk-full", free=free >> 20)
+
+
+def _engine(home: Path) -> None:
+    if is_held(home, ENGINE):
+        return
+    if is_held(home, SERVE):
+        raise Conflict("engine-not-running")
+    # Nobody has started it: that may be meant so.
+    raise _Warning("engine-not-running")

@@ -1,0 +1,120 @@
+"""The test of an account's settings: every step is told, the first failure names its reason, nothing is left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+
+import pytest
+
+from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.probe import Step, probe
+from poststelle.mail.secret import Secret
+from poststelle.mail.settings import AccountSettings, Authentication, Encryption, Endpoint, Kind, Login, Scope
+from tests.adapters.scripted_imap import scripted
+from tests.servers.ca import CertificateAuthority
+from tests.servers.dovecot import Dovecot
+from tests.servers.mta import Mta
+
+EGRESS = EgressPolicy.of("127.0.0.0/8")
+
+
+def account(incoming: Endpoint | None, outgoing: Endpoint | None, login: Login) -> AccountSettings:
+    return AccountSettings(
+        "Probe",
+        Kind.SYNCHRONISED,
+        Scope.SHARED,
+        "probe@example.test",
+        incoming=incoming,
+        outgoing=outgoing,
+        login=login,
+    )
+
+
+async def steps_of(
+    settings: AccountSettings, tls: ssl.SSLContext | None = None, egress: EgressPolicy = EGRESS
+) -> dict[tuple[str, str], Step]:
+    found = {}
+    async for step in probe(settings, egress=egress, tls=tls or tls_context()):
+        found[step.direction, step.name] = step
+    return found
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("encryption", [Encryption.TLS, Encryption.STARTTLS])
+async def test_a_working_account_passes_every_step(
+    dovecot: Dovecot, mta: Mta, ca: CertificateAuthority, encryption: Encryption
+) -> None:
+    user = dovecot.user("probe-good")
+    tls = encryption is Encryption.TLS
+    settings = account(
+        Endpoint("imap", "localhost", dovecot.imaps_port if tls else dovecot.imap_port, encryption),
+        Endpoint("smtp", "localhost", mta.tls_port if tls else mta.starttls_port, encryption),
+        Login(user.address, Secret(user.password)),
+    )
+    found = await steps_of(settings, tls_context(ca.ca_file))
+    assert {step.state for step in found.values()} == {"ok"}, found
+    opening = ["resolve", "connect", "tls", "greeting"] if tls else ["resolve", "connect", "greeting", "tls"]
+    assert [name for direction, name in found if direction == "incoming"] == [*opening, "login", "folders"]
+    assert [name for direction, name in found if direction == "outgoing"] == [*opening, "login"]
+    assert "sent" in found["incoming", "folders"].detail["roles"]  # type: ignore[operator]
+    assert "CN=localhost" in str(found["incoming", "tls"].detail["subject"])
+    assert all(step.seconds < 10 for step in found.values())
+
+
+@pytest.mark.servers
+async def test_a_wrong_password_fails_the_log_in_of_both_directions(
+    dovecot: Dovecot, mta: Mta, ca: CertificateAuthority
+) -> None:
+    user = dovecot.user("probe-wrong")
+    settings = account(
+        Endpoint("imap", "localhost", dovecot.imaps_port, Encryption.TLS),
+        Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS),
+        Login(user.address, Secret("ganz falsch")),
+    )
+    found = await steps_of(settings, tls_context(ca.ca_file))
+    assert found["incoming", "login"].error == "login-rejected"
+    assert found["outgoing", "login"].error == "login-rejected"
+    assert found["incoming", "folders"].state == "skipped"
+    assert "ganz falsch" not in repr(found)
+
+
+async def test_a_rejected_certificate_is_shown_with_what_it_says(ca: CertificateAuthority) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = ca.wrong_name()
+    context.load_cert_chain(certificate.cert, certificate.key)
+    async with scripted(tls=context) as server:
+        settings = account(server.endpoint(Encryption.TLS), None, Login("x", Secret("y")))
+        found = await steps_of(settings, tls_context(ca.ca_file))
+    assert found["incoming", "tls"].error == "certificate-wrong-name"
+    assert found["incoming", "tls"].detail["names"] == ["mail.elsewhere.test"]
+    assert [step.state for step in found.values()] == ["ok", "ok", "failed", "skipped", "skipped", "skipped"]
+
+
+async def test_a_host_that_is_not_allowed_is_not_connected_to() -> None:
+    async with scripted() as server:
+        settings = account(server.endpoint(), None, Login("x", Secret("y")))
+        found = await steps_of(settings, egress=EgressPolicy())
+    assert found["incoming", "resolve"].error == "host-forbidden"
+    assert found["incoming", "connect"].state == "skipped"
+    assert server.heard == []
+
+
+async def test_each_direction_is_tried_on_its_own() -> None:
+    async with scripted({"greeting": b"220 mx.example.test ESMTP\r\n"}) as server:
+        settings = account(
+            server.endpoint(), Endpoint("smtp", "localhost", server.port, Encryption.NONE), Login("x", Secret("y"))
+        )
+        settings = dataclasses.replace(settings, authentication=Authentication.NONE)
+        found = await steps_of(settings)
+    assert found["incoming", "greeting"].error == "wrong-protocol"
+    assert found["incoming", "greeting"].detail["got"] == "smtp"
+    assert found["outgoing", "connect"].state == "ok"
+    assert ("outgoing", "login") not in found
+
+
+async def test_a_silent_server_fails_within_the_time_of_a_step() -> None:
+    async with scripted({"greeting": b""}) as server:
+        found = await steps_of(account(server.endpoint(), None, Login("x", Secret("y"))))
+    assert found["incoming", "greeting"].error == "greeting-timeout"
+    assert found["incoming", "greeting"].seconds < 10

@@ -1,0 +1,102 @@
+"""Who comes in, and what the pages tell browsers to forbid."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern
+
+from poststelle.run.urls import urlpatterns
+from tests.builders import PASSWORD, a_folder, a_message_in, an_account
+from tests.web.visitor import Visitor
+
+OPEN = {"set-up", "account_login", "account_logout", "account_inactive", "mail-frame"}
+PAGES = [
+    "/" + re.sub(r"<int:\w+>", "0", re.sub(r"<str:\w+>", "01990000-0000-7000-8000-000000000000", str(pattern.pattern)))
+    for pattern in urlpatterns
+    if isinstance(pattern, URLPattern) and pattern.name not in OPEN
+]
+
+
+def test_there_are_pages_to_test() -> None:
+    assert len(PAGES) > 25
+
+
+def test_a_stranger_is_sent_to_the_log_in_from_every_page(ada: Visitor) -> None:
+    answers = {path: Client().get(path) for path in PAGES}
+    open_to_all = [path for path, answer in answers.items() if not answer.get("Location", "").startswith("/login?next=")]
+    assert open_to_all == []
+
+
+def test_a_part_asked_for_after_the_log_in_has_ended_leads_to_the_log_in(ada: Visitor) -> None:
+    response = Client().get("/mail/tree/", headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+    assert response["HX-Redirect"].startswith("/login")
+
+
+def test_logging_in_shows_the_mail(ada: Visitor) -> None:
+    an_account(ada.actor)
+    response = Client().post("/login", {"login": ada.user.email, "password": PASSWORD}, follow=True)
+    assert response.redirect_chain[-1][0] == "/mail/"
+
+
+def test_a_wrong_password_and_an_unknown_person_get_the_same_answer(ada: Visitor) -> None:
+    def answer(login: str) -> tuple[int, str]:
+        response = Client().post("/login", {"login": login, "password": "falsch"})
+        found = re.search(r'role="alert">.*?<span>(.*?)</span>', response.content.decode(), re.S)
+        assert found
+        return response.status_code, found[1].strip()
+
+    assert answer(ada.user.email) == answer("nobody@amt.test")
+
+
+def test_looking_at_the_log_out_page_logs_nobody_out(ada: Visitor) -> None:
+    ada.get("/logout")
+    assert ada.get("/me/").status_code == 200
+    ada.post("/logout")
+    assert ada.get("/me/").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/signup", "/signup/", "/password/reset/", "/email/", "/accounts/login/", "/admin/"])
+def test_nothing_else_of_the_log_in_library_is_reachable(ada: Visitor, path: str) -> None:
+    assert ada.get(path).status_code == 404
+
+
+def test_no_form_is_taken_without_its_token(ada: Visitor) -> None:
+    strict = Visitor(ada.actor, strict=True)
+    assert [path for path in PAGES if strict.post(path).status_code != 403] == []
+
+
+def test_the_policy_of_a_page_lets_only_its_own_script_run(ada: Visitor) -> None:
+    response = ada.get("/me/")
+    policy = dict(part.strip().partition(" ")[::2] for part in response["Content-Security-Policy"].split(";"))
+    nonce = re.search(r'<script src="[^"]+" nonce="([^"]+)"', response.content.decode())
+    assert nonce
+    assert policy["script-src"] == f"'nonce-{nonce[1]}'"
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["frame-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert ada.get("/me/")["Content-Security-Policy"] != response["Content-Security-Policy"]
+
+
+def test_what_a_colleague_has_no_right_to_does_not_exist_for_them(ada: Visitor, bob: Visitor) -> None:
+    account = an_account(ada.actor)
+    folder = a_folder(account)
+    message = a_message_in(folder)
+    paths = [
+        f"/mail/f/{folder.id}/", f"/mail/f/{folder.id}/m/{message.id}/", f"/mail/search/m/{message.id}/",
+        f"/mail/m/{message.id}/mark/", f"/mail/m/{message.id}/attachment/0/", f"/mail/m/{message.id}/original.eml",
+        f"/mailboxes/{account.id}/", f"/mailboxes/{account.id}/remove/", f"/write/?reply={message.id}",
+    ]  # fmt: skip
+    assert [bob.get(path).status_code for path in paths] == [404] * len(paths)
+    assert bob.post(f"/mail/m/{message.id}/mark/", add="seen").status_code == 404
+    assert bob.post(f"/mailboxes/{account.id}/remove/").status_code == 404
+    assert account.label not in bob.page("/mail/tree/")
+    assert account.label not in bob.page("/mailboxes/")
+
+
+def test_a_colleague_does_not_administer(bob: Visitor) -> None:
+    assert bob.get("/people/").status_code == 403
+    assert bob.get("/mailboxes/new/").status_code == 403

@@ -1,0 +1,49 @@
+"""People and what everybody chooses for themselves."""
+
+from __future__ import annotations
+
+import re
+
+from poststelle.office import people
+from poststelle.office.actor import SYSTEM
+from tests.builders import PASSWORD
+from tests.web.visitor import Visitor
+
+
+def test_an_administrator_adds_somebody(ada: Visitor) -> None:
+    ada.post("/people/", name="Bo", email="bo@amt.test", password=PASSWORD)
+    assert {user.email for user in people.users(SYSTEM)} == {"ada@amt.test", "bo@amt.test"}
+    assert "bo@amt.test" in ada.page("/people/")
+
+
+def test_a_mistake_keeps_what_was_typed(ada: Visitor) -> None:
+    response = ada.post("/people/", name="Bo", email="ada@amt.test", password=PASSWORD)
+    assert response.status_code == 422
+    assert 'value="Bo"' in response.content.decode()
+    assert "This is taken already" in response.content.decode()
+    assert PASSWORD not in response.content.decode()
+
+
+def test_everybody_reads_in_their_own_language(ada: Visitor, bob: Visitor) -> None:
+    ada.post("/me/language/", language="de")
+    assert '<html lang="de"' in ada.page("/me/")
+    assert '<html lang="en"' in bob.page("/me/")
+
+
+def test_a_language_nobody_speaks_is_refused(ada: Visitor) -> None:
+    assert ada.post("/me/language/", language="fr").status_code == 400
+
+
+def test_the_theme_is_kept_in_the_browser(ada: Visitor) -> None:
+    ada.post("/me/theme/", theme="dark")
+    assert 'data-theme="dark"' in ada.page("/me/")
+    ada.post("/me/theme/", theme='"><script>')
+    assert 'data-theme="auto"' in ada.page("/me/")
+
+
+def test_an_access_token_is_shown_once(ada: Visitor) -> None:
+    page = ada.post("/me/token/", name="Scanner").content.decode()
+    found = re.search(r'<code class="token">([^<]+)</code>', page)
+    assert found
+    assert people.actor_of_token(found[1]).user == ada.user
+    assert found[1] not in ada.page("/me/")

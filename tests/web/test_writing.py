@@ -1,0 +1,104 @@
+"""Writing, replying, forwarding, and the outbox."""
+
+from __future__ import annotations
+
+import re
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from poststelle.office import outbox
+from tests.builders import a_folder, a_letter, a_message_in, an_account
+from tests.web.visitor import Visitor, text_of
+
+FORM = {
+    "to": "Eva Groß <eva@kunde.test>, max@kunde.test", "cc": "", "bcc": "", "subject": "Frist", "text": "Guten Tag",
+    "key": "4f1c", "draft": "new", "back": "/outbox/", "answers": "", "forwards": "",
+}  # fmt: skip
+
+
+def value_of(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}"[^>]* value="([^"]*)"', page)
+    assert found, name
+    return found[1]
+
+
+def test_a_letter_is_queued_and_one_is_back_where_one_was(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    response = ada.client.post("/write/", FORM | {"account": account.id}, follow=True)
+    assert response.redirect_chain == [("/outbox/", 302)]
+    (sent,) = outbox.page(ada.actor).items
+    assert [one.address for one in sent.recipients] == ["eva@kunde.test", "max@kunde.test"]
+    page = response.content.decode()
+    assert 'data-sent="new"' in page
+    assert "Waiting to be sent" in text_of(page)
+    assert "Sending" in text_of(ada.page(f"/outbox/{sent.id}/note/"))
+
+
+def test_sending_the_same_form_twice_sends_once(ada: Visitor) -> None:
+    form = FORM | {"account": an_account(ada.actor).id}
+    ada.client.post("/write/", form)
+    ada.client.post("/write/", form)
+    assert len(outbox.page(ada.actor).items) == 1
+
+
+def test_an_error_stands_at_its_field_and_keeps_everything_typed(ada: Visitor) -> None:
+    form = FORM | {"account": an_account(ada.actor).id, "to": "eva@kunde.test, kein Mensch", "text": "Lange <getippt>"}
+    response = ada.client.post("/write/", form)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert value_of(page, "to") == "eva@kunde.test, kein Mensch"
+    assert value_of(page, "subject") == "Frist"
+    assert "Lange &lt;getippt&gt;</textarea>" in page
+    assert "This is not an e-mail address" in page
+    assert not outbox.page(ada.actor).items
+
+
+def test_a_letter_to_nobody_is_refused(ada: Visitor) -> None:
+    response = ada.client.post("/write/", FORM | {"account": an_account(ada.actor).id, "to": ""})
+    assert response.status_code == 422
+    assert "Please fill this in" in response.content.decode()
+
+
+def test_attachments_go_along(ada: Visitor) -> None:
+    file = SimpleUploadedFile("Übersicht.pdf", b"%PDF-", "application/pdf")
+    ada.client.post("/write/", FORM | {"account": an_account(ada.actor).id, "files": [file]})
+    assert len(outbox.page(ada.actor).items) == 1
+
+
+def test_a_reply_begins_with_recipient_subject_and_quotation(ada: Visitor) -> None:
+    message = a_message_in(a_folder(an_account(ada.actor)), a_letter("Termin", "Passt Montag?"))
+    page = ada.page(f"/write/?reply={message.id}&back=/mail/")
+    assert value_of(page, "to") == "Eva Groß &lt;eva@kunde.test&gt;"
+    assert value_of(page, "subject") == "Re: Termin"
+    assert value_of(page, "answers") == message.id
+    assert "Eva Groß wrote:\n&gt; Passt Montag?" in page
+
+
+def test_a_reply_to_all_reaches_everybody_but_oneself(ada: Visitor) -> None:
+    letter = a_letter(to='zentrale@amt.test, "Weiß, Max" <max@kunde.test>')
+    message = a_message_in(a_folder(an_account(ada.actor)), letter)
+    page = ada.page(f"/write/?reply_all={message.id}")
+    assert value_of(page, "cc") == "&quot;Weiß, Max&quot; &lt;max@kunde.test&gt;"
+    assert "zentrale@amt.test" not in value_of(page, "cc") + value_of(page, "to")
+
+
+def test_a_forward_takes_text_and_attachments_along(ada: Visitor) -> None:
+    letter = a_letter("Plan", "siehe Anlage", attachments=[("plan.pdf", "application/pdf", b"%PDF-")])
+    account = an_account(ada.actor)
+    message = a_message_in(a_folder(account), letter)
+    page = ada.page(f"/write/?forward={message.id}")
+    assert value_of(page, "to") == ""
+    assert value_of(page, "subject") == "Fwd: Plan"
+    assert "plan.pdf" in page
+    assert "siehe Anlage" in page
+    ada.client.post("/write/", FORM | {"account": account.id, "forwards": message.id})
+    assert len(outbox.page(ada.actor).items) == 1
+
+
+def test_back_never_leads_to_a_foreign_site(ada: Visitor) -> None:
+    form = FORM | {"account": an_account(ada.actor).id, "back": "//evil.test/"}
+    assert ada.client.post("/write/", form)["Location"] == "/mail/"
+
+
+def test_who_may_send_from_nothing_is_told_so(bob: Visitor) -> None:
+    assert "no mailbox you may send from" in bob.page("/write/")
