@@ -198,6 +198,8 @@ async def test_newest_mail_comes_first_and_little_of_it(source: ImapSource, othe
     batches = await whole_round(source, None)
     assert len(batches[0].arrivals) == 50
     assert [batch.remaining for batch in batches] == [80, 0]
+    assert [Mark.of(batch.cursor).reported for batch in batches] == [((81, 130),), ((1, 130),)]
+    assert not arrivals(await whole_round(source, batches[-1].cursor))
     uids = [int(arrival.id.partition(".")[2]) for arrival in arrivals(batches)]
     assert uids == sorted(uids, reverse=True)
     assert len(set(uids)) == 130

@@ -54,15 +54,14 @@ def given_reasons() -> set[str]:
     """What ``Invalid({…})`` is made with, and what is put into ``wrong``."""
     found: set[str] = set()
     for node in nodes():
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Invalid" and node.args:
-            if isinstance(node.args[0], ast.Dict):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called == "Invalid" and isinstance(node.args[0], ast.Dict):
                 found |= {text for value in node.args[0].values for text in texts(value)}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setdefault":
-            if "wrong" in ast.unparse(node.func.value) and len(node.args) == 2:
+            elif called.endswith("wrong.setdefault"):
                 found |= set(texts(node.args[1]))
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            if ast.unparse(node.targets[0].value).endswith("wrong"):
-                found |= set(texts(node.value))
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).partition("[")[0].endswith("wrong"):
+            found |= set(texts(node.value))
     # Names of fields that pages give a finished sentence are no reasons.
     return {reason for reason in found if " " not in reason}
 

@@ -26,7 +26,9 @@ def test_there_are_pages_to_test() -> None:
 
 def test_a_stranger_is_sent_to_the_log_in_from_every_page(ada: Visitor) -> None:
     answers = {path: Client().get(path) for path in PAGES}
-    open_to_all = [path for path, answer in answers.items() if not answer.get("Location", "").startswith("/login?next=")]
+    open_to_all = [
+        path for path, answer in answers.items() if not answer.get("Location", "").startswith("/login?next=")
+    ]
     assert open_to_all == []
 
 

@@ -16,7 +16,9 @@ from poststelle.web.frame import policy
 from tests.builders import a_folder, a_letter, a_message_in, an_account, everything_is_indexed
 from tests.web.visitor import Visitor, text_of
 
-HTML = '<p>Angebot</p><script>alert(1)</script><img src="https://tracker.test/p.gif"><img src="https://cdn.test/logo.png">'
+HTML = (
+    '<p>Angebot</p><script>alert(1)</script><img src="https://tracker.test/p.gif"><img src="https://cdn.test/logo.png">'
+)
 ALL = ["see", "process", "send-as", "administer"]
 
 
@@ -155,7 +157,8 @@ def test_the_frames_address_is_worth_nothing_once_changed_or_old(ada: Visitor, m
     address = frame_of(message_page(ada, message))
     assert ada.get(address[:-1] + ("A" if address[-1] != "A" else "B")).status_code == 404
     assert ada.get(address.replace(message.id, other.id)).status_code == 404
-    monkeypatch.setattr(signing.time, "time", lambda now=signing.time.time(): now + 601)
+    later = signing.time.time() + 601
+    monkeypatch.setattr(signing.time, "time", lambda: later)
     assert Client().get(address).status_code == 404
 
 

@@ -28,7 +28,9 @@ class Visitor:
 
     def part(self, path: str, target: str) -> Any:
         """What htmx gets for the element with that id."""
-        return self.client.get(path, headers={"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": f"x#{target}"})
+        return self.client.get(
+            path, headers={"HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": f"x#{target}"}
+        )
 
     def page(self, path: str, status: int = 200) -> str:
         """The page's HTML."""

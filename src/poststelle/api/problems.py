@@ -83,7 +83,8 @@ def problem(
     request: HttpRequest, error: PoststelleError, status: HTTPStatus, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
     """The answer to a request that ended in `error`."""
-    with translation.override(language_of(request)):
+    language = language_of(request)
+    with translation.override(language):
         wording = sentence(error)
         document = Problem(
             type=f"/problems/{error.code}",
@@ -99,7 +100,8 @@ def problem(
             else None,
         )
     body = json.dumps(document.model_dump(exclude_none=True), ensure_ascii=False)
-    return HttpResponse(body, content_type="application/problem+json", status=status, headers=headers)
+    told = {"Content-Language": language, **(headers or {})}
+    return HttpResponse(body, content_type="application/problem+json", status=status, headers=told)
 
 
 def no_such_place(request: HttpRequest, *_: object, **__: object) -> HttpResponse:

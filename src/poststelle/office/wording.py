@@ -134,7 +134,6 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("The mailbox on the server is full."),
         _("Delete mail there or have it enlarged, then try again."),
     ),
-    "access-denied": (_("The server does not let this log-in do that."), _("Ask the mail provider which rights are missing.")),
     "wrong-protocol": (
         _("On port %(port)s of “%(host)s” another service answers."),
         _("Check the port: 993 or 143 is for receiving, 465 or 587 for sending."),
@@ -181,9 +180,6 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     # One message
     "address-unsendable": (_("The address cannot be used for sending."), _("Check its spelling.")),
     "line-ends-not-canonical": (_("The message could not be put into the form mail servers want."), _OURS),
-    "message-too-large": (
-        _("This message is larger than this installation fetches."), _("It stays on the server and can be read there."),
-    ),
     "too-large": (
         _("This message is larger than this installation fetches."), _("It stays on the server and can be read there."),
     ),
@@ -198,8 +194,6 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "errand-unsendable": (
         _("This mark cannot be written on the server."), _("It is kept here only."),
     ),
-    "unfetchable": (_("The server does not hand out this message."), _("It is tried again; the other messages are here.")),
-    "recipient-refused": (_("The server refused a recipient."), _("Check the address and send again to this one.")),
     # Refusals
     "administer-needed": (
         _("You may not change this mailbox."), _("Ask somebody who administers it for the right “administer”."),
@@ -310,8 +304,6 @@ REASONS: Mapping[str, Text] = {
     "unknown-user": _("Nobody with this e-mail address or id can log in here."),
     "needed-again": _("Server, encryption or user name have changed: please enter the password again."),
     "not-readable": _("This file cannot be read."),
-    "not-permitted": _("You may not choose this."),
-    "too-large": _("This is too large."),
 }
 """Every reason `Invalid` can give for a field."""
 

@@ -160,16 +160,20 @@ def _run(given: argparse.Namespace, configuration: Configuration) -> int:
 
     if given.does not in {"office.init", "operation.serve"} and not (configuration.home / DATABASE).exists():
         raise Conflict("data-missing", home=str(configuration.home))
+    if configuration.demo and given.does == "operation.serve":
+        from poststelle.run.demo.room import make_room
+
+        make_room(configuration.home)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poststelle.run.settings")
     import django
     from django.utils import translation
 
     django.setup()
+    translation.activate(_language(os.environ) or _office_language())
     if given.does not in _OPEN_THEMSELVES:
         from poststelle.run.data_folder import prepare
 
         prepare(configuration.home)
-    translation.activate(_language(os.environ) or _office_language())
     module, _, name = given.does.partition(".")
     command: Callable[[argparse.Namespace, Configuration], int] = getattr(
         importlib.import_module(f"poststelle.run.commands.{module}"), name

@@ -50,14 +50,16 @@ class Configuration(BaseModel):
         return value or None
 
 
-def default_home() -> Path:
+def default_home(*, demo: bool = False) -> Path:
     """Where data goes when nobody says: the user's own data directory (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "poststelle"
+    shared = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return shared / ("poststelle-demo" if demo else "poststelle")
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Configuration:
     """The configuration in force. Raises ConfigurationError."""
-    home = Path(environment.get(f"{PREFIX}HOME") or default_home()).absolute()
+    demo = environment.get(f"{PREFIX}DEMO", "").lower() in {"1", "true", "yes", "on"}
+    home = Path(environment.get(f"{PREFIX}HOME") or default_home(demo=demo)).absolute()
     given: dict[str, object] = {}
     file = home / FILE
     if file.is_file():

@@ -20,11 +20,12 @@ def main() -> int:
     import uvloop
     from django.conf import settings
 
+    from poststelle.run.demo.play import run_demo
     from poststelle.run.engine import run
     from poststelle.run.locks import ENGINE, held
 
     with held(settings.POSTSTELLE.home, ENGINE):
-        uvloop.run(run())
+        uvloop.run(run_demo() if settings.POSTSTELLE.demo else run())
     return 0
 
 

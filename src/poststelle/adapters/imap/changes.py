@@ -195,7 +195,7 @@ class Round:
         below = self._ahead[0][0] if self._ahead else self._unreported[-1] if self._unreported else 0
         reported = self._mark.reported
         if not below:
-            reported = ((1, max(highest, self._before.top)),)
+            reported = ((1, max(highest, self._mark.top)),)
         elif lowest:
             reported = _with_range(reported, below + 1, highest)
         self._mark = replace(self._mark, reported=reported, count=self._mark.count + count)

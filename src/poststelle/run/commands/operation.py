@@ -37,12 +37,25 @@ def serve(_given: argparse.Namespace, configuration: Configuration) -> int:
     prepare(configuration.home)
     host = f"[{configuration.host}]" if ":" in configuration.host else configuration.host
     address = configuration.base_url.rstrip("/") or f"http://{host}:{configuration.port}"
-    if people.office_name() is None and not is_held(configuration.home, SERVE):
-        say(_("Set up Poststelle here; the link works once:"))
-        say(f"{address}/setup/{new_setup_token()}")
-    else:
-        say(f"{address}/")
+    if not is_held(configuration.home, SERVE):
+        if configuration.demo:
+            _open_demo()
+            say(f"{address}/")
+        elif people.office_name() is None:
+            say(_("Set up Poststelle here; the link works once:"))
+            say(f"{address}/setup/{new_setup_token()}")
+        else:
+            say(f"{address}/")
     return serve_until_stopped(configuration.host, configuration.port)
+
+
+def _open_demo() -> None:
+    from poststelle.run.demo.office import PEOPLE
+    from poststelle.run.demo.play import PASSWORD, furnish
+
+    furnish()
+    say(_("A demonstration office, without any network. Log in as one of its people:"))
+    say_table([(person.address, PASSWORD) for person in PEOPLE])
 
 
 def status(given: argparse.Namespace, configuration: Configuration) -> int:
