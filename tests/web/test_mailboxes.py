@@ -160,3 +160,9 @@ def test_removing_names_what_will_be_lost_and_asks_first(ada: Visitor) -> None:
     assert accounts.page(ada.actor).items
     ada.post(f"/mailboxes/{account.id}/remove/")
     assert not accounts.page(ada.actor).items
+
+
+def test_a_mailbox_nobody_could_ever_change_again_is_refused(ada: Visitor) -> None:
+    response = send(ada, "/mailboxes/new/", FORM)
+    assert response.status_code == 422
+    assert "Somebody must administer this mailbox" in response.content.decode()

@@ -241,3 +241,16 @@ def test_send_receive_asks_for_a_round(ada: Visitor) -> None:
     an_account(ada.actor)
     assert ada.get("/mail/receive/").status_code == 405
     assert ada.post("/mail/receive/", back="/outbox/")["Location"] == "/outbox/"
+
+
+def test_a_message_that_leaves_while_it_is_read_stays_on_the_screen(ada: Visitor) -> None:
+    gone = "01990000-0000-7000-8000-000000000000"
+    assert ada.part(f"/mail/m/{gone}/mark/", "marks").status_code == 204
+    assert ada.get(f"/mail/m/{gone}/mark/").status_code == 404
+
+
+def test_a_refused_part_is_a_part_and_not_a_page(ada: Visitor) -> None:
+    response = ada.part("/mail/f/01990000-0000-7000-8000-000000000000/", "main")
+    assert response.status_code == 404
+    assert "<html" not in response.content.decode()
+    assert "There is no such folder" in response.content.decode()

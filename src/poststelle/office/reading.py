@@ -17,7 +17,8 @@ from poststelle.mail.ports import flags_of
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
 from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor
-from poststelle.store import accounts, messages, search as index
+from poststelle.store import accounts, messages
+from poststelle.store import search as index
 
 _INLINE_LIMIT = 5 * 1024 * 1024
 _INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})

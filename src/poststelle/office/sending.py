@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -67,15 +68,14 @@ async def _hand_over(claim: outbox.Claim, doors: Doors, write: Write, data_start
 
 
 async def _settle(claim: outbox.Claim, receipt: Receipt, write: Write) -> None:
-    state = sending.move("sending", sending.state_after([result.state.value for result in receipt.results]))
-    due_at = None
-    if state == "deferred":
-        if claim.attempts >= sending.LONGEST_DEFERRAL_ATTEMPTS:
-            await write(outbox.answered, claim.id, receipt.results, state, due_at=None, filed_copy=receipt.filed_copy)
-            await write(outbox.given_up, claim.id, "too many attempts")
-            return
-        due_at = _later(TryAgain("deferred"), claim.attempts)
-    await write(outbox.answered, claim.id, receipt.results, state, due_at=due_at, filed_copy=receipt.filed_copy)
+    recipients = [*claim.settled, *(result.state.value for result in receipt.results)]
+    state = sending.move("sending", sending.state_after(recipients))
+    exhausted = state == "deferred" and claim.attempts >= sending.LONGEST_DEFERRAL_ATTEMPTS
+    due_at = _later(TryAgain("deferred"), claim.attempts) if state == "deferred" and not exhausted else None
+    note = partial(outbox.answered, claim.id, receipt.results, state, due_at=due_at, filed_copy=receipt.filed_copy)
+    await write(note)
+    if exhausted:
+        await write(outbox.given_up, claim.id, "too many attempts")
 
 
 async def _postpone(claim: outbox.Claim, error: PoststelleError, write: Write) -> None:

@@ -215,6 +215,10 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "lock-taken": (
         _("This data folder is in use by another process."), _("Stop it first, or use the one that is running."),
     ),
+    "not-a-demo-folder": (
+        _("This data folder holds a real office, not a demonstration."),
+        _("Name another folder with --home for the demonstration; nothing was changed."),
+    ),
     "data-missing": (
         _("There is no data folder at %(home)s yet."), _("Create it with “poststelle init”, or name another folder with --home."),
     ),
@@ -302,6 +306,7 @@ REASONS: Mapping[str, Text] = {
     "cannot-send": _("This mailbox has no way out. Choose another sender."),
     "not-an-identity": _("This mailbox cannot send under this address."),
     "unknown-user": _("Nobody with this e-mail address or id can log in here."),
+    "nobody-administers": _("Somebody must administer this mailbox. Tick it for at least one person."),
     "needed-again": _("Server, encryption or user name have changed: please enter the password again."),
     "not-readable": _("This file cannot be read."),
 }

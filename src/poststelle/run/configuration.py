@@ -33,7 +33,7 @@ class Configuration(BaseModel):
     base_url: str = ""
     ca_file: Path | None = None
     egress_allow: tuple[str, ...] = ()
-    poll_seconds: int = Field(default=300, ge=10)
+    poll_seconds: int = Field(default=60, ge=10)
     log_level: str = "INFO"
     demo: bool = False
 

@@ -80,7 +80,6 @@ class Workshop:
         self._remembered = Remembered()
         self._stopping = threading.Event()
         self._indexer = threading.Thread(target=self._index, name="index", daemon=True)
-        self.index_idle = threading.Event()
         store = segments()
         self.tools = Tools(store, Orphans(store), self.write, self._readers.read, self._remembered.put)
 
@@ -113,9 +112,7 @@ class Workshop:
                     some = 0
                     self._stopping.wait(5)
                 if not some:
-                    self.index_idle.set()
                     self._remembered.fresh.wait(1.0)
-                    self.index_idle.clear()
         finally:
             writer.close()
             connection.close()

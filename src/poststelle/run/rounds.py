@@ -52,8 +52,7 @@ async def _here(chosen: Sequence[AccountRecord]) -> Report:
     async with Workshop() as shop:
         doors = NetworkDoors(accounts.egress())
         entries = await asyncio.gather(*(_one(record, doors, shop) for record in chosen))
-        while await shop.write(search.behind):
-            await asyncio.sleep(POLL_SECONDS / 4)
+        await asyncio.to_thread(_wait_for_the_index)
         return {"accounts": entries, "indexed": True}
 
 
@@ -79,9 +78,13 @@ def _by_the_engine(chosen: Sequence[AccountRecord]) -> Report:
         while (entry := _answer(record, asked[record.id], time.monotonic() - began)) is None:
             time.sleep(POLL_SECONDS)
         entries.append(entry)
-    while search.behind():
-        time.sleep(POLL_SECONDS)
+    _wait_for_the_index()
     return {"accounts": entries, "indexed": True}
+
+
+def _wait_for_the_index() -> None:
+    while search.behind():
+        time.sleep(POLL_SECONDS / 4)
 
 
 def _answer(record: AccountRecord, asked_at: datetime, seconds: float) -> Report | None:

@@ -29,6 +29,9 @@ from poststelle.store.blobs import Origin
 from poststelle.store.people import user_record
 
 
+_OPEN = ("waiting", "deferred")
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A message ready to leave. `recipients`: (address, ``to``/``cc``/``bcc``). `answers`: the placement it replies to."""
@@ -45,12 +48,13 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A message this process is now sending, to those recipients that are still open."""
+    """A message this process is now sending, to those recipients that are still open; `settled`: the others' states."""
 
     id: str
     account: str | None
     sender: str
     recipients: Sequence[str]
+    settled: Sequence[str]
     raw: bytes = field(repr=False)
     attempts: int
 
@@ -138,11 +142,12 @@ def claim(number: str) -> Claim | None:
         row = models.Outgoing.objects.select_related("message", "account").get(pk=number)
         row.attempts += 1
         row.save(update_fields=["attempts"])
-        opened = row.recipients.filter(state__in=["waiting", "deferred"]).order_by("pk")
-        recipients = [*opened.values_list("address", flat=True)]
+        states = [*row.recipients.order_by("pk").values_list("address", "state")]
+        recipients = [address for address, state in states if state in _OPEN]
+        settled = [state for _, state in states if state not in _OPEN]
         pool, content, account = row.message.pool_id, bytes(row.message.sha256), row.account_id
     raw = messages.content(pool, content)
-    return Claim(str(number), str(account) if account else None, row.sender, recipients, raw, row.attempts)
+    return Claim(str(number), str(account) if account else None, row.sender, recipients, settled, raw, row.attempts)
 
 
 def data_started(number: str) -> None:
@@ -157,7 +162,7 @@ def answered(
     with transaction.atomic():
         row = models.Outgoing.objects.select_related("account", "message").get(pk=number)
         for result in results:
-            row.recipients.filter(address=result.address, state__in=["waiting", "deferred"]).update(
+            row.recipients.filter(address=result.address, state__in=_OPEN).update(
                 state=result.state.value, answer=result.answer
             )
         accepted = any(result.state.value == "accepted" for result in results)
@@ -187,7 +192,7 @@ def given_up(number: str, answer: str) -> None:
     """Deferred too often: what is still open counts as refused."""
     with transaction.atomic():
         row = models.Outgoing.objects.select_related("account").get(pk=number)
-        row.recipients.filter(state__in=["waiting", "deferred"]).update(state="rejected", answer=answer)
+        row.recipients.filter(state__in=_OPEN).update(state="rejected", answer=answer)
         states = set(row.recipients.values_list("state", flat=True))
         row.state, row.due_at = "partly-sent" if "accepted" in states else "rejected", None
         row.save()
@@ -202,7 +207,7 @@ def uncertain(number: str, error: PoststelleError | None) -> None:
         if error is not None:
             row.trouble, row.trouble_since = {"code": error.code, "facts": _plain(error)}, timezone.now()
         row.save()
-        row.recipients.filter(state__in=["waiting", "deferred"]).update(state="uncertain")
+        row.recipients.filter(state__in=_OPEN).update(state="uncertain")
         _tell(row)
 
 

@@ -51,7 +51,8 @@ class EntranceMiddleware(LoginRequiredMiddleware):
             return None
         status = next((number for kind, number in _STATUS.items() if isinstance(exception, kind)), 400)
         told = wording.sentence(exception)
-        return render(request, "refusal.html", {"told": told, "status": status}, status=status)
+        page = "parts/refusal.html" if is_part(request) else "refusal.html"
+        return render(request, page, {"told": told}, status=status)
 
 
 def is_part(request: HttpRequest, target: str = "") -> bool:
@@ -69,7 +70,7 @@ def base_of(request: HttpRequest) -> str:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  (Django's)
     """The page for an address that leads nowhere."""
     told = wording.Wording(_("There is nothing here."), _("Check the address, or go back to your mail."))
-    return render(request, "refusal.html", {"told": told, "status": 404}, status=404)
+    return render(request, "refusal.html", {"told": told}, status=404)
 
 
 def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  (Django's)
@@ -77,4 +78,4 @@ def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     told = wording.Wording(
         _("This form is out of date."), _("Go back, reload the page and send it again. Nothing has been changed.")
     )
-    return render(request, "refusal.html", {"told": told, "status": 403}, status=403)
+    return render(request, "refusal.html", {"told": told}, status=403)

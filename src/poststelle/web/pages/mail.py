@@ -15,9 +15,11 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from poststelle.errors import NotFound
 from poststelle.mail.headers import unfold
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.records import FolderRecord
+from poststelle.mail.settings import Right
 from poststelle.office import accounts, reading
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.frame import FrameWish, frame_url
@@ -78,9 +80,15 @@ def marks(request: Visit, placement: str) -> HttpResponse:
         reading.mark(request.actor, [placement], add=add, remove=remove)
         if not is_part(request):
             return redirect(back(request, reverse("mail")))
-    return render(
-        request, "parts/marks.html", {"opened": reading.open_message(request.actor, placement), "fresh": False}
-    )
+    try:
+        record = reading.placement(request.actor, placement)
+    except NotFound:
+        if request.method == "POST" or not is_part(request, "marks"):
+            raise
+        # Gone while one is reading it: what is shown stays.
+        return HttpResponse(status=204)
+    may_process = Right.PROCESS in accounts.show(request.actor, record.account_id).rights
+    return render(request, "parts/marks.html", {"opened": {"placement": record, "may_process": may_process}})
 
 
 @require_POST

@@ -13,6 +13,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from poststelle.errors import Invalid
 from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Authentication, Encryption, Kind, Right, Scope
 from poststelle.office.actor import Actor
@@ -138,6 +139,12 @@ def _grants(post: QueryDict) -> list[dict[str, object]]:
             user, right = name.split(".")[1:]
             rights.setdefault(user, []).append(right)
     return [{"user": user, "rights": given} for user, given in rights.items()]
+
+
+def check_grants(post: QueryDict) -> None:
+    """A mailbox nobody administers could never be changed again. Raises Invalid({"grants": "nobody-administers"})."""
+    if not any(name.startswith("grant.") and name.endswith(f".{Right.ADMINISTER.value}") for name in post):
+        raise Invalid({"grants": "nobody-administers"})
 
 
 def grants_table(values: Mapping[str, str], known: Sequence[UserRecord]) -> list[GrantRow]:

@@ -46,6 +46,7 @@ def add(request: Visit) -> HttpResponse:
     wrong: dict[str, str] = {}
     if request.method == "POST":
         try:
+            forms.check_grants(request.POST)
             made = accounts.add(request.actor, forms.document(request.POST))
         except Invalid as error:
             wrong = wording.field_sentences(error)
@@ -62,6 +63,7 @@ def change(request: Visit, account: str) -> HttpResponse:
     wrong: dict[str, str] = {}
     if request.method == "POST":
         try:
+            forms.check_grants(request.POST)
             accounts.change(request.actor, record.id, forms.document(request.POST))
         except Invalid as error:
             wrong = wording.field_sentences(error)

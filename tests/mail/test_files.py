@@ -1,0 +1,43 @@
+"""A file of a mail is handed out under a name any system takes, as something that cannot run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poststelle.mail.files import safe_name, safe_type
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("../../../../etc/passwd", "passwd"),
+        ("C:\\boot.ini", "boot.ini"),
+        ("..", "file"),
+        ("", "file"),
+        ("   .txt", "txt"),
+        ("x.txt\0.exe", "x.txt.exe"),
+        ("PRN.pdf", "file_PRN.pdf"),
+        ("x. ", "x"),
+        ("Rechnung\u202efdp.exe", "Rechnungfdp.exe"),
+        ("Größe 1.png", "Größe 1.png"),
+        ("a\r\nb.txt", "ab.txt"),
+    ],
+)
+def test_a_hostile_name_becomes_a_harmless_one(sent: str, told: str) -> None:
+    assert safe_name(sent) == told
+
+
+@given(st.text(max_size=600))
+def test_no_name_breaks_a_file_system_or_a_header(sent: str) -> None:
+    told = safe_name(sent)
+    assert told not in {"", ".", ".."}
+    assert len(told.encode()) <= 255
+    assert all(letter.isspace() or letter.isprintable() for letter in told)
+    assert not set(told) & set('/\\\0\r\n<>:"|?*')
+
+
+@pytest.mark.parametrize("claimed", ["text/html", "image/svg+xml", "application/xhtml+xml", "nonsense", ""])
+def test_what_could_run_loses_its_type(claimed: str) -> None:
+    assert safe_type(claimed) == "application/octet-stream"
