@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,11 @@ from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.process import Account
 
+MEASURE = Path(__file__).with_name("measure.py")
+
 MBSYNC = """\
 FSync {fsync}
+
 IMAPAccount bench
 Host localhost
 Port {port}
@@ -35,12 +37,15 @@ User {user}
 Pass "{password}"
 SSLType IMAPS
 CertificateFile {ca_file}
+
 IMAPStore far
 Account bench
+
 MaildirStore near
 Path {target}/
 Inbox {target}/INBOX
 SubFolders Verbatim
+
 Channel bench
 Far :far:
 Near :near:
@@ -89,26 +94,21 @@ Contender = Callable[[Place], Cost]
 def measured(*commands: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Cost:
     """Run the commands one after the other as one job. A command that fails ends the benchmark with its output."""
     os.sync()
-    began, cpu, rss = time.monotonic(), 0.0, 0.0
+    wall = cpu = rss = 0.0
     for command in commands:
-        with tempfile.TemporaryFile() as output:
-            child = subprocess.Popen(
-                [str(word) for word in command],
+        with tempfile.NamedTemporaryFile() as output:
+            told = subprocess.run(
+                [sys.executable, "-S", "-E", MEASURE, output.name, *map(str, command)],
                 env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                check=True,
+                capture_output=True,
             )
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                output.seek(0)
-                raise SystemExit(
-                    f"{command[0]} ended with {child.returncode}:\n{output.read().decode(errors='replace')}"
-                )
-        cpu += used.ru_utime + used.ru_stime
-        rss = max(rss, used.ru_maxrss / 1024)
-    return Cost(time.monotonic() - began, cpu, rss)
+            used = json.loads(told.stdout)
+            if used["code"]:
+                said = Path(output.name).read_text(errors="replace")
+                raise SystemExit(f"{command[0]} ended with {used['code']}:\n{said}")
+        wall, cpu, rss = wall + used["wall"], cpu + used["cpu"], max(rss, used["rss"])
+    return Cost(wall, cpu, rss)
 
 
 def emptied(place: Place, name: str) -> Path:

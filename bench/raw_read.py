@@ -12,6 +12,7 @@ import ssl
 import sys
 
 BUFFER = 256 * 1024
+LONGEST_ANSWER = 4096
 
 
 class RawClient:
@@ -37,8 +38,8 @@ class RawClient:
             self.total += count
             if keep:
                 kept += self._buffer[:count]
-            tail = (tail + bytes(self._buffer[max(0, count - 400) : count]))[-400:]
-            last = tail[tail.rfind(b"\r\n", 0, -2) + 2 :] if tail.endswith(b"\r\n") else b""
+            tail = (tail + bytes(self._buffer[max(0, count - LONGEST_ANSWER) : count]))[-LONGEST_ANSWER:]
+            last = tail[:-2].rpartition(b"\r\n")[2] if tail.endswith(b"\r\n") else b""
             if last.startswith(tag):
                 if not last.startswith(tag + b"OK"):
                     raise RuntimeError(last.decode(errors="replace"))

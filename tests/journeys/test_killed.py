@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.builders import PASSWORD, a_letter
+from tests.builders import a_letter
+from tests.journeys.office import Installation, kill
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
 
@@ -24,40 +24,6 @@ MESSAGES = 2000
 KILLS = 30
 
 pytestmark = pytest.mark.servers
-
-
-class Installation:
-    """A data folder of its own, worked on by the real command line in processes of their own."""
-
-    def __init__(self, home: Path, ca: CertificateAuthority) -> None:
-        self.home = home
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("POSTSTELLE_")},
-            "POSTSTELLE_HOME": str(home), "POSTSTELLE_CA_FILE": str(ca.ca_file),
-            "POSTSTELLE_EGRESS_ALLOW": "127.0.0.0/8", "PYTHONPATH": os.pathsep.join(sys.path),
-        }  # fmt: skip
-
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start it as leader of a session of its own, so that it can be killed with everything it started."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "poststelle", *command], env=self._environment, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-
-    def run(self, *command: str, given: str = "") -> str:
-        process = self.start(*command)
-        out, complaints = process.communicate(given.encode(), timeout=300)
-        assert process.returncode == 0, complaints.decode()
-        return out.decode()
-
-
-def kill(process: subprocess.Popen[bytes]) -> bool:
-    """End it with everything it started; whether it was still at work."""
-    at_work = process.poll() is None
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    return at_work
 
 
 def letters(dice: random.Random, count: int) -> list[bytes]:
@@ -72,10 +38,7 @@ def furnished(tmp_path: Path, ca: CertificateAuthority, dovecot: Dovecot) -> tup
     dovecot.fill(user, letters(dice, MESSAGES))
     dovecot.fill(user, letters(dice, MESSAGES // 3), folder="Akten")
     office = Installation(tmp_path / "home", ca)
-    office.run(
-        "init", "--office", "Amt", "--admin-email", "ada@amt.test", "--admin-name", "Ada", "--language", "en",
-        "--admin-password-stdin", given=PASSWORD,
-    )  # fmt: skip
+    office.init()
     document = {
         "label": "Amt", "address": user.address,
         "incoming": {"protocol": "imap", "host": "localhost", "port": dovecot.imaps_port, "encryption": "tls"},
@@ -114,9 +77,7 @@ def here(office: Installation) -> Counter[tuple[str, bytes]]:
         "      after = page.next\n"
         "      if after is None: break\n"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", script], env=office._environment, capture_output=True, check=True
-    ).stdout
+    out = subprocess.run([sys.executable, "-c", script], env=office.environment, capture_output=True, check=True).stdout
     held: Counter[tuple[str, bytes]] = Counter()
     while out:
         head, _, out = out.partition(b"\n")

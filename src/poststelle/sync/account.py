@@ -48,35 +48,35 @@ async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> M
     tallies: dict[str, Tally] = {}
     glanced = time.monotonic()
     for shelf in shelves:
-        folder = CarefulRound(open_source, source, shelf)
-        more = True
-        while more:
-            try:
-                done, more = await folder.step()
-            except FolderMissing:
-                break
-            tallies[shelf.folder] = tallies.get(shelf.folder, Tally()) + done
-            if more and time.monotonic() - glanced > INBOX_GLANCE_SECONDS:
-                await folder.settle()
-                await carry_out_errands(source, desk)
-                if inbox is not None and inbox is not shelf:
-                    tallies[inbox.folder] += await sync_one(open_source, source, inbox)
-                glanced = time.monotonic()
+        async with CarefulRound(open_source, source, shelf) as folder:
+            more = True
+            while more:
+                try:
+                    done, more = await folder.step()
+                except FolderMissing:
+                    break
+                tallies[shelf.folder] = tallies.get(shelf.folder, Tally()) + done
+                if more and time.monotonic() - glanced > INBOX_GLANCE_SECONDS:
+                    await folder.settle()
+                    await carry_out_errands(source, desk)
+                    if inbox is not None and inbox is not shelf:
+                        tallies[inbox.folder] += await sync_one(open_source, source, inbox)
+                    glanced = time.monotonic()
     return tallies
 
 
 async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tally:
     """Bring one folder up to date: what a push asks for."""
-    folder = CarefulRound(open_source, source, shelf)
-    tally, more = await folder.step()
-    while more:
-        done, more = await folder.step()
-        tally += done
-    return tally
+    async with CarefulRound(open_source, source, shelf) as folder:
+        tally, more = await folder.step()
+        while more:
+            done, more = await folder.step()
+            tally += done
+        return tally
 
 
 class CarefulRound:
-    """A `FolderRound` that looks again, in a session of its own, where a large loss has to be believed."""
+    """A `FolderRound` that looks again, in a session of its own, where a large loss has to be believed. A context manager."""
 
     def __init__(self, open_source: OpenSource, source: Source, shelf: Shelf) -> None:
         self._open_source = open_source
@@ -84,12 +84,19 @@ class CarefulRound:
         self._shelf = shelf
         self._round = FolderRound(source, shelf)
 
+    async def __aenter__(self) -> CarefulRound:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._round.abandon()
+
     async def step(self) -> tuple[Tally, bool]:
         """As `FolderRound.step`, without DoubtfulLoss."""
         try:
             return await self._round.step()
         except DoubtfulLoss as loss:
-            return await self._look_again(loss.gone), True
+            # That session brought the whole folder up to date; this one is not believed in this folder any more.
+            return await self._look_again(loss.gone), False
 
     async def settle(self) -> None:
         """As `FolderRound.settle`."""

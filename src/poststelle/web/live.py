@@ -37,7 +37,8 @@ class Watch:
     """The one thread that looks, and everybody it wakes."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, because `close` may interrupt this very thread as a signal handler.
+        self._lock = threading.RLock()
         self._listeners: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._thread: threading.Thread | None = None
         self.closed = False
@@ -58,7 +59,7 @@ class Watch:
                 self._listeners.pop(woken, None)
 
     def close(self) -> None:
-        """End every stream now: the server is stopping. Safe from any thread and from a signal handler's loop."""
+        """End every stream now: the server is stopping. Safe from any thread and in a signal handler."""
         self.closed = True
         self._wake()
 
@@ -84,7 +85,7 @@ class Watch:
 
     def _wake(self) -> None:
         with self._lock:
-            for woken, loop in self._listeners.items():
+            for woken, loop in list(self._listeners.items()):
                 with contextlib.suppress(RuntimeError):  # the loop has ended, its streams with it
                     loop.call_soon_threadsafe(woken.set)
 

@@ -19,25 +19,27 @@ const parsed = (markup) => new DOMParser().parseFromString(policy.createHTML(`<b
 
 // --- Panes remember their widths.
 const root = document.documentElement;
-const LIMITS = { sidebar: [180, 420], list: [240, 760] };
-for (const pane of Object.keys(LIMITS)) setWidth(pane, Number(localStorage.getItem(`pane.${pane}`)));
-
-function setWidth(pane, width) {
-  if (!width) return;
-  const [least, most] = LIMITS[pane];
-  const kept = Math.min(Math.max(width, least), most);
-  root.style.setProperty(`--${pane}`, `${kept}px`);
-  localStorage.setItem(`pane.${pane}`, kept);
+for (const pane of ["sidebar", "list"]) {
+  const width = localStorage.getItem(`pane.${pane}`);
+  if (width) root.style.setProperty(`--${pane}`, `${width}px`);
 }
 
-const widthOf = (divider) => divider.previousElementSibling.getBoundingClientRect().width;
+function setWidth(divider, width) {
+  const { ariaValueMin, ariaValueMax, dataset } = divider;
+  const kept = Math.round(Math.min(Math.max(width, ariaValueMin), ariaValueMax));
+  root.style.setProperty(`--${dataset.pane}`, `${kept}px`);
+  localStorage.setItem(`pane.${dataset.pane}`, kept);
+  divider.ariaValueNow = kept;
+}
+
+const widthOf = (divider) => find(`.${divider.dataset.pane}`).getBoundingClientRect().width;
 
 document.addEventListener("pointerdown", (event) => {
   const divider = event.target.closest?.(".divider");
   if (!divider) return;
   const start = event.clientX;
   const width = widthOf(divider);
-  const drag = (move) => setWidth(divider.dataset.pane, width + move.clientX - start);
+  const drag = (move) => setWidth(divider, width + move.clientX - start);
   divider.setPointerCapture(event.pointerId);
   divider.addEventListener("pointermove", drag);
   divider.addEventListener("pointerup", () => divider.removeEventListener("pointermove", drag), { once: true });
@@ -209,7 +211,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const divider = event.target.closest?.(".divider");
   if (divider && (event.key === "ArrowLeft" || event.key === "ArrowRight"))
-    return setWidth(divider.dataset.pane, widthOf(divider) + (event.key === "ArrowLeft" ? -16 : 16));
+    return setWidth(divider, widthOf(divider) + (event.key === "ArrowLeft" ? -16 : 16));
   if (event.target.closest?.(TYPING) || find("dialog[open]")) return;
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
