@@ -77,6 +77,12 @@ class Place:
     user: User
     ca_file: Path
     scratch: Path
+    messages: int
+
+    def must_be_complete(self, found: int) -> None:
+        """A contender that did not fetch everything is not measured."""
+        if found != self.messages:
+            raise SystemExit(f"{found} messages were fetched instead of {self.messages}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +146,17 @@ def mbsync_command(place: Place, target: Path, *, fsync: str) -> list[str | Path
     return ["mbsync", "-q", "-c", configuration, "-a"]
 
 
-def mbsync(place: Place) -> Cost:
+def mbsync(place: Place, *, fsync: str = "yes") -> Cost:
     """As it comes: every message is made durable."""
-    return measured(mbsync_command(place, emptied(place, "mbsync"), fsync="yes"))
+    target = emptied(place, "mbsync")
+    cost = measured(mbsync_command(place, target, fsync=fsync))
+    place.must_be_complete(sum(1 for file in target.rglob("*,U=*") if file.is_file()))
+    return cost
 
 
 def mbsync_without_fsync(place: Place) -> Cost:
     """Not durable."""
-    return measured(mbsync_command(place, emptied(place, "mbsync-no"), fsync="no"))
+    return mbsync(place, fsync="no")
 
 
 def mbsync_and_notmuch(place: Place) -> Cost:
@@ -155,16 +164,17 @@ def mbsync_and_notmuch(place: Place) -> Cost:
     target = emptied(place, "notmuch")
     configuration = place.scratch / "notmuch.config"
     configuration.write_text(NOTMUCH.format(target=target))
-    return measured(
-        mbsync_command(place, target, fsync="no"),
-        ["notmuch", f"--config={configuration}", "new", "--quiet", "--no-hooks"],
-    )
+    notmuch = ["notmuch", f"--config={configuration}"]
+    cost = measured(mbsync_command(place, target, fsync="no"), [*notmuch, "new", "--quiet", "--no-hooks"])
+    counted = subprocess.run([*notmuch, "count", "--output=files", "*"], check=True, capture_output=True, text=True)
+    place.must_be_complete(int(counted.stdout))
+    return cost
 
 
 def poststelle(place: Place) -> Cost:
     """Durable and searchable. The data folder and the account are made before the clock starts."""
     home = emptied(place, "poststelle")
-    command = [sys.executable, "-m", "poststelle.run.cli"]
+    command = [sys.executable, "-c", "import sys; from poststelle.run.cli import main; sys.exit(main())"]
     environment = {
         "POSTSTELLE_HOME": str(home),
         "POSTSTELLE_CA_FILE": str(place.ca_file),
@@ -192,7 +202,15 @@ def poststelle(place: Place) -> Cost:
             capture_output=True,
             env={**os.environ, **environment},
         )
-    return measured([*command, "sync", "bench", "--once", "--json"], environment=environment)
+    cost = measured([*command, "sync", "bench", "--once", "--json"], environment=environment)
+    shown = subprocess.run(
+        [*command, "account", "show", "bench", "--json"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, **environment},
+    )
+    place.must_be_complete(json.loads(shown.stdout)["held"])
+    return cost
 
 
 CONTENDERS: Mapping[str, Contender] = {
@@ -251,7 +269,7 @@ def main() -> None:
             user = server.user(chosen.size)
             total = fill(server.maildir(user), SIZES[chosen.size])
             hand_over(server.directory / "mail")
-            place = Place(server, user, ca.ca_file, place_directory)
+            place = Place(server, user, ca.ca_file, place_directory, SIZES[chosen.size].messages)
             raw(place)  # Dovecot builds its index once, before anybody is measured
             costs: dict[str, list[Cost]] = {name: [] for name in chosen.only or CONTENDERS}
             for number in range(chosen.rounds):

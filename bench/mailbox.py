@@ -83,7 +83,12 @@ class _Words:
 
     def text(self, count: int) -> str:
         words = self.some(count)
-        return "\n".join(" ".join(words[at : at + 11]) for at in range(0, count, 11))
+        return "\n".join(f"{' '.join(words[at : at + 11])} {self._rare()}" for at in range(0, count, 11))
+
+    def _rare(self) -> str:
+        """What occurs once: file numbers, amounts, addresses of pages."""
+        number = self._dice.randrange(10**7)
+        return self._dice.choice((f"AZ-{number}", f"{number / 100:.2f} EUR", f"https://bench.example/{number:x}", ""))
 
 
 def _message(

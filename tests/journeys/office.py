@@ -18,14 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.builders import PASSWORD
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
 from tests.servers.mta import Mta
 from tests.servers.process import free_port
 
 ADA = "ada@amt.test"
-"""The first administrator of every office made here; her password is `tests.builders.PASSWORD`."""
+PASSWORD = "correct horse battery staple"
+"""The first administrator of every office made here, and her password."""
 
 PATIENCE = 20.0
 """Seconds anything may take that a loaded machine does in a fraction of one."""

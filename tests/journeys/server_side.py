@@ -52,11 +52,16 @@ def flag(dovecot: Dovecot, user: User, subject: str, change: str) -> None:
         assert client.store(number, *change.split(" ", 1))[0] == "OK"
 
 
-def letters(dovecot: Dovecot, user: User, subject: str, folder: str = "INBOX") -> list[EmailMessage]:
-    """Every message there with that word in its subject."""
+def raw(dovecot: Dovecot, user: User, subject: str, folder: str = "INBOX") -> list[bytes]:
+    """Every message there with that word in its subject, as the server hands it out."""
     with mailbox(dovecot, user, folder) as client:
         found = [client.fetch(number, "(BODY.PEEK[])")[1][0] for number in _numbers(client, subject)]
-    return [message_from_bytes(answer[1], policy=policy.default) for answer in found if isinstance(answer, tuple)]
+    return [answer[1] for answer in found if isinstance(answer, tuple)]
+
+
+def letters(dovecot: Dovecot, user: User, subject: str, folder: str = "INBOX") -> list[EmailMessage]:
+    """The same, read."""
+    return [message_from_bytes(one, policy=policy.default) for one in raw(dovecot, user, subject, folder)]
 
 
 def _numbers(client: imaplib.IMAP4, subject: str) -> list[str]:

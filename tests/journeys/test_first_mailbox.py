@@ -37,6 +37,7 @@ def fill(page: Page, values: dict[str, object]) -> None:
             field.select_option(str(value))
         else:
             field.fill(str(value))
+            field.blur()
 
 
 @pytest.mark.parametrize("language", ["de", "en"])

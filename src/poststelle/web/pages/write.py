@@ -166,7 +166,7 @@ def _attribution(opened: reading.OpenMessage) -> str:
     sender = opened.placement.sender
     moment = localtime(opened.placement.sent_at or opened.placement.received_at)
     return _("On %(date)s at %(time)s %(sender)s wrote:") % {
-        "date": date_format(moment, "SHORT_DATE_FORMAT"),
+        "date": date_format(moment, pgettext("date format: date", "j M Y")),
         "time": date_format(moment, "H:i"),
         "sender": sender.name or sender.address,
     }
@@ -177,7 +177,7 @@ def _heading(opened: reading.OpenMessage) -> str:
     moment = localtime(opened.placement.sent_at or opened.placement.received_at)
     lines = [
         (pgettext("header", "From"), ", ".join(format_address(one.name, one.address) for one in parsed.from_)),
-        (pgettext("header", "Date"), date_format(moment, "SHORT_DATETIME_FORMAT")),
+        (pgettext("header", "Date"), date_format(moment, pgettext("date format: full", "D, j F Y, H:i"))),
         (pgettext("header", "Subject"), parsed.subject),
         (pgettext("header", "To"), ", ".join(format_address(one.name, one.address) for one in parsed.to)),
     ]

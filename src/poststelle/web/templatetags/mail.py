@@ -44,7 +44,7 @@ def short_moment(moment: datetime | None) -> str:
         return date_format(local, pgettext("date format: weekday and time", "D H:i"))
     if local.year == now.year:
         return date_format(local, pgettext("date format: day and month", "j M"))
-    return date_format(local, "SHORT_DATE_FORMAT")
+    return date_format(local, pgettext("date format: date", "j M Y"))
 
 
 @register.filter
