@@ -254,3 +254,10 @@ def test_a_refused_part_is_a_part_and_not_a_page(ada: Visitor) -> None:
     assert response.status_code == 404
     assert "<html" not in response.content.decode()
     assert "There is no such folder" in response.content.decode()
+
+
+def test_a_forged_cursor_is_refused_in_words(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    response = ada.get(f"/mail/f/{folder.id}/?after=%00zz")
+    assert response.status_code == 400
+    assert "cannot be accepted" in response.content.decode()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poststelle.run.settings")
 
 from django.core.asgi import get_asgi_application
-
-Message = MutableMapping[str, Any]
 
 _django = get_asgi_application()
 
@@ -18,7 +16,9 @@ from poststelle.web.live import watch  # noqa: E402 - Django has to be set up fi
 
 
 async def application(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    send: Callable[[Mapping[str, Any]], Awaitable[None]],
 ) -> None:
     """Django has no lifespan of its own; the rest is its."""
     if scope["type"] != "lifespan":

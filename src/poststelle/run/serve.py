@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from django.conf import settings as django_settings
 
 from poststelle.run.locks import SERVE, held
+from poststelle.web.live import watch
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,14 @@ class EngineProcess:
             self._stopping.wait(pause)
 
 
+class _Server(uvicorn.Server):
+    """Ends the live streams first: uvicorn waits for open responses before it tells the application to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        watch.close()
+        super().handle_exit(sig, frame)
+
+
 def serve(host: str, port: int) -> int:
     """Serve until told to stop; 0. Raises Conflict("lock-taken") when this data folder is being served already."""
     home: Path = django_settings.POSTSTELLE.home
@@ -82,7 +92,7 @@ def serve(host: str, port: int) -> int:
             timeout_graceful_shutdown=3,
         )  # fmt: skip
         try:
-            uvicorn.Server(config).run()
+            _Server(config).run()
         finally:
             engine.stop()
     return 0

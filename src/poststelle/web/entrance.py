@@ -13,6 +13,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError
@@ -39,7 +40,8 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         if people.office_name() is None and not getattr(view, "before_set_up", False):
             return render(request, "setup_needed.html", status=503)
         if not request.user.is_authenticated and is_part(request):
-            return HttpResponse(headers={"HX-Redirect": f"/login?next={request.headers.get('HX-Current-URL', '/')}"})
+            shown = urlencode({"next": request.headers.get("HX-Current-URL", "/")})
+            return HttpResponse(headers={"HX-Redirect": f"/login?{shown}"})
         refused: HttpResponseBase | None = super().process_view(request, view, args, kwargs)
         if refused is None and request.user.is_authenticated:
             request.actor = people.actor_of_session(str(request.user.pk))  # type: ignore[attr-defined]  # see Visit

@@ -103,6 +103,10 @@ function open(finished) {
     channel.postMessage(news);
     take(news);
   });
+  // A broken line is mended by the browser; a refused one is not.
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(open, 5000, finished);
+  });
   stream.addEventListener("ended", () => {
     stream.close();
     finished();

@@ -36,7 +36,7 @@ def write(request: Visit) -> HttpResponse:
     senders = accounts.senders(request.actor)
     if request.method != "POST":
         return _form(request, senders, _begun(request, senders), {})
-    typed = {name: request.POST.get(name, "") for name in _TYPED}
+    typed = {name: request.POST.get(name, "") for name in _TYPED} | {"back": back(request, "")}
     try:
         sent = outbox.submit(
             request.actor, _draft(typed, request.FILES.getlist("files")), idempotency_key=typed["key"] or None
