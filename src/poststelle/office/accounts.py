@@ -27,8 +27,7 @@ def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
     """Save a new account, untested. Administrators only. Raises Invalid naming the fields."""
     require_administrator(actor)
     settings = documents.read(document)
-    creator = actor.user or people.first_administrator()
-    number = accounts.add(actor.reach.pool, settings, actor=actor.name, grants_to=creator.id)
+    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=_caretaker(actor))
     return _shown(actor, number)
 
 
@@ -40,7 +39,7 @@ def change(actor: Actor, account: str, changes: Mapping[str, object]) -> Account
     """
     record = _administered(actor, account)
     settings = documents.read(_merged(document_of(record), changes))
-    accounts.change(actor.reach, record.id, settings, actor=actor.name)
+    accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=_caretaker(actor))
     return _shown(actor, record.id)
 
 
@@ -125,6 +124,11 @@ def document_of(record: AccountRecord) -> dict[str, object]:
             for grant in record.grants
         ],
     }  # fmt: skip
+
+
+def _caretaker(actor: Actor) -> str:
+    """Whoever acts; by command line the first administrator."""
+    return (actor.user or people.first_administrator()).id
 
 
 def _login_document(username: str, mechanism: documents.Mechanism) -> dict[str, object]:

@@ -59,8 +59,8 @@ class OpenAccount:
                 await sync_one(self._another_session, self.source, shelf)
 
     async def tell(self) -> None:
-        """Carry out what was changed here. Raises Trouble."""
-        await carry_out_errands(self.source, self.desk)
+        """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
+        await self.look(await carry_out_errands(self.source, self.desk))
 
     async def close(self) -> None:
         """Hang up. Never raises."""

@@ -347,7 +347,6 @@ JOURNAL: Mapping[str, Text] = {
     "errand-refused": _("The server refused a change"),
     "outgoing-submitted": _("Message written"),
     "outgoing-changed": _("Sending went on"),
-    "remote-content-shown": _("Remote pictures shown"),
     "sync-requested": _("Send/receive asked for"),
 }
 """Every kind of journal entry."""

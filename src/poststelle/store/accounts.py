@@ -6,7 +6,7 @@ user name drops the stored secret unless a new one comes with it (RELIABILITY se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -53,8 +53,8 @@ class Access:
     outgoing_login: Login | None
 
 
-def add(pool: int, settings: AccountSettings, *, actor: str, grants_to: str | None) -> str:
-    """A new account, active; its id. `grants_to`: who gets all rights where the settings name no grants and no owner.
+def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> str:
+    """A new account, active; its id. `caretaker`: the user who gets all rights where the settings name no grants and no owner.
 
     Raises Invalid naming label (``taken``), owner or grants (``unknown-user``).
     """
@@ -64,7 +64,7 @@ def add(pool: int, settings: AccountSettings, *, actor: str, grants_to: str | No
             _fill(row, settings)
             _check_label(row)
             row.save()
-            _grant(row, settings, grants_to)
+            _grant(row, settings, caretaker)
             journal.write(
                 pool, actor, "account-added", f"account:{row.pk}", account=row.pk, facts={"label": settings.label}
             )
@@ -73,7 +73,7 @@ def add(pool: int, settings: AccountSettings, *, actor: str, grants_to: str | No
     return str(row.pk)
 
 
-def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str) -> None:
+def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str, caretaker: str) -> None:
     """New settings for an account; it becomes active and is tried at once. Grants stay where the settings name none."""
     try:
         with transaction.atomic():
@@ -86,7 +86,7 @@ def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str)
             _release_outgoing(row)
             if settings.grants is not None:
                 row.grants.all().delete()
-                _grant(row, settings, None)
+                _grant(row, settings, caretaker)
             journal.write(
                 reach.pool,
                 actor,
@@ -369,22 +369,26 @@ def _keys() -> KeyFile:
     return open_key_file(django_settings.POSTSTELLE.home / "keys.json")
 
 
-def _grant(row: models.Account, settings: AccountSettings, grants_to: str | None) -> None:
-    wishes: Iterable[tuple[str, frozenset[Right]]]
+def _grant(row: models.Account, settings: AccountSettings, caretaker: str) -> None:
+    """The grants the settings name; all rights to the owner, else to `caretaker`, where they name none.
+
+    Somebody always administers: where no grant says who, the caretaker gets that right (and no other).
+    """
     if settings.grants is not None:
         wishes = [(wish.user, wish.rights) for wish in settings.grants]
-    elif row.owner_id is not None:
-        wishes = [(str(row.owner_id), ALL_RIGHTS)]
     else:
-        wishes = [(grants_to, ALL_RIGHTS)] if grants_to else []
-    for number, (name, rights) in enumerate(wishes):
+        wishes = [(str(row.owner_id) if row.owner_id else caretaker, ALL_RIGHTS)]
+    rights: dict[str, frozenset[Right]] = {}
+    for number, (name, wanted) in enumerate(wishes):
         try:
-            user = find_user(name)
+            user = find_user(name).id
         except NotFound as error:
             raise Invalid({f"grants.{number}.user": "unknown-user"}) from error
-        models.Grant.objects.update_or_create(
-            account=row, user_id=user.id, defaults={column_of(right): right in rights for right in Right}
-        )
+        rights[user] = rights.get(user, frozenset()) | wanted
+    if not any(Right.ADMINISTER in granted_rights for granted_rights in rights.values()):
+        rights[caretaker] = rights.get(caretaker, frozenset()) | {Right.ADMINISTER}
+    for user, wanted in rights.items():
+        models.Grant.objects.create(account=row, user_id=user, **{column_of(right): right in wanted for right in Right})
 
 
 def _endpoint(row: models.Account, way: str) -> Endpoint | None:

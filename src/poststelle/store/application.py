@@ -264,6 +264,7 @@ class _Application:
 
     def _flag(self) -> list[str]:
         known = {remote: self._held[remote] for remote in self._seen.flags if remote in self._held}
+        self._flag_what_is_set_aside()
         many(
             "UPDATE store_placement SET generation = %s WHERE id = %s",
             [(self._generation, placed.id) for placed in known.values() if placed.generation != self._generation],
@@ -282,6 +283,17 @@ class _Application:
         )
         self._unread += sum(placed.seen - (SEEN in flags) for placed, flags in differing.values())
         return [*differing]
+
+    def _flag_what_is_set_aside(self) -> None:
+        aside = column("SELECT remote_id FROM store_setaside WHERE folder_id = %s", [self._folder.hex])
+        many(
+            "UPDATE store_setaside SET flags = %s WHERE folder_id = %s AND remote_id = %s",
+            [
+                (flags_text(self._seen.flags[remote]), self._folder.hex, remote)
+                for remote in aside
+                if remote in self._seen.flags
+            ],
+        )
 
     def _open_errands(self, numbers: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """What was changed here and the server does not know yet, oldest first: (added, removed) flags by placement."""

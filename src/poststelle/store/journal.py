@@ -24,7 +24,7 @@ KINDS = frozenset(
         "office-created", "user-added", "token-added", "account-added", "account-changed", "account-removed",
         "account-suspended", "account-resumed", "account-troubled", "folders-listed", "messages-arrived", "messages-changed",
         "messages-removed", "message-set-aside", "loss-suspected", "loss-accepted", "flags-changed", "errand-refused",
-        "outgoing-submitted", "outgoing-changed", "remote-content-shown", "sync-requested",
+        "outgoing-submitted", "outgoing-changed", "sync-requested",
     }
 )  # fmt: skip
 

@@ -28,7 +28,6 @@ from poststelle.store.application import keep_messages, message_ids
 from poststelle.store.blobs import Origin
 from poststelle.store.people import user_record
 
-
 _OPEN = ("waiting", "deferred")
 
 

@@ -108,7 +108,7 @@ class FolderShelf:
         return bool(row and row[0])
 
     async def missing(self, arrivals: Sequence[Arrival]) -> Sequence[RemoteId]:
-        wanted = [arrival.id for arrival in arrivals]
+        wanted = list(dict.fromkeys(arrival.id for arrival in arrivals))
         known = set(await self._tools.write(self._known, wanted))
         return [remote for remote in wanted if remote not in known and self._orphan(remote) is None]
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from poststelle.errors import FolderMissing, MessageTrouble, TryAgain
-from poststelle.mail.ports import Outcome, RemoteId, Role, Source
+from poststelle.mail.ports import Append, Outcome, RemoteFolderId, RemoteId, Role, Source
 from poststelle.mail.shelf import Desk, Shelf, Tally
 from poststelle.sync.folder import DoubtfulLoss, FolderRound, sync_folder
 
@@ -24,8 +25,12 @@ LOOKS_AT_A_LOSS = 3
 _ORDER = {Role.INBOX: 0, Role.SENT: 1, Role.DRAFTS: 2, Role.NONE: 3, Role.ARCHIVE: 4, Role.TRASH: 5, Role.SPAM: 6}
 
 
-async def carry_out_errands(source: Source, desk: Desk) -> None:
-    """Tell the server what was changed here. Passing trouble is raised and leaves the errand open."""
+async def carry_out_errands(source: Source, desk: Desk) -> frozenset[RemoteFolderId]:
+    """Tell the server what was changed here; the folders that got messages by it.
+
+    Passing trouble is raised and leaves the errand open.
+    """
+    filled: set[RemoteFolderId] = set()
     for number, errand in await desk.errands():
         try:
             outcome = await source.perform(errand)
@@ -35,6 +40,9 @@ async def carry_out_errands(source: Source, desk: Desk) -> None:
             await desk.refused(number, trouble)
             continue
         await desk.performed(number, outcome)
+        if isinstance(errand, Append):
+            filled.add(errand.folder)
+    return frozenset(filled)
 
 
 async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> Mapping[str, Tally]:
@@ -60,7 +68,9 @@ async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> M
                     await folder.settle()
                     await carry_out_errands(source, desk)
                     if inbox is not None and inbox is not shelf:
-                        tallies[inbox.folder] += await sync_one(open_source, source, inbox)
+                        with suppress(FolderMissing):
+                            seen = tallies.get(inbox.folder, Tally())
+                            tallies[inbox.folder] = seen + await sync_one(open_source, source, inbox)
                     glanced = time.monotonic()
     return tallies
 

@@ -29,11 +29,12 @@ PERSON_COUNT, PERSON_SHARE = 50, 0.5
 EXPECTED_TO_EMPTY = frozenset({Role.TRASH, Role.SPAM})
 
 
-@dataclass(frozen=True, slots=True)
 class DoubtfulLoss(Exception):
-    """So many messages are gone that it takes a second look, in a new session, to believe it."""
+    """So many messages (`gone`) have left that it takes a second look, in a new session, to believe it."""
 
-    gone: frozenset[RemoteId]
+    def __init__(self, gone: frozenset[RemoteId]) -> None:
+        super().__init__(f"{len(gone)} messages gone")
+        self.gone = gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,131 @@
+"""Accounts at the counter: who may, who must, and what a secret survives."""
+
+from __future__ import annotations
+
+import pytest
+
+from poststelle.errors import Invalid, NotFound, NotPermitted
+from poststelle.mail.settings import Right
+from poststelle.office import accounts
+from poststelle.office.actor import SYSTEM
+from poststelle.store.accounts import access_of
+from tests.builders import a_person, an_account, an_account_document, an_office
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _home(home: object) -> None:
+    """A data folder of the test's own."""
+
+
+def test_whoever_adds_an_account_without_grants_gets_all_rights() -> None:
+    clara = an_office()
+    assert an_account(clara).rights == frozenset(Right)
+
+
+def test_the_owner_gets_all_rights_of_a_personal_account_and_its_maker_none() -> None:
+    clara, bob = an_office(), a_person()
+    assert bob.user is not None
+    number = accounts.add(clara, an_account_document(scope="personal", owner=bob.user.email)).id
+    assert accounts.show(bob, number).rights == frozenset(Right)
+    with pytest.raises(NotFound):
+        accounts.show(clara, number)
+
+
+def test_an_account_nobody_would_administer_is_administered_by_its_maker_who_cannot_read_it() -> None:
+    clara, bob = an_office(), a_person()
+    assert bob.user is not None
+    document = an_account_document(grants=[{"user": bob.user.email, "rights": ["see", "process"]}])
+    number = accounts.add(clara, document).id
+    assert accounts.show(clara, number).rights == {Right.ADMINISTER}
+    assert accounts.show(bob, number).rights == {Right.SEE, Right.PROCESS}
+
+
+def test_only_administrators_add_and_only_those_with_the_right_change() -> None:
+    clara, bob = an_office(), a_person()
+    with pytest.raises(NotPermitted):
+        accounts.add(bob, an_account_document())
+    assert bob.user is not None
+    assert clara.user is not None
+    document = an_account_document(
+        grants=[
+            {"user": bob.user.email, "rights": ["see"]},
+            {"user": clara.user.email, "rights": ["administer"]},
+        ]
+    )
+    number = accounts.add(clara, document).id
+    with pytest.raises(NotPermitted):
+        accounts.change(bob, number, {"display_name": "Bob"})
+    with pytest.raises(NotPermitted):
+        accounts.remove(bob, number)
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        {"incoming": {"host": "elsewhere.test"}},
+        {"incoming": {"port": 1993}},
+        {"incoming": {"encryption": "starttls"}},
+        {"login": {"username": "somebody"}},
+    ],
+)
+def test_moving_the_server_or_the_user_name_asks_for_the_password_again(move: dict[str, object]) -> None:
+    clara = an_office()
+    number = an_account(clara).id
+    with pytest.raises(Invalid) as refused:
+        accounts.change(clara, number, move)
+    assert refused.value.fields == {"login.password": "needed-again"}
+    secret = move.get("login", {}) | {"password": "neu"}  # type: ignore[operator]
+    accounts.change(clara, number, move | {"login": secret})
+    login = access_of(number).login
+    assert login is not None
+    assert login.password is not None
+    assert login.password.reveal() == "neu"
+
+
+def test_a_change_that_moves_nothing_keeps_the_password() -> None:
+    clara = an_office()
+    number = an_account(clara).id
+    accounts.change(clara, number, {"label": "Neuer Name", "login": {"username": "zentrale"}})
+    login = access_of(number).login
+    assert login is not None
+    assert login.password is not None
+    assert login.password.reveal() == "geheim"
+
+
+def test_a_label_is_unique_whatever_its_case() -> None:
+    clara = an_office()
+    an_account(clara, "Zentrale")
+    with pytest.raises(Invalid) as refused:
+        an_account(clara, "ZENTRALE")
+    assert refused.value.fields == {"label": "taken"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"kind": "archive"}, "kind"),
+        ({"incoming": {"protocol": "pop3", "host": "x.test"}}, "incoming.protocol"),
+        ({"incoming": {"host": "x.test", "certificate": {"mode": "pinned"}}}, "incoming.certificate.mode"),
+        ({"login": {"username": "u", "password": "p", "mechanism": "scram-sha-256"}}, "login.mechanism"),
+        ({"grants": [{"group": "alle", "rights": ["see"]}]}, "grants.0.group"),
+        ({"incoming": {"host": "x.test", "port": 70000}}, "incoming.port"),
+        ({"address": "ohne-klammeraffe"}, "address"),
+        ({"unbekannt": 1}, "unbekannt"),
+        ({"incoming": None}, "incoming"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_the_name_of_its_field(changes: dict[str, object], field: str) -> None:
+    clara = an_office()
+    with pytest.raises(Invalid) as refused:
+        accounts.add(clara, an_account_document(**changes))
+    assert field in refused.value.fields
+
+
+def test_removing_an_account_forgets_it_for_everybody() -> None:
+    clara = an_office()
+    number = an_account(clara).id
+    accounts.remove(clara, number)
+    with pytest.raises(NotFound):
+        accounts.show(SYSTEM, number)
