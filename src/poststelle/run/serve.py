@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -92,7 +93,9 @@ def serve(host: str, port: int) -> int:
             timeout_graceful_shutdown=3,
         )  # fmt: skip
         try:
-            _Server(config).run()
+            # Once all is closed uvicorn raises the signal that ended it again; for us that is a good end.
+            with suppress(KeyboardInterrupt):
+                _Server(config).run()
         finally:
             engine.stop()
     return 0

@@ -200,7 +200,9 @@ const TYPING = "input, textarea, select, [contenteditable]";
 function step(by) {
   const rows = [...document.querySelectorAll("#rows > .row")];
   if (!rows.length) return;
-  const chosen = rows.findIndex((row) => row.hasAttribute("aria-current"));
+  // The focus moves at once, the mark only when the message has come: two quick presses must move by two.
+  const focused = rows.indexOf(document.activeElement?.closest("#rows > .row"));
+  const chosen = focused < 0 ? rows.findIndex((row) => row.hasAttribute("aria-current")) : focused;
   const next = rows[Math.min(Math.max(chosen + by, 0), rows.length - 1)];
   if (chosen < 0 || next !== rows[chosen]) {
     const link = next.firstElementChild;

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from poststelle.errors import Invalid
+from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.settings import DEFAULT_PORTS, Right
 from poststelle.office import accounts, people, reading, wording
 from poststelle.office.actor import require_administrator
@@ -77,6 +77,8 @@ def change(request: Visit, account: str) -> HttpResponse:
 def remove(request: Visit, account: str) -> HttpResponse:
     """Asks first and names what will be lost; there is no way back."""
     record = accounts.show(request.actor, account)
+    if Right.ADMINISTER not in record.rights:
+        raise NotPermitted("administer-needed")
     if request.method == "POST":
         accounts.remove(request.actor, record.id)
         messages.success(request, _("The mailbox “%(label)s” has been removed.") % {"label": record.label})

@@ -1,0 +1,85 @@
+"""By keyboard alone, and with a thumb on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.builders import a_letter
+from tests.journeys.conftest import Open, Window
+from tests.journeys.office import ADA, Mailbox, Office
+from tests.servers.dovecot import Dovecot
+from tests.servers.mta import Mta
+
+PHONE = {"width": 390, "height": 844}
+
+pytestmark = [pytest.mark.servers, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def mailbox(office: Office, dovecot: Dovecot, mta: Mta) -> Mailbox:
+    user = dovecot.user("haende")
+    dovecot.fill(user, [a_letter(f"Brief {number}") for number in range(5)])
+    return office.add_mailbox("Zentrale", user, dovecot, mta)
+
+
+def nothing_sticks_out(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_keys_move_open_mark_and_answer(ada: Window, mailbox: Mailbox) -> None:
+    page = ada.page
+    page.goto(mailbox.url())
+    subject = page.locator("#subject")
+    page.keyboard.press("j")
+    expect(subject).to_have_text("Brief 4")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(subject).to_have_text("Brief 2")
+    page.keyboard.press("k")
+    expect(subject).to_have_text("Brief 3")
+    page.keyboard.press("s")
+    expect(page.locator('#rows > .row[aria-current="true"]')).to_contain_class("flagged")
+    page.keyboard.press("Escape")
+    expect(page.locator("#message")).to_have_count(0)
+    page.locator("#rows > .row", has_text="Brief 0").locator("a").focus()
+    page.keyboard.press("Enter")
+    expect(subject).to_have_text("Brief 0")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    page.keyboard.press("r")
+    expect(page.locator("#subject-line")).to_have_value("Re: Brief 0")
+    expect(page.locator("#text")).to_be_focused()
+    page.keyboard.type("Gut.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#notes .note")).to_contain_text("Sen")
+    expect(subject).to_have_text("Brief 0")
+
+
+def test_a_phone_shows_one_of_three_screens(office: Office, open_window: Open, mailbox: Mailbox) -> None:
+    window = open_window(office, viewport=PHONE, has_touch=True)
+    window.log_in(office, ADA)
+    page = window.page
+    page.goto(f"{office.address}/mail/")
+    tree, rows, message = page.locator("#tree"), page.locator("#rows"), page.locator("#message")
+    expect(tree).to_be_visible()
+    nothing_sticks_out(page)
+    tree.locator("a.twig", has_text="Inbox").tap()
+    expect(rows.locator(".row")).to_have_count(5)
+    expect(rows).to_be_visible()
+    expect(tree).to_be_hidden()
+    nothing_sticks_out(page)
+    rows.locator(".row", has_text="Brief 3").tap()
+    expect(message).to_be_visible()
+    expect(rows).to_be_hidden()
+    nothing_sticks_out(page)
+    page.locator("[data-back]").tap()
+    expect(rows).to_be_visible()
+    expect(message).to_have_count(0)
+    page.locator(".list-head .back").first.tap()
+    expect(tree).to_be_visible()
+    for path in ("write/", "outbox/", "mailboxes/", f"mailboxes/{mailbox.id}/", "mailboxes/new/", "people/", "me/"):
+        page.goto(f"{office.address}/{path}")
+        nothing_sticks_out(page)
