@@ -7,11 +7,11 @@ engine ends by itself when this process does, however it ends.
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -94,8 +94,9 @@ def serve(host: str, port: int) -> int:
         )  # fmt: skip
         try:
             # Once all is closed uvicorn raises the signal that ended it again; for us that is a good end.
-            with suppress(KeyboardInterrupt):
-                _Server(config).run()
+            for ending in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(ending, lambda *_: None)
+            _Server(config).run()
         finally:
             engine.stop()
     return 0
