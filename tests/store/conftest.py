@@ -32,6 +32,7 @@ LOGIN = "zentrale"
 class Shop:
     """One account on a memory server, with tools as an engine has them. `indexed`: what was handed to the index."""
 
+    home: Path
     server: MemoryServer
     actor: Actor
     account: str
@@ -83,6 +84,6 @@ async def shop(transactional_db: None, home: Path) -> AsyncIterator[Shop]:
     tools = Tools(store, Orphans(store), write, _read, indexed.update)
     server = MemoryServer()
     server.create_mailbox(LOGIN, "zentrale@amt.test")
-    yield Shop(server, actor, account.id, (await write(lambda: actor.reach)).pool, write, tools, indexed)
+    yield Shop(home, server, actor, account.id, (await write(lambda: actor.reach)).pool, write, tools, indexed)
     await write(lambda: connection.close())  # noqa: PLW0108 - the proxy must be asked in the writer thread
     writer.shutdown()

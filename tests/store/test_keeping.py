@@ -146,3 +146,14 @@ def test_search_pages_go_on_where_they_ended(home: Path) -> None:
             break
         after = page.next
     assert seen == [f"Akte {number}" for number in reversed(range(7))]
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_written_behind(tmp_path: Path) -> None:
+    class Full(bytes):
+        def __len__(self) -> int:
+            raise OSError(28, "No space left on device")
+
+    store = Segments(tmp_path)
+    with pytest.raises(OSError, match="No space left"):
+        store.write([(Origin("a", "INBOX", "1"), b"\0" * 32, Full(b"x"))])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -125,6 +125,21 @@ async def test_bytes_kept_before_a_crash_are_adopted_and_not_fetched_again(shop:
     assert await ours(shop) == expected
 
 
+async def test_a_damaged_segment_nobody_knows_does_not_keep_the_engine_from_starting(shop: Shop) -> None:
+    shop.server.deliver(LOGIN, a_letter())
+    await shop.sync()
+    (segment,) = shop.tools.segments.names()
+    written = shop.tools.segments.index(segment)
+    await shop.write(lambda: [models.Placement.objects.all().delete(), models.Message.objects.all().delete()])
+    await shop.write(
+        lambda: [models.Segment.objects.all().delete(), models.Folder.objects.update(cursor=None, total=0)]
+    )
+    path = shop.home / "segments" / segment[-2:] / f"{segment}.seg"
+    path.write_bytes(path.read_bytes()[: written.bytes - 3])
+    await shop.restarted()
+    assert (await shop.sync()).new == 1
+
+
 async def test_random_histories_end_with_the_same_mail_on_both_sides(shop: Shop) -> None:
     dice = random.Random(20261121)
     for _ in range(25):

@@ -18,6 +18,7 @@ import mmap
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ _FOOTER = struct.Struct(">QQ8s")
 # Level 1 costs two thirds of level 3 for 2 % more space; the merging of small segments may take its time and pack better.
 _LEVEL = 1
 _CHUNK = 1 << 20
+_ABANDONED_SECONDS = 86400
 
 Raw = bytes | mmap.mmap
 
@@ -82,17 +84,12 @@ class Segments:
         fresh_folder = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        entries: list[Entry] = []
-        with temporary.open("xb") as file:
-            offset = file.write(_HEAD)
-            for origin, sha256, raw in messages:
-                length = _compress(raw, file)
-                entries.append(Entry(origin, sha256, len(raw), offset, length))
-                offset += length
-            index = zstd.compress(json.dumps([_row(entry) for entry in entries]).encode(), _LEVEL)
-            size = offset + file.write(index) + file.write(_FOOTER.pack(offset, len(index), _TAIL))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            size, entries = _fill(temporary, messages)
+        except BaseException:
+            # Disk full, most likely: leave no half segment in the way.
+            temporary.unlink(missing_ok=True)
+            raise
         temporary.rename(path)
         _sync_folder(path.parent)
         if fresh_folder:
@@ -116,6 +113,12 @@ class Segments:
         for path in self._root.glob("??/*.seg"):
             yield path.stem
 
+    def clear_unfinished(self) -> None:
+        """Remove what writers left that were killed before their segment was whole, once it is a day old."""
+        for path in self._root.glob("??/*.tmp"):
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
     def index(self, name: str) -> Written:
         """A segment's own index. Raises Conflict("segment-unreadable")."""
         path = self._path(name)
@@ -133,6 +136,22 @@ class Segments:
     def _path(self, name: str) -> Path:
         # The leading digits of a UUIDv7 are time; the last ones are random and spread the folders evenly.
         return self._root / name[-2:] / f"{name}.seg"
+
+
+def _fill(file_path: Path, messages: Iterable[tuple[Origin, bytes, Raw]]) -> tuple[int, list[Entry]]:
+    """Write a whole segment and make it durable; its size and entries."""
+    entries: list[Entry] = []
+    with file_path.open("xb") as file:
+        offset = file.write(_HEAD)
+        for origin, sha256, raw in messages:
+            length = _compress(raw, file)
+            entries.append(Entry(origin, sha256, len(raw), offset, length))
+            offset += length
+        index = zstd.compress(json.dumps([_row(entry) for entry in entries]).encode(), _LEVEL)
+        size = offset + file.write(index) + file.write(_FOOTER.pack(offset, len(index), _TAIL))
+        file.flush()
+        os.fsync(file.fileno())
+    return size, entries
 
 
 def _compress(raw: Raw, file: BinaryIO) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -16,6 +17,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from poststelle.errors import Conflict
 from poststelle.mail.digest import Digest
 from poststelle.mail.ports import Arrival, Cursor, RawMessage, RemoteFolder, RemoteFolderId, RemoteId, Role
 from poststelle.mail.shelf import Observation, Tally
@@ -24,6 +26,7 @@ from poststelle.store.blobs import Entry, Origin, Raw, Segments, Written
 from poststelle.store.rows import all_rows, chunks, column, flags_from, marks, moment, one_row
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD = 3
 
@@ -52,8 +55,14 @@ class Orphans:
             known = {name for (name,) in cursor.fetchall()}
         for name in self._segments.names():
             if name not in known:
-                written = self._segments.index(name)
-                self._found |= {entry.origin: (written, entry) for entry in written.entries}
+                try:
+                    written = self._segments.index(name)
+                except Conflict as error:
+                    # Kept where it is: what it held is fetched again, and a person may still look into it.
+                    log.warning("a segment no row knows cannot be read: %s", error)
+                else:
+                    self._found |= {entry.origin: (written, entry) for entry in written.entries}
+        self._segments.clear_unfinished()
 
     def find(self, origin: Origin) -> tuple[Written, Entry] | None:
         """The orphan that came from there."""
