@@ -28,11 +28,11 @@ from tests.servers.process import free_port
 HERE = Path(__file__).parent
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 CLARA, PASSWORD = "clara.lindner@lindner.example", "Willkommen in der Poststelle"
-MAILBOX, LETTER = "Kanzlei", "Baumängel"
+MAILBOX, LETTER = "Kanzlei", "Nachlass"
 LANGUAGES, THEMES = ("en", "de"), ("light", "dark")
 WORDS = {
-    "en": {"office": "Lindner & Partners", "label": "Front office", "answer": "Dear Ms Brückner,\n\nThursday suits us well.\n\nKind regards"},
-    "de": {"office": "Lindner & Partner", "label": "Vorzimmer", "answer": "Liebe Frau Brückner,\n\nDonnerstag passt uns gut.\n\nHerzliche Grüße"},
+    "en": {"office": "Lindner & Partners", "label": "Front office", "answer": "Dear Ms Ößner,\n\nwould Tuesday at three suit you?\n\nKind regards"},
+    "de": {"office": "Lindner & Partner", "label": "Vorzimmer", "answer": "Liebe Frau Ößner,\n\npasst Ihnen Dienstag um 15 Uhr?\n\nHerzliche Grüße"},
 }  # fmt: skip
 
 

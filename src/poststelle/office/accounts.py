@@ -65,10 +65,17 @@ def senders(actor: Actor) -> list[AccountRecord]:
 
 
 def send_receive(actor: Actor, account: str | None = None) -> list[tuple[AccountRecord, datetime]]:
-    """Ask the engine for a round now, for one account or all within reach; with the moment it was asked."""
-    records = (
-        [show(actor, account)] if account else accounts.page(actor.reach, 1000, None, Right.SEE, Right.ADMINISTER).items
-    )
+    """Ask the engine for a round now, for one account or all within reach; with the moment it was asked.
+
+    Takes the right *see* or *administer*. Raises NotFound, NotPermitted.
+    """
+    if account is None:
+        records = accounts.page(actor.reach, 1000, None, Right.SEE, Right.ADMINISTER).items
+    else:
+        record = show(actor, account)
+        if not record.rights & {Right.SEE, Right.ADMINISTER}:
+            raise NotPermitted("see-needed")
+        records = [record]
     return [
         (record, accounts.want_round(actor.reach, record.id, actor=actor.name))
         for record in records

@@ -206,6 +206,10 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("You may read this mailbox, but not change anything in it."),
         _("Ask somebody who administers it for the right “process”."),
     ),
+    "see-needed": (
+        _("You may not read this mailbox."),
+        _("Ask somebody who administers it for the right “see”."),
+    ),
     "send-as-needed": (
         _("You may not send from this mailbox."), _("Choose another sender, or ask for the right “send as”."),
     ),
