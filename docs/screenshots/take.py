@@ -119,8 +119,8 @@ def at_work(browser: Browser, demo: str, language: str, theme: str, dovecot: Dov
     page.locator("[data-key=r]").click()
     page.locator("#text").press_sequentially(WORDS[language]["answer"])
     take(page, "write", language, theme)
-    page.locator("[data-send]").click()
-    expect(page.locator("#notes .note.passing")).to_be_visible()
+    page.locator("[data-send]" if theme == "light" else "[data-discard]").click()
+    expect(page.locator("#message")).to_be_visible()
 
     fill_and_test(page, demo, language, dovecot, mta)
     take(page, "mailbox", language, theme)
@@ -134,6 +134,7 @@ def on_a_phone(page: Page, language: str) -> None:
     page.set_viewport_size(PHONE)
     take(page, "mail", language, "phone")
     page.locator("[data-back]").click()
+    page.mouse.move(0, 0)
     take(page, "list", language, "phone")
     page.set_viewport_size(DESK)
     page.go_back()

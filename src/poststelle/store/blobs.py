@@ -34,8 +34,7 @@ else:
 
 _HEAD, _TAIL = b"PSSEG1\n", b"PSSEGEND"
 _FOOTER = struct.Struct(">QQ8s")
-# Level 1 costs two thirds of level 3 for 2 % more space; the merging of small segments may take its time and pack better.
-_LEVEL = 1
+_LEVEL = 3
 _CHUNK = 1 << 20
 _ABANDONED_SECONDS = 86400
 
