@@ -152,6 +152,7 @@ def test_the_test_names_what_does_not_work(
             expect(page.locator("body")).not_to_contain_text("Traceback")
 
 
+@pytest.mark.parametrize("form", ["en"], indirect=True)
 def test_the_other_direction_is_named_as_well(form: tuple[Page, str], user: User, dovecot: Dovecot, mta: Mta) -> None:
     page, language = form
     values = {

@@ -30,6 +30,8 @@ def nothing_sticks_out(page: Page) -> None:
 def test_keys_move_open_mark_and_answer(ada: Window, mailbox: Mailbox) -> None:
     page = ada.page
     page.goto(mailbox.url())
+    # A key pressed before the script has woken loads the page whole, and the next one would get lost on the way.
+    page.locator("#rows a[data-htmx-powered]").last.wait_for()
     subject = page.locator("#subject")
     page.keyboard.press("j")
     expect(subject).to_have_text("Brief 4")

@@ -23,10 +23,15 @@ from poststelle.mail.files import safe_name, safe_type
         ("Rechnung\u202efdp.exe", "Rechnungfdp.exe"),
         ("Größe 1.png", "Größe 1.png"),
         ("a\r\nb.txt", "ab.txt"),
+        ('x"; filename="y.exe', "x_; filename=_y.exe"),
     ],
 )
 def test_a_hostile_name_becomes_a_harmless_one(sent: str, told: str) -> None:
     assert safe_name(sent) == told
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    assert safe_name("ä" * 400 + ".pdf").endswith("ä.pdf")
 
 
 @given(st.text(max_size=600))

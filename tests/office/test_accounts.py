@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from poststelle.errors import Invalid, NotFound, NotPermitted
 from poststelle.mail.settings import Right
@@ -94,6 +98,58 @@ def test_a_change_that_moves_nothing_keeps_the_password() -> None:
     assert login.password.reveal() == "geheim"
 
 
+def test_removing_the_way_out_asks_for_no_password() -> None:
+    clara = an_office()
+    number = an_account(clara).id
+    assert accounts.change(clara, number, {"outgoing": None}).outgoing is None
+
+
+@pytest.mark.parametrize("first", [{"outgoing": None}, {"outgoing": {"host": "elsewhere.test", "authentication": "none"}}])
+def test_no_detour_sends_the_stored_password_to_another_server(first: dict[str, object]) -> None:
+    clara = an_office()
+    number = an_account(clara).id
+    accounts.change(clara, number, first)
+    with pytest.raises(Invalid) as refused:
+        accounts.change(clara, number, {"outgoing": {"host": "elsewhere.test", "authentication": "same"}})
+    assert refused.value.fields == {"login.password": "needed-again"}
+
+
+async def test_a_test_does_not_try_the_stored_password_at_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    reachable = settings.POSTSTELLE.model_copy(update={"egress_allow": ("127.0.0.1",)})
+    monkeypatch.setattr(settings, "POSTSTELLE", reachable)
+    clara = await sync_to_async(an_office)()
+    number = (await sync_to_async(an_account)(clara)).id
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 elsewhere.test\r\n")
+        while line := await reader.readline():
+            heard.append(line)
+            writer.write(b"250 AUTH PLAIN LOGIN\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as elsewhere:
+        port = elsewhere.sockets[0].getsockname()[1]
+        moved = {"incoming": None, "kind": "send-only", "outgoing": {"host": "127.0.0.1", "port": port, "encryption": "none"}}
+        steps = [step async for step in accounts.probe(clara, moved, number)]
+    assert [step.error for step in steps if step.state == "failed"] == ["password-missing"]
+    assert not [line for line in heard if line.startswith(b"AUTH")]
+
+
+def test_a_log_in_without_password_is_refused() -> None:
+    clara = an_office()
+    with pytest.raises(Invalid) as refused:
+        an_account(clara, login={"username": "zentrale"})
+    assert refused.value.fields == {"login.password": "missing"}
+
+
+def test_grants_set_to_null_are_those_of_an_account_without_any_named() -> None:
+    clara = an_office()
+    number = an_account(clara, grants=[{"user": "ada@amt.test", "rights": ["administer"]}]).id
+    changed = accounts.change(clara, number, {"grants": None})
+    assert [grant.rights for grant in changed.grants] == [frozenset(Right)]
+
+
 def test_a_label_is_unique_whatever_its_case() -> None:
     clara = an_office()
     an_account(clara, "Zentrale")
@@ -113,6 +169,12 @@ def test_a_label_is_unique_whatever_its_case() -> None:
         ({"incoming": {"host": "x.test", "port": 70000}}, "incoming.port"),
         ({"address": "ohne-klammeraffe"}, "address"),
         ({"unbekannt": 1}, "unbekannt"),
+        ({"label": "halbes Paar \ud800"}, "label"),
+        ({"login": {"username": "u", "password": "\ud800"}}, "login.password"),
+        ({"kind": ["archive"]}, "kind"),
+        ({"incoming": {"protocol": {}, "host": "x.test"}}, "incoming.protocol"),
+        ({"incoming": {"host": "x.test", "certificate": {"mode": []}}}, "incoming.certificate.mode"),
+        ({"grants": [{"user": "ada@amt.test", "rights": [{}]}]}, "grants.0.rights"),
         ({"incoming": None}, "incoming"),
     ],
 )

@@ -25,7 +25,7 @@ from poststelle.mail.ports import (
 from poststelle.mail.records import OutgoingRecord
 from poststelle.office import incoming, outbox, reading
 from poststelle.office.outbox import Attachment, Draft
-from poststelle.office.sending import send_due
+from poststelle.office.sending import due, send
 from poststelle.store import models
 from poststelle.store.accounts import Access
 from tests.builders import a_letter, a_person
@@ -56,7 +56,9 @@ class Doors:
         return self.other or MemorySender(self.shop.server, LOGIN)
 
     async def run(self) -> None:
-        await send_due(self, self.shop.write)
+        for numbers in (await self.shop.write(due)).values():
+            for number in numbers:
+                await send(number, self, self.shop.write)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import sqlite3
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from hypothesis import strategies as some
 from poststelle.errors import Conflict
 from poststelle.mail.secret import Secret
 from poststelle.office import reading
+from poststelle.store import search
+from poststelle.store import search
 from poststelle.store.blobs import Origin, Segments
 from poststelle.store.keys import open_key_file
 from poststelle.store.secrets import Place, seal, unseal
@@ -157,3 +160,32 @@ def test_a_disk_that_is_full_leaves_nothing_half_written_behind(tmp_path: Path) 
     with pytest.raises(OSError, match="No space left"):
         store.write([(Origin("a", "INBOX", "1"), b"\0" * 32, Full(b"x"))])
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_that_cannot_be_read_back_does_not_hold_up_the_index(home: Path) -> None:
+    clara = an_office()
+    inbox = a_folder(an_account(clara))
+    a_message_in(inbox, a_letter("Verloren"))
+    (segment,) = home.glob("segments/*/*.seg")
+    segment.write_bytes(b"nichts mehr zu lesen")
+    kept = a_message_in(inbox, a_letter("Erhalten"))
+    everything_is_indexed()
+    assert [hit.placement.id for hit in reading.search(clara, "erhalten").items] == [kept.id]
+    assert search.behind() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_damaged_index_is_put_aside_and_built_anew_from_the_bytes(home: Path) -> None:
+    clara = an_office()
+    a_message_in(a_folder(an_account(clara)), a_letter("Mietvertrag"))
+    everything_is_indexed()
+    (home / "search.db").write_bytes(b"kein Verzeichnis" * 1000)
+    (home / "search.db-wal").unlink(missing_ok=True)
+    with pytest.raises(sqlite3.DatabaseError) as broken:
+        everything_is_indexed()
+    assert search.is_damaged(broken.value)
+    search.start_over()
+    everything_is_indexed()
+    assert [hit.placement.subject for hit in reading.search(clara, "mietvertrag").items] == ["Mietvertrag"]
+    assert (home / "search.db.damaged").exists()

@@ -10,7 +10,7 @@ import pytest
 from poststelle.errors import LoginRejected
 from poststelle.mail.settings import Encryption, Right
 from poststelle.office import accounts
-from poststelle.store import accounts as store
+from poststelle.store import rounds
 from tests.builders import a_folder, a_message_in, an_account
 from tests.web.visitor import Visitor, text_of
 
@@ -140,7 +140,7 @@ def test_nobody_tests_a_mailbox_they_do_not_administer(ada: Visitor, bob: Visito
 def test_a_stopped_mailbox_says_why_since_when_and_what_to_do(ada: Visitor) -> None:
     account = an_account(ada.actor)
     trouble = LoginRejected("login-rejected", answer="NO [AUTHENTICATIONFAILED] <b>go away</b>")
-    store.round_failed(account.id, trouble, None)
+    rounds.failed(account.id, trouble, None)
     page = ada.page(f"/mailboxes/{account.id}/")
     assert "User name or password is wrong. Since" in text_of(page)
     assert "Enter the log-in again." in text_of(page)

@@ -11,7 +11,6 @@ from django.test import Client
 from poststelle.mail.ports import SEEN
 from poststelle.mail.records import PlacementRecord
 from poststelle.office import accounts, reading
-from poststelle.web.downloads import safe_name
 from poststelle.web.frame import policy
 from tests.builders import a_folder, a_letter, a_message_in, an_account, everything_is_indexed
 from tests.web.visitor import Visitor, text_of
@@ -201,23 +200,6 @@ def test_the_original_is_byte_identical(ada: Visitor) -> None:
     assert response.content == raw
     assert response["Content-Type"] == "message/rfc822"
     assert response["Content-Disposition"].startswith("attachment; filename=")
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("../../etc/passwd", "passwd"), ("C:\\boot.ini", "boot.ini"), ("..", "file"), ("", "file"), ("   .txt", "txt"),
-        ("x.txt\x00.exe", "x.txt.exe"), ("PRN.pdf", "file_PRN.pdf"), ("rechnung\u202egpj.scr", "rechnunggpj.scr"),
-        ('x"; filename="y.exe', "x_; filename=_y.exe"), ("x. ", "x"), ("a\r\nSet-Cookie: x", "aSet-Cookie_ x"),
-    ],
-)  # fmt: skip
-def test_a_download_is_named_so_that_any_system_takes_it(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
-
-
-def test_a_long_file_name_keeps_its_ending() -> None:
-    assert len(safe_name("ä" * 400 + ".pdf").encode()) <= 255
-    assert safe_name("ä" * 400 + ".pdf").endswith(".pdf")
 
 
 def test_a_broken_message_is_shown_with_what_is_wrong(ada: Visitor) -> None:

@@ -7,7 +7,6 @@ This module does not know the outbox, retries or Sent folders.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import re
@@ -292,7 +291,7 @@ async def open_sender(
             await sender.start_tls(tls)
         if login is not None:
             await sender.log_in(login)
-    except (Trouble, asyncio.CancelledError):
+    except BaseException:
         await sender.close()
         raise
     return sender

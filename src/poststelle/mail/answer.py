@@ -12,7 +12,7 @@ from datetime import datetime
 
 from poststelle.mail import thread
 from poststelle.mail.address import Address, is_addr_spec
-from poststelle.mail.compose import Attachment, Draft
+from poststelle.mail.compose import Attachment, Draft, is_message_id
 from poststelle.mail.message import ParsedMessage, Raw, body_text, part_bytes
 from poststelle.mail.mime import Part
 
@@ -40,6 +40,7 @@ def reply(
     else:
         to, cc = origin, (*parsed.to, *parsed.cc)
     known = mine | {address.address.lower() for address in to}
+    in_reply_to, references = lineage(parsed)
     quoted = "\n".join(_quoted_line(line) for line in body_text(raw, parsed, MAX_QUOTED).rstrip().split("\n"))
     return Draft(
         sender=sender,
@@ -47,8 +48,8 @@ def reply(
         cc=_reachable(cc, without=known) if everyone else (),
         subject=f"Re: {_without_mark(parsed.subject, reply=True)}".rstrip(),
         text=f"\n\n{attribution}\n{quoted}\n",
-        in_reply_to=_usable(parsed.message_id),
-        references=_references(parsed),
+        in_reply_to=in_reply_to,
+        references=references,
         date=date,
     )
 
@@ -60,7 +61,7 @@ def forward(parsed: ParsedMessage, raw: Raw, *, sender: Address, heading: str, d
         subject=f"Fwd: {_without_mark(parsed.subject, reply=False)}".rstrip(),
         text=f"\n\n{heading}\n\n{body_text(raw, parsed, MAX_QUOTED)}",
         attachments=tuple(_kept(raw, part) for part in parsed.attachments),
-        references=_references(parsed),
+        references=lineage(parsed)[1],
         date=date,
     )
 
@@ -69,18 +70,11 @@ def _kept(raw: Raw, part: Part) -> Attachment:
     return Attachment(part.name, part.content_type, part_bytes(raw, part))
 
 
-def _references(parsed: ParsedMessage) -> tuple[str, ...]:
+def lineage(parsed: ParsedMessage) -> tuple[str, tuple[str, ...]]:
+    """In-Reply-To and References of what answers the message; identifiers that no header of ours may carry are left out."""
     chain = thread.references_chain(parsed.message_id, parsed.in_reply_to, parsed.references)
-    return tuple(name for name in chain if _usable(name))
-
-
-def _usable(identifier: str) -> str:
-    """The identifier if a header of ours may carry it, else ""."""
-    return (
-        identifier
-        if identifier.isascii() and identifier.isprintable() and " " not in identifier and len(identifier) <= 900
-        else ""
-    )
+    known = tuple(name for name in chain if is_message_id(name))
+    return (parsed.message_id if parsed.message_id in known else ""), known
 
 
 def _reachable(

@@ -100,6 +100,11 @@ def compose(draft: Draft) -> Composed:
     return Composed(raw, message_id, tuple(recipients.values()))
 
 
+def is_message_id(text: str) -> bool:
+    """Whether a header of ours may carry it as Message-ID (without brackets)."""
+    return _ID.fullmatch(text) is not None
+
+
 def make_message_id(address: str) -> str:
     """A new Message-ID in the domain of this address, without brackets."""
     return f"{secrets.token_hex(16)}@{_wire(address).rpartition('@')[2].strip('[]').replace(':', '.')}"
@@ -121,7 +126,7 @@ def _check(draft: Draft) -> None:
     identifiers = {f"references.{number}": name for number, name in enumerate(draft.references)}
     identifiers |= {"in_reply_to": draft.in_reply_to, "message_id": draft.message_id or ""}
     for field, name in identifiers.items():
-        if name and not _ID.fullmatch(name):
+        if name and not is_message_id(name):
             wrong[field] = "control-character" if _CONTROL.search(name) else "not-an-id"
     if wrong:
         raise Invalid(wrong)

@@ -140,7 +140,13 @@ _FIELDS = {
 _E = TypeVar("_E", bound=enum.StrEnum)
 
 _HOST = re.compile(r"(?=.{1,253}$)(?!-)[\w-]{1,63}(?:\.(?!-)[\w-]{1,63})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no setting may hold. JSON can spell half a surrogate pair; no server, file or database takes it."""
+
+
+def _refused(value: object, field: str) -> str:
+    """Why a value that cannot be served is refused: it comes later, or nobody knows it."""
+    return "not-available" if isinstance(value, str) and value in _LATER.get(field, ()) else "unknown-value"
 
 
 class _Reader:
@@ -180,13 +186,9 @@ class _Reader:
     def choice(self, where: str, value: object, kinds: type[_E], default: _E, later: str) -> _E:
         if value is None:
             return default
-        if isinstance(value, str):
-            if value in {kind.value for kind in kinds}:
-                return kinds(value)
-            if value in _LATER.get(later, ()):
-                self.wrong[where] = "not-available"
-                return default
-        self.wrong[where] = "unknown-value"
+        if isinstance(value, str) and value in {kind.value for kind in kinds}:
+            return kinds(value)
+        self.wrong[where] = _refused(value, later)
         return default
 
     def endpoint(self, where: str, value: object, protocol: str, more: set[str]) -> Endpoint | None:
@@ -196,9 +198,7 @@ class _Reader:
         self.known(f"{where}.", document, {"protocol", "host", "port", "encryption", "certificate"} | more)
         spoken = document.get("protocol", protocol)
         if spoken != protocol:
-            self.wrong[f"{where}.protocol"] = (
-                "not-available" if spoken in _LATER[f"{where}.protocol"] else "unknown-value"
-            )
+            self.wrong[f"{where}.protocol"] = _refused(spoken, f"{where}.protocol")
         host = self.text(f"{where}.host", document.get("host"), limit=253)
         if host and not _HOST.fullmatch(host):
             self.wrong[f"{where}.host"] = "not-a-host"
@@ -221,7 +221,7 @@ class _Reader:
         self.known(f"{where}.", document, {"mode", "fingerprint", "name"})
         mode = document.get("mode", "strict")
         if mode != "strict":
-            self.wrong[f"{where}.mode"] = "not-available" if mode in _LATER["certificate.mode"] else "unknown-value"
+            self.wrong[f"{where}.mode"] = _refused(mode, "certificate.mode")
         for name in ("fingerprint", "name"):
             if document.get(name):
                 self.wrong[f"{where}.{name}"] = "contradiction" if mode == "strict" else "not-available"
@@ -235,7 +235,7 @@ class _Reader:
         password = document.get("password")
         if password is not None and (not isinstance(password, str) or not password):
             self.wrong[f"{where}.password"] = "missing" if password == "" else "not-text"
-        elif isinstance(password, str) and re.search(r"[\r\n\x00]", password):
+        elif isinstance(password, str) and re.search(r"[\r\n\x00\ud800-\udfff]", password):
             self.wrong[f"{where}.password"] = "control-character"
         mechanism = self.choice(f"{where}.mechanism", document.get("mechanism"), Mechanism, Mechanism.AUTO, "mechanism")
         return Login(username, Secret(password) if isinstance(password, str) else None, mechanism)
@@ -259,7 +259,7 @@ class _Reader:
                 continue
             user = self.text(f"{where}.user", document.get("user"))
             rights = document.get("rights")
-            if not isinstance(rights, list) or not all(right in {known.value for known in Right} for right in rights):
+            if not isinstance(rights, list) or not all(right in [*Right] for right in rights):
                 self.wrong[f"{where}.rights"] = "unknown-value"
                 continue
             wishes.append(GrantWish(user, frozenset(Right(right) for right in rights)))
@@ -299,7 +299,7 @@ def read(document: Mapping[str, object]) -> AccountSettings:
         "kind",
     )
     wrong = reader.wrong
-    if kind is Kind.SYNCHRONISED and document.get("kind") not in _LATER["kind"] and document.get("incoming") is None:
+    if kind is Kind.SYNCHRONISED and "kind" not in wrong and document.get("incoming") is None:
         wrong.setdefault("incoming", "missing")
     if kind is Kind.SEND_ONLY and document.get("incoming") is not None:
         wrong.setdefault("incoming", "contradiction")

@@ -127,7 +127,7 @@ class Desk(Protocol):
     """What the page sees of one account on our side."""
 
     async def errands(self) -> Sequence[tuple[str, Errand]]:
-        """Local changes the server has still to be told, oldest first, each with its id."""
+        """Local changes the server has still to be told, oldest first, each with its id; when there are many, the first of them."""
         ...
 
     async def performed(self, errand: str, outcome: Outcome) -> None:

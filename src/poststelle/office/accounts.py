@@ -20,7 +20,7 @@ from poststelle.mail import settings as documents
 from poststelle.mail.records import AccountRecord, Page, Step
 from poststelle.mail.settings import AccountSettings, Login, Right
 from poststelle.office.actor import Actor, require_administrator
-from poststelle.store import accounts, people
+from poststelle.store import accounts, people, rounds
 
 
 def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
@@ -60,24 +60,27 @@ def page(actor: Actor, limit: int = 50, after: str | None = None) -> Page[Accoun
 
 def senders(actor: Actor) -> list[AccountRecord]:
     """The accounts the actor may send from, by label."""
-    found = accounts.page(actor.reach, 1000, None, Right.SEND_AS, Right.SEND_ON_BEHALF).items
-    return [record for record in found if record.outgoing is not None]
+    return [record for record in accounts.within(actor.reach, Right.SEND_AS) if record.outgoing is not None]
 
 
 def send_receive(actor: Actor, account: str | None = None) -> list[tuple[AccountRecord, datetime]]:
-    """Ask the engine for a round now, for one account or all within reach; with the moment it was asked.
+    """Ask the engine for a round now, for one account (a suspended one is tried again) or all active ones within reach.
+
+    With the moment it was asked.
 
     Takes the right *see* or *administer*. Raises NotFound, NotPermitted.
     """
     if account is None:
-        records = accounts.page(actor.reach, 1000, None, Right.SEE, Right.ADMINISTER).items
+        within = accounts.within(actor.reach, Right.SEE, Right.ADMINISTER)
+        # A refused password is not tried again because somebody wants to see new mail.
+        records = [record for record in within if record.state == accounts.ACTIVE]
     else:
         record = show(actor, account)
         if not record.rights & {Right.SEE, Right.ADMINISTER}:
             raise NotPermitted("see-needed")
         records = [record]
     return [
-        (record, accounts.want_round(actor.reach, record.id, actor=actor.name))
+        (record, rounds.want(actor.reach, record.id, actor=actor.name))
         for record in records
         if record.incoming is not None
     ]
@@ -85,12 +88,14 @@ def send_receive(actor: Actor, account: str | None = None) -> list[tuple[Account
 
 def accept_loss(actor: Actor, account: str) -> None:
     """What vanished on the server may go here too (after SuspiciousLoss). Raises NotFound, NotPermitted."""
-    accounts.accept_loss(actor.reach, _administered(actor, account).id, actor=actor.name)
+    rounds.accept_loss(actor.reach, _administered(actor, account).id, actor=actor.name)
 
 
 def egress() -> EgressPolicy:
-    """Where this installation may connect to."""
-    return EgressPolicy.of(",".join(django_settings.POSTSTELLE.egress_allow))
+    """Where this installation may connect to: never to itself."""
+    configuration = django_settings.POSTSTELLE
+    own = frozenset({(configuration.host, configuration.port)})
+    return EgressPolicy.of(",".join(configuration.egress_allow), own)
 
 
 async def probe(actor: Actor, document: Mapping[str, object], account: str | None = None) -> AsyncIterator[Step]:
@@ -176,11 +181,16 @@ def _to_probe(actor: Actor, document: Mapping[str, object], account: str | None)
     access = accounts.access_of(record.id)
     return replace(
         settings,
-        login=_with_stored(settings.login, access.login, unmoved=settings.incoming == record.incoming),
+        login=_with_stored(settings.login, access.login, unmoved=_servers_of_login(settings) <= _servers_of_login(record)),
         outgoing_login=_with_stored(
             settings.outgoing_login, access.outgoing_login, unmoved=settings.outgoing == record.outgoing
         ),
     )
+
+
+def _servers_of_login(one: AccountSettings | AccountRecord) -> set[documents.Endpoint]:
+    way_out = one.outgoing if one.authentication is documents.Authentication.SAME else None
+    return {server for server in (one.incoming, way_out) if server is not None}
 
 
 def _with_stored(login: Login | None, stored: Login | None, *, unmoved: bool) -> Login | None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from django.utils import timezone
 
-from poststelle.errors import Conflict, NeedsAttention, Trouble
+from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble
 from poststelle.mail.ports import RemoteFolderId, Role, Source
 from poststelle.mail.shelf import Tally
 from poststelle.office.doors import Doors
 from poststelle.policy import retry
-from poststelle.store import accounts, messages, outbox
+from poststelle.store import accounts, messages, outbox, rounds
 from poststelle.store.accounts import Access
 from poststelle.store.desk import AccountDesk
 from poststelle.store.shelf import FolderShelf, Tools
@@ -38,10 +39,10 @@ class OpenAccount:
     async def round(self) -> list[dict[str, object]]:
         """Errands and all folders; its report, one entry per folder that can hold messages. Raises Trouble."""
         began = timezone.now()
-        await self.tools.write(accounts.round_started, self.access.account)
+        await self.tools.write(rounds.started, self.access.account)
         tallies = await sync_account(self._another_session, self.source, self.desk)
         report = [_entry(shelf, tallies.get(shelf.folder, Tally())) for shelf in self.desk.shelves]
-        await self.tools.write(accounts.round_finished, self.access.account, report, began)
+        await self.tools.write(rounds.finished, self.access.account, report, began)
         return report
 
     async def listen(self, timeout: float) -> frozenset[RemoteFolderId] | None:
@@ -53,10 +54,13 @@ class OpenAccount:
         return await self.source.wait(inbox.folder, timeout)
 
     async def look(self, folders: frozenset[RemoteFolderId]) -> None:
-        """Bring these folders up to date. Raises Trouble."""
-        for shelf in self.desk.shelves:
-            if shelf.folder in folders:
-                await sync_one(self._another_session, self.source, shelf)
+        """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
+        try:
+            for shelf in self.desk.shelves:
+                if shelf.folder in folders:
+                    await sync_one(self._another_session, self.source, shelf)
+        except FolderMissing:
+            await self.round()
 
     async def tell(self) -> None:
         """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
@@ -80,29 +84,32 @@ async def open_account(account: str, doors: Doors, tools: Tools) -> OpenAccount:
     return OpenAccount(access, source, AccountDesk(tools, access.pool, UUID(account)), doors, tools)
 
 
-async def failed(account: str, error: Trouble, tools: Tools) -> float | None:
-    """Note the failure; seconds to wait before the next try, None when a person must act first."""
-    failures = await tools.write(accounts.failures_of, account)
+async def failed(account: str, error: Trouble, tools: Tools, *, version: int | None = None) -> float | None:
+    """Note the failure; seconds to wait before the next try, None when a person must act first.
+
+    `version`: of the settings it failed with, where they may have been changed since.
+    """
+    failures = await tools.write(rounds.failures_of, account)
     verdict = retry.verdict(error, failures + 1)
     seconds = verdict.seconds if isinstance(verdict, retry.Wait) else None
-    await tools.write(accounts.round_failed, account, error, seconds)
+    await tools.write(partial(rounds.failed, account, error, seconds, version=version))
     return seconds
 
 
 def engine_started() -> None:
     """Clear what a killed engine left: running rounds, messages caught while being sent."""
-    accounts.engine_started()
+    rounds.engine_started()
     outbox.engine_started()
 
 
 def to_watch() -> Mapping[str, int]:
     """Active synchronised accounts: id and settings version."""
-    return accounts.to_watch()
+    return rounds.to_watch()
 
 
 def asked_for() -> set[str]:
     """Accounts somebody wants a round of now."""
-    return accounts.waiting()
+    return rounds.waiting()
 
 
 def with_errands() -> set[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail import compose
 from poststelle.mail.address import Address, is_addr_spec
+from poststelle.mail.answer import lineage
 from poststelle.mail.message import parse, part_bytes
 from poststelle.mail.records import AccountRecord, OutgoingRecord, Page
 from poststelle.mail.settings import Right
@@ -110,9 +111,8 @@ def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
     references: tuple[str, ...] = ()
     in_reply_to = draft.in_reply_to.strip().strip("<>")
     if draft.answers is not None:
-        answered = parse(messages.raw(actor.reach, draft.answers))
-        in_reply_to = in_reply_to or answered.message_id
-        references = tuple(dict.fromkeys((*answered.references, *answered.in_reply_to[:1], answered.message_id)))
+        answered, references = lineage(parse(messages.raw(actor.reach, draft.answers)))
+        in_reply_to = in_reply_to or answered
     elif in_reply_to:
         references = (in_reply_to,)
     files = [compose.Attachment(file.name, file.content_type, file.data) for file in draft.attachments]
@@ -128,7 +128,7 @@ def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
         html=draft.html,
         attachments=tuple(files),
         in_reply_to=in_reply_to,
-        references=tuple(one for one in references if one),
+        references=references,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from poststelle.errors import NotFound, NotPermitted
 from poststelle.mail import html as html_mail
+from poststelle.mail.files import IMAGE_TYPES
 from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
 from poststelle.mail.mime import Part
 from poststelle.mail.ports import flags_of
@@ -21,7 +22,6 @@ from poststelle.store import accounts, messages
 from poststelle.store import search as index
 
 _INLINE_LIMIT = 5 * 1024 * 1024
-_INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def tree(actor: Actor) -> list[Branch]:
     by_account: dict[str, list[FolderRecord]] = {}
     for folder in messages.folders(actor.reach):
         by_account.setdefault(folder.account_id, []).append(folder)
-    readable = accounts.page(actor.reach, 1000, None, Right.SEE).items
+    readable = accounts.within(actor.reach, Right.SEE)
     return [Branch(record, by_account.get(record.id, [])) for record in readable if record.incoming is not None]
 
 
@@ -136,7 +136,7 @@ def html_document(actor: Actor, number: str, *, remote: bool) -> tuple[str, int]
     images = {
         part.content_id: _data_url(content, part)
         for part in _parts(parsed.root)
-        if part.content_id and part.content_type in _INLINE_TYPES and part.end - part.start < _INLINE_LIMIT
+        if part.content_id and part.content_type in IMAGE_TYPES and part.end - part.start < _INLINE_LIMIT
     }
     clean = html_mail.sanitise(part_text(content, parsed.html_part), images=images, remote=remote)
     return html_mail.document(clean), clean.blocked_remote

@@ -6,38 +6,35 @@ after the first byte of a message is *uncertain* and never sent again by itself 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
+from poststelle.errors import PoststelleError, Trouble, TryAgain
 from poststelle.mail.ports import Envelope, Receipt
 from poststelle.office.doors import Doors
 from poststelle.policy import retry, sending
-from poststelle.store import accounts, outbox
+from poststelle.store import accounts, messages, outbox
+
+log = logging.getLogger(__name__)
 
 Write = Callable[..., Awaitable[Any]]
 
 
-async def send_due(doors: Doors, write: Write) -> int:
-    """Send everything whose time has come; how many messages were tried."""
-    due = await write(outbox.due, timezone.now())
-    for number in due:
-        claim = await write(outbox.claim, number)
-        if claim is not None:
-            await _send(claim, doors, write)
-    return len(due)
+def due() -> Mapping[str, Sequence[str]]:
+    """The messages whose time has come, by account, oldest first."""
+    return outbox.due(timezone.now())
 
 
-def next_due() -> datetime | None:
-    """When the next message wants to go; None when nothing waits."""
-    return outbox.next_due()
-
-
-async def _send(claim: outbox.Claim, doors: Doors, write: Write) -> None:
+async def send(number: str, doors: Doors, write: Write) -> None:
+    """Try to send this message, unless somebody else does. Never raises because of the message or its server."""
+    claim = await write(outbox.claim, number)
+    if claim is None:
+        return
     started = False
 
     async def data_started() -> None:
@@ -47,42 +44,45 @@ async def _send(claim: outbox.Claim, doors: Doors, write: Write) -> None:
 
     try:
         receipt = await _hand_over(claim, doors, write, data_started)
-    except (Trouble, NotFound) as error:
+    except Exception as error:
+        trouble = _told(error, number)
         if started:
-            await write(outbox.uncertain, claim.id, error)
+            await write(outbox.uncertain, claim.id, trouble)
         else:
-            await _postpone(claim, error, write)
+            due_at = _later(trouble, claim.attempts)
+            await write(outbox.postponed, claim.id, trouble, due_at, sending.move("sending", "deferred"))
         return
     await _settle(claim, receipt, write)
 
 
+def _told(error: Exception, number: str) -> PoststelleError:
+    if isinstance(error, PoststelleError):
+        return error
+    log.error("outgoing %s: unexpected", number, exc_info=error)
+    return TryAgain("internal-error", kind=type(error).__name__)
+
+
 async def _hand_over(claim: outbox.Claim, doors: Doors, write: Write, data_started: Any) -> Receipt:
-    if claim.account is None:
-        raise NotFound("account-unknown")
     access = await write(accounts.access_of, claim.account)
+    raw = await write(messages.content, access.pool, claim.content)
     sender = await doors.sender(access)
     try:
-        return await sender.send(Envelope(claim.sender, tuple(claim.recipients)), claim.raw, data_started)
+        return await sender.send(Envelope(claim.sender, tuple(claim.recipients)), raw, data_started)
     finally:
         await sender.close()
 
 
 async def _settle(claim: outbox.Claim, receipt: Receipt, write: Write) -> None:
-    recipients = [*claim.settled, *(result.state.value for result in receipt.results)]
+    results = receipt.results
+    if claim.attempts >= sending.LONGEST_DEFERRAL_ATTEMPTS:
+        results = tuple(sending.given_up(result) for result in results)
+    recipients = [*claim.settled, *(result.state.value for result in results)]
     state = sending.move("sending", sending.state_after(recipients))
-    exhausted = state == "deferred" and claim.attempts >= sending.LONGEST_DEFERRAL_ATTEMPTS
-    due_at = _later(TryAgain("deferred"), claim.attempts) if state == "deferred" and not exhausted else None
-    note = partial(outbox.answered, claim.id, receipt.results, state, due_at=due_at, filed_copy=receipt.filed_copy)
-    await write(note)
-    if exhausted:
-        await write(outbox.given_up, claim.id, "too many attempts")
+    due_at = _later(TryAgain("deferred"), claim.attempts) if state == "deferred" else None
+    await write(partial(outbox.answered, claim.id, results, state, due_at=due_at, filed_copy=receipt.filed_copy))
 
 
-async def _postpone(claim: outbox.Claim, error: PoststelleError, write: Write) -> None:
-    verdict_at = _later(error, claim.attempts) if isinstance(error, Trouble) else None
-    await write(outbox.postponed, claim.id, error, verdict_at, sending.move("sending", "deferred"))
-
-
-def _later(error: Trouble, attempts: int) -> datetime | None:
-    verdict = retry.verdict(error, attempts)
+def _later(error: PoststelleError, attempts: int) -> datetime | None:
+    """When to try again; None when a person must act first."""
+    verdict = retry.verdict(error, attempts) if isinstance(error, Trouble) else None
     return timezone.now() + timedelta(seconds=verdict.seconds) if isinstance(verdict, retry.Wait) else None

@@ -299,7 +299,7 @@ REASONS: Mapping[str, Text] = {
     "not-json": _("This is not valid JSON."),
     "not-base64": _("This is not valid base64."),
     "not-a-number": _("This must be a whole number."),
-    "not-a-boolean": _("This must be true or false."),
+    "not-true-or-false": _("This must be true or false."),
     "out-of-range": _("This number is outside the range allowed here."),
     "too-many": _("These are too many."),
     "not-an-id": _("This is not a Message-ID."),

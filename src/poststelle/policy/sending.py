@@ -7,8 +7,11 @@ never sent again by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
-WAITING, ACCEPTED, DEFERRED, REJECTED, UNCERTAIN = "waiting", "accepted", "deferred", "rejected", "uncertain"
+from poststelle.mail.ports import RecipientResult, RecipientState
+
+WAITING, ACCEPTED, DEFERRED, REJECTED = "waiting", "accepted", "deferred", "rejected"
 
 MOVES: Mapping[str, frozenset[str]] = {
     "queued": frozenset({"sending"}),
@@ -39,3 +42,8 @@ def state_after(recipients: Collection[str]) -> str:
     if states <= {ACCEPTED}:
         return "sent"
     return "partly-sent" if ACCEPTED in states else "rejected"
+
+
+def given_up(result: RecipientResult) -> RecipientResult:
+    """A postponement after the last attempt is a refusal; the server's words stay."""
+    return replace(result, state=RecipientState.REJECTED) if result.state is RecipientState.DEFERRED else result

@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -34,7 +35,7 @@ class Configuration(BaseModel):
     ca_file: Path | None = None
     egress_allow: tuple[str, ...] = ()
     poll_seconds: int = Field(default=60, ge=10)
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     demo: bool = False
 
     @field_validator("allowed_hosts", "egress_allow", mode="before")

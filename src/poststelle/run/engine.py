@@ -16,30 +16,35 @@ import sqlite3
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 from django.db import connection
 
-from poststelle.errors import Conflict, NotFound, PoststelleError, Trouble, TryAgain
+from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.digest import Digest
 from poststelle.office import incoming, sending
 from poststelle.office.accounts import egress
 from poststelle.office.doors import Doors, NetworkDoors
 from poststelle.run.readers import Readers
+from poststelle.store import search
 from poststelle.store.messages import segments
-from poststelle.store.search import Writer
 from poststelle.store.shelf import Orphans, Tools
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 COMMIT_POLL_SECONDS = 0.2
+LOOK_ANYWAY_SECONDS = 5.0
+SET_BACK_SECONDS = 5.0
 LISTEN_SECONDS = 20 * 60.0
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
+_INDEX_STOP_SECONDS = 1.0
+SMALL_INDEX_BATCH, GATHER_SECONDS = 300, 0.25
 _REMEMBERED_BYTES = 32 << 20
+_SMALLEST_DIGEST = 1024
 
 
 class Remembered:
@@ -55,20 +60,28 @@ class Remembered:
         """Called after the rows were committed."""
         with self._lock:
             for content, one in digests.items():
+                # Two accounts may have got the same message at the same time.
+                self._drop(content)
                 self._digests[content] = one
-                self._bytes += len(one.text)
+                self._bytes += _weight(one)
             while self._bytes > _REMEMBERED_BYTES:
-                _, dropped = self._digests.popitem(last=False)
-                self._bytes -= len(dropped.text)
+                self._drop(next(iter(self._digests)))
         self.fresh.set()
 
     def take(self, content: bytes) -> Digest | None:
         """Give it away."""
         with self._lock:
-            one = self._digests.pop(content, None)
-            if one is not None:
-                self._bytes -= len(one.text)
-            return one
+            return self._drop(content)
+
+    def _drop(self, content: bytes) -> Digest | None:
+        one = self._digests.pop(content, None)
+        if one is not None:
+            self._bytes -= _weight(one)
+        return one
+
+
+def _weight(one: Digest) -> int:
+    return _SMALLEST_DIGEST + len(one.text)
 
 
 class Workshop:
@@ -97,24 +110,35 @@ class Workshop:
         self._stopping.set()
         self._remembered.fresh.set()
         await self._readers.close()
-        await asyncio.to_thread(self._indexer.join, STOP_SECONDS)
+        await asyncio.to_thread(self._indexer.join, _INDEX_STOP_SECONDS)
+        await self.write(_let_go)
         self._writer.shutdown(wait=True)
 
     def _index(self) -> None:
-        writer = Writer()
+        writer: search.Writer | None = None
         try:
             while not self._stopping.is_set():
                 self._remembered.fresh.clear()
                 try:
+                    writer = writer or search.Writer()
                     some = writer.index_some(self._remembered.take)
-                except (PoststelleError, sqlite3.Error):
+                except Exception as error:  # mail is sent and received without it; it goes on where it stopped
                     log.exception("index: set back, trying again")
-                    some = 0
-                    self._stopping.wait(5)
+                    if writer is not None:
+                        writer.close()
+                        writer = None
+                    if search.is_damaged(error):
+                        search.start_over()
+                    self._stopping.wait(SET_BACK_SECONDS)
+                    continue
                 if not some:
                     self._remembered.fresh.wait(1.0)
+                elif some < SMALL_INDEX_BATCH:
+                    # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather.
+                    self._stopping.wait(GATHER_SECONDS)
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
             connection.close()
 
 
@@ -127,67 +151,107 @@ class Engine:
         self._poll = poll_seconds
         self._watched: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._nudges: dict[str, asyncio.Event] = {}
-        self._post = asyncio.Event()
+        self._senders: dict[str, asyncio.Task[None]] = {}
+        self._seen, self._look_at = -1, 0.0
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Until `stop` is set."""
-        sender = asyncio.create_task(self._send())
+        """Until `stop` is set. Ends within `STOP_SECONDS`; what is still at work then is only asked to end."""
         try:
-            async for _ in self._commits():
-                await self._arrange()
+            while not self.stop.is_set():
+                pause = COMMIT_POLL_SECONDS
+                try:
+                    if await self._has_news():
+                        await self._arrange()
+                except Exception:  # a database that is locked or a full disk passes; the accounts go on meanwhile
+                    log.exception("engine: set back, trying again")
+                    pause = SET_BACK_SECONDS
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.stop.wait(), pause)
         finally:
-            tasks = [sender, *(task for _, task in self._watched.values())]
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await self._end()
 
-    async def _commits(self) -> AsyncIterator[None]:
-        """Once at the start, then after every commit anywhere, and at least every few seconds."""
-        seen, quiet = -1, 0.0
-        while not self.stop.is_set():
-            version = await self._shop.write(_data_version)
-            quiet += COMMIT_POLL_SECONDS
-            if version != seen or quiet > 5:
-                seen, quiet = version, 0.0
-                yield
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), COMMIT_POLL_SECONDS)
+    async def _end(self) -> None:
+        watching, senders = [task for _, task in self._watched.values()], [*self._senders.values()]
+        for task in watching:
+            task.cancel()
+        # A message cut off on its way is uncertain: those that are nearly through get the time.
+        await _wait(senders, STOP_SECONDS / 2)
+        for task in senders:
+            task.cancel()
+        await _wait([*watching, *senders], STOP_SECONDS / 2)
+
+    async def _has_news(self) -> bool:
+        """At the start, after every commit anywhere, and every few seconds, for what is due by the clock alone."""
+        version = await self._shop.write(_data_version)
+        now = asyncio.get_running_loop().time()
+        if version == self._seen and now < self._look_at:
+            return False
+        self._seen, self._look_at = version, now + LOOK_ANYWAY_SECONDS
+        return True
 
     async def _arrange(self) -> None:
         wanted = await self._shop.write(incoming.to_watch)
         for account, (version, task) in [*self._watched.items()]:
-            if wanted.get(account) != version or task.done():
+            if wanted.get(account) != version:
                 task.cancel()
-                del self._watched[account]
+            if task.done() or account not in wanted:
+                del self._watched[account], self._nudges[account]
         for account, version in wanted.items():
-            if account not in self._watched:
+            before = self._watched.get(account)
+            if before is None or before[0] != version:
                 self._nudges[account] = asyncio.Event()
-                self._watched[account] = (version, asyncio.create_task(self._watch(account)))
+                watching = asyncio.create_task(self._watch(account, version, before[1] if before else None))
+                self._watched[account] = (version, watching)
         for account in await self._shop.write(_nudged):
             if account in self._nudges:
                 self._nudges[account].set()
-        self._post.set()
+        for account, due in (await self._shop.write(sending.due)).items():
+            if account not in self._senders or self._senders[account].done():
+                self._senders[account] = asyncio.create_task(self._send(account, due))
 
-    async def _watch(self, account: str) -> None:
-        """Keep one account in step until it is suspended, changed or removed."""
+    async def _send(self, account: str, due: Sequence[str]) -> None:
+        """What is due from one account, one after the other: a server that hangs delays nobody else's mail."""
+        try:
+            for number in due:
+                if not self.stop.is_set():
+                    await sending.send(number, self._doors, self._shop.write)
+            self._look_at = 0.0  # for what has become due meanwhile
+        except Exception:
+            log.exception("outbox of account %s: set back", account)
+            await asyncio.sleep(SET_BACK_SECONDS)
+
+    async def _watch(self, account: str, version: int, before: asyncio.Task[None] | None) -> None:
+        """Keep one account in step until it is suspended, changed or removed. `before`: who watched it until now."""
+        if before is not None:
+            await _wait([before], STOP_SECONDS)
         while True:
             try:
-                await self._stay_with(account)
-            except Trouble as error:
-                log.info("account %s: %s", account, error)
-                seconds = await incoming.failed(account, error, self._shop.tools)
-            except (NotFound, Conflict) as error:
-                log.warning("account %s: %s", account, error)
-                return
-            except Exception as error:  # one account's bug must not stop the others
-                log.exception("account %s: unexpected", account)
-                seconds = await incoming.failed(
-                    account, TryAgain("internal-error", kind=type(error).__name__), self._shop.tools
-                )
-            if seconds is None:
-                return
-            await self._nudge_or(account, seconds)
+                seconds = await self._until_trouble(account, version)
+                if seconds is None:
+                    return
+                await self._nudge_or(account, seconds)
+            except Exception:  # not even the trouble could be noted: the database is locked or the disk is full
+                log.exception("account %s: set back", account)
+                await asyncio.sleep(SET_BACK_SECONDS)
+
+    async def _until_trouble(self, account: str, version: int) -> float | None:
+        """Seconds to leave the account alone; None until a person has acted. One account's bug does not stop the others."""
+        try:
+            await self._stay_with(account)
+        except NotFound:
+            return None
+        except Trouble as error:
+            log.info("account %s: %s", account, error)
+            trouble = error
+        except PoststelleError as error:
+            log.warning("account %s: %s", account, error)
+            trouble = TryAgain(error.code)
+            trouble.facts.update(error.facts)
+        except Exception as error:
+            log.exception("account %s: unexpected", account)
+            trouble = TryAgain("internal-error", kind=type(error).__name__)
+        return await incoming.failed(account, trouble, self._shop.tools, version=version)
 
     async def _stay_with(self, account: str) -> None:
         opened = await incoming.open_account(account, self._doors, self._shop.tools)
@@ -214,20 +278,17 @@ class Engine:
         if nudge.is_set():
             nudge.clear()
             return frozenset()
-        listening = asyncio.ensure_future(opened.listen(seconds))
-        nudged = asyncio.ensure_future(nudge.wait())
+        listening = asyncio.create_task(opened.listen(seconds))
+        nudged = asyncio.create_task(nudge.wait())
         try:
             await asyncio.wait({listening, nudged}, return_when=asyncio.FIRST_COMPLETED)
-            if listening.done():
-                return listening.result()
-            nudge.clear()
-            return frozenset()
         finally:
             nudged.cancel()
-            if not listening.done():
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await listening
+            listening.cancel()
+            # Only then is the session free for something else.
+            await asyncio.gather(listening, return_exceptions=True)
+        nudge.clear()
+        return frozenset() if listening.cancelled() else listening.result()
 
     async def _nudge_or(self, account: str, seconds: float) -> None:
         nudge = self._nudges[account]
@@ -240,16 +301,10 @@ class Engine:
                 if account in await self._shop.write(incoming.asked_for):
                     return
 
-    async def _send(self) -> None:
-        while True:
-            self._post.clear()
-            try:
-                await sending.send_due(self._doors, self._shop.write)
-            except Exception:  # the outbox goes on whatever one message did
-                log.exception("outbox: unexpected")
-                await asyncio.sleep(5)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._post.wait(), 5)
+
+async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
 
 
 def _nudged() -> set[str]:
@@ -263,6 +318,13 @@ def _data_version() -> int:
         probe = _local.probe = sqlite3.connect(str(django_settings.DATABASES["default"]["NAME"]))
     (version,) = probe.execute("PRAGMA data_version").fetchone()
     return int(version)
+
+
+def _let_go() -> None:
+    """Close what the writer thread has open."""
+    connection.close()
+    if (probe := getattr(_local, "probe", None)) is not None:
+        probe.close()
 
 
 _local = threading.local()

@@ -13,6 +13,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 
+from poststelle.errors import TryAgain
 from poststelle.mail.digest import Digest
 from poststelle.run.reader import COUNT, LENGTH, from_json
 from poststelle.store.blobs import Raw
@@ -33,7 +34,7 @@ class Readers:
             self._idle.put_nowait(None)
 
     async def read(self, raws: Sequence[Raw]) -> list[Digest]:
-        """The digests of these bytes, in order. Never fails because of the bytes."""
+        """The digests of these bytes, in order. Never fails because of the bytes; raises TryAgain when no reader can be started."""
         try:
             return await self._ask(raws)
         except (OSError, EOFError, ValueError, TypeError, TimeoutError) as error:
@@ -53,10 +54,7 @@ class Readers:
         process = await self._idle.get()
         try:
             if process is None:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "poststelle.run.reader", stdin=PIPE, stdout=PIPE
-                )
-                self._all.add(process)
+                process = await self._started()
             async with asyncio.timeout(SECONDS_PER_BATCH):
                 answer = await self._exchange(process, raws)
         except BaseException:
@@ -68,6 +66,16 @@ class Readers:
             raise
         self._idle.put_nowait(process)
         return answer
+
+    async def _started(self) -> Process:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "poststelle.run.reader", stdin=PIPE, stdout=PIPE
+            )
+        except OSError as error:
+            raise TryAgain("internal-error", kind=type(error).__name__) from error
+        self._all.add(process)
+        return process
 
     async def _exchange(self, process: Process, raws: Sequence[Raw]) -> list[Digest]:
         assert process.stdin is not None

@@ -11,15 +11,14 @@ from typing import Any
 import uvloop
 from django.conf import settings as django_settings
 
-from poststelle.errors import Conflict, NotFound, PoststelleError, Trouble
+from poststelle.errors import Conflict, NeedsAttention, NotFound, PoststelleError, Trouble
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts, incoming
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import NetworkDoors
 from poststelle.run.engine import Workshop
-from poststelle.run.locks import ENGINE, held
-from poststelle.store import accounts as rows
-from poststelle.store import search
+from poststelle.run.locks import ENGINE, SERVE, held, is_held
+from poststelle.store import rounds, search
 
 POLL_SECONDS = 0.2
 Report = dict[str, Any]
@@ -30,22 +29,30 @@ def sync_once(labels: Sequence[str]) -> Report:
 
     ``{"accounts": [{"label", "state", "seconds", "trouble", "folders": [{"folder", "new", "changed", "removed", "bytes",
     "seconds", "set_aside"}]}], "indexed": bool}``; `state` is ``done``, ``trouble`` (passes) or ``attention`` (needs a
-    person). Raises NotFound for an unknown label. A running engine does the work; else this process does.
+    person). Raises NotFound for an unknown label, Conflict("no-way-in") for a mailbox that only sends. Beside `serve` its
+    engine does the work, else this process, one after the other where several are started.
     """
     chosen = _chosen(labels)
-    try:
-        with held(django_settings.POSTSTELLE.home, ENGINE):
-            return uvloop.run(_here(chosen))
-    except Conflict as error:
-        if error.code != "lock-taken":
-            raise
-    return _by_the_engine(chosen)
+    while True:
+        try:
+            with held(django_settings.POSTSTELLE.home, ENGINE):
+                return uvloop.run(_here(chosen))
+        except Conflict as error:
+            if error.code != "lock-taken":
+                raise
+        if _is_served() and (report := _by_the_engine(chosen)):
+            return report
+        time.sleep(POLL_SECONDS)
 
 
 def _chosen(labels: Sequence[str]) -> list[AccountRecord]:
-    if labels:
-        return [accounts.show(SYSTEM, label) for label in labels]
-    return [record for record in accounts.page(SYSTEM, 100_000).items if record.incoming is not None]
+    if not labels:
+        return [record for record in accounts.page(SYSTEM, 100_000).items if record.incoming is not None]
+    chosen = {record.id: record for record in (accounts.show(SYSTEM, label) for label in labels)}
+    for record in chosen.values():
+        if record.incoming is None:
+            raise Conflict("no-way-in", account=record.label)
+    return [*chosen.values()]
 
 
 async def _here(chosen: Sequence[AccountRecord]) -> Report:
@@ -65,21 +72,32 @@ async def _one(record: AccountRecord, doors: NetworkDoors, shop: Workshop) -> Re
         finally:
             await opened.close()
     except Trouble as error:
-        seconds = await incoming.failed(record.id, error, shop.tools)
-        return _entry(record, "trouble" if seconds is not None else "attention", time.monotonic() - began, [], error)
+        await incoming.failed(record.id, error, shop.tools)
+        state = "attention" if isinstance(error, NeedsAttention) else "trouble"
+        return _entry(record, state, time.monotonic() - began, [], error)
     return _entry(record, "done", time.monotonic() - began, folders, None)
 
 
-def _by_the_engine(chosen: Sequence[AccountRecord]) -> Report:
+def _by_the_engine(chosen: Sequence[AccountRecord]) -> Report | None:
+    """None when `serve` ended before it could answer."""
     asked = {record.id: accounts.send_receive(SYSTEM, record.id)[0][1] for record in chosen}
     began = time.monotonic()
     entries = []
     for record in chosen:
         while (entry := _answer(record, asked[record.id], time.monotonic() - began)) is None:
+            if not _is_served():
+                return None
             time.sleep(POLL_SECONDS)
         entries.append(entry)
-    _wait_for_the_index()
+    while search.behind():
+        if not _is_served():
+            return None
+        time.sleep(POLL_SECONDS / 4)
     return {"accounts": entries, "indexed": True}
+
+
+def _is_served() -> bool:
+    return is_held(django_settings.POSTSTELLE.home, SERVE)
 
 
 def _wait_for_the_index() -> None:
@@ -90,7 +108,7 @@ def _wait_for_the_index() -> None:
 def _answer(record: AccountRecord, asked_at: datetime, seconds: float) -> Report | None:
     """What became of the round asked for; None while it is still running."""
     try:
-        finished_at, folders = rows.last_round(record.id)
+        finished_at, folders = rounds.latest(record.id)
         if finished_at is not None and finished_at >= asked_at:
             return _entry(record, "done", seconds, folders, None)
         now = accounts.show(SYSTEM, record.id)
@@ -98,7 +116,9 @@ def _answer(record: AccountRecord, asked_at: datetime, seconds: float) -> Report
         return _entry(record, "trouble", seconds, [], error)
     if now.trouble is not None and now.trouble.since >= asked_at:
         trouble = PoststelleError(now.trouble.code, **now.trouble.facts)
-        return _entry(record, "attention" if now.state == rows.SUSPENDED else "trouble", seconds, [], trouble)
+        # The engine tries a refused log-in once more by itself; whoever asked here is told now.
+        person = now.state == rounds.SUSPENDED or trouble.code == "login-rejected"
+        return _entry(record, "attention" if person else "trouble", seconds, [], trouble)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
@@ -136,4 +137,14 @@ STATIC_ROOT = HERE / "web" / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-LOGGING_CONFIG = None
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["terminal"], "level": "WARNING"},
+    "loggers": {"poststelle": {"level": POSTSTELLE.log_level}},
+}
+
+# WhiteNoise hands out its own small files this way, also under ASGI; whoever runs an office cannot do anything about it.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")

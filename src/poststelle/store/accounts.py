@@ -1,4 +1,4 @@
-"""Accounts: their settings, secrets, grants and state; verbs that return records.
+"""Accounts: their settings, secrets and grants; verbs that return records. What the engine notes of them is in `store.rounds`.
 
 Secrets go in and come out only through `access_of`, which the engine and the probe use. A change of host, port, encryption or
 user name drops the stored secret unless a new one comes with it (RELIABILITY section 3).
@@ -6,18 +6,17 @@ user name drops the stored secret unless a new one comes with it (RELIABILITY se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
-from poststelle.errors import Invalid, NotFound, PoststelleError
-from poststelle.mail.records import AccountRecord, GrantRecord, LoginRecord, Page, TroubleRecord
+from poststelle.errors import Invalid, NotFound
+from poststelle.mail.records import AccountRecord, GrantRecord, LoginRecord, Page
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
@@ -33,9 +32,11 @@ from poststelle.store import journal, models
 from poststelle.store.access import Reach, column_of, granted
 from poststelle.store.keys import KeyFile, open_key_file
 from poststelle.store.people import find_user, user_record
+from poststelle.store.rows import change as change_rows
 from poststelle.store.secrets import Place, seal, unseal
+from poststelle.store.trouble import trouble_record
 
-ACTIVE, SUSPENDED = "active", "suspended"
+ACTIVE = "active"
 ALL_RIGHTS = frozenset(Right)
 
 
@@ -74,19 +75,19 @@ def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> 
 
 
 def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str, caretaker: str) -> None:
-    """New settings for an account; it becomes active and is tried at once. Grants stay where the settings name none."""
+    """New settings for an account; it becomes active and is tried at once."""
     try:
         with transaction.atomic():
-            row = _row(reach, account)
+            row = account_row(reach, account)
+            logins = _logins(row)
             changed = _fill(row, settings)
             _check_label(row)
             row.settings_version += 1
-            _activate(row)
+            resume(row)
             row.save()
-            _release_outgoing(row)
-            if settings.grants is not None:
-                row.grants.all().delete()
-                _grant(row, settings, caretaker)
+            _drop_unused(logins)
+            if _grant(row, settings, caretaker):
+                changed.add("grants")
             journal.write(
                 reach.pool,
                 actor,
@@ -102,21 +103,41 @@ def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str,
 def remove(reach: Reach, account: str, *, actor: str) -> None:
     """Forget the account, its folders and placements. The server is not touched; messages stay in their segments."""
     with transaction.atomic():
-        row = _row(reach, account)
-        logins = [login for login in (row.login, row.outgoing_login) if login is not None]
+        row = account_row(reach, account)
+        logins = _logins(row)
         journal.write(
             reach.pool, actor, "account-removed", f"account:{row.pk}", account=row.pk, facts={"label": row.label}
         )
-        models.Errand.objects.filter(account=row).delete()
+        _forget_placements(row)
         row.delete()
-        for login in logins:
-            if not models.Account.objects.filter(Q(login=login) | Q(outgoing_login=login)).exists():
-                login.delete()
+        _drop_unused(logins)
+
+
+def _forget_placements(row: models.Account) -> None:
+    # Django would load hundreds of thousands of placements to see what hangs on them.
+    placements = "SELECT p.id FROM store_placement p JOIN store_folder f ON f.id = p.folder_id WHERE f.account_id = %s"
+    account = row.pk.hex
+    change_rows("DELETE FROM store_errand WHERE account_id = %s", [account])
+    change_rows(f"UPDATE store_outgoing SET answers_id = NULL WHERE answers_id IN ({placements})", [account])  # noqa: S608
+    for table in ("store_placement", "store_setaside"):
+        folders = "SELECT id FROM store_folder WHERE account_id = %s"
+        change_rows(f"DELETE FROM {table} WHERE folder_id IN ({folders})", [account])  # noqa: S608
+
+
+def _logins(row: models.Account) -> list[models.Login]:
+    return [login for login in (row.login, row.outgoing_login) if login is not None]
+
+
+def _drop_unused(logins: Sequence[models.Login]) -> None:
+    """A secret nobody uses is not kept."""
+    for login in logins:
+        if not models.Account.objects.filter(Q(login=login) | Q(outgoing_login=login)).exists():
+            login.delete()
 
 
 def find(reach: Reach, account: str) -> AccountRecord:
     """One account by id or label, within reach by any right. Raises NotFound."""
-    return _records(reach, [_row(reach, account)])[0]
+    return _records(reach, [account_row(reach, account)])[0]
 
 
 def page(reach: Reach, limit: int, after: str | None, *rights: Right) -> Page[AccountRecord]:
@@ -126,6 +147,11 @@ def page(reach: Reach, limit: int, after: str | None, *rights: Right) -> Page[Ac
         rows = rows.filter(label__gt=_label(after))
     found = list(rows[: limit + 1])
     return Page(_records(reach, found[:limit]), found[limit - 1].label.encode().hex() if len(found) > limit else None)
+
+
+def within(reach: Reach, *rights: Right) -> list[AccountRecord]:
+    """All accounts within reach by any of these rights, by label."""
+    return _records(reach, list(_base().filter(granted(reach, *rights)).order_by("label", "pk")))
 
 
 def access_of(account: str) -> Access:
@@ -148,138 +174,9 @@ def rights_on(reach: Reach, account: str) -> frozenset[Right]:
     return _rights(reach, [account]).get(account, frozenset())
 
 
-# State, as the engine moves it.
-
-
-def to_watch() -> dict[str, int]:
-    """Accounts the engine should hold a session for: id and settings version."""
-    rows = models.Account.objects.filter(state=ACTIVE, kind=Kind.SYNCHRONISED.value)
-    return {str(number): version for number, version in rows.values_list("id", "settings_version")}
-
-
-def wanted_since(account: str) -> datetime | None:
-    """When somebody last asked for a round that has not been finished since; None when nobody waits."""
-    row = models.Account.objects.filter(pk=account).values_list("sync_wanted_at", "last_round_at").first()
-    if row is None or row[0] is None or (row[1] is not None and row[1] >= row[0]):
-        return None
-    return row[0]
-
-
-def waiting() -> set[str]:
-    """Active accounts for which somebody asked for a round not yet finished."""
-    rows = models.Account.objects.filter(state=ACTIVE, sync_wanted_at__isnull=False)
-    rows = rows.filter(Q(last_round_at=None) | Q(last_round_at__lt=F("sync_wanted_at")))
-    return {str(number) for number in rows.values_list("id", flat=True)}
-
-
-def want_round(reach: Reach, account: str, *, actor: str) -> datetime:
-    """Ask for a round now; a suspended account is tried again. When it was asked."""
-    with transaction.atomic():
-        row = _row(reach, account)
-        row.sync_wanted_at = timezone.now()
-        _activate(row)
-        row.save()
-        _release_outgoing(row)
-        journal.write(reach.pool, actor, "sync-requested", f"account:{row.pk}", account=row.pk)
-    return row.sync_wanted_at
-
-
-def round_started(account: str) -> None:
-    """The engine is at it: shown as activity."""
-    models.Account.objects.filter(pk=account, syncing=False).update(syncing=True)
-
-
-def round_finished(account: str, report: Sequence[Mapping[str, object]], started_at: datetime) -> None:
-    """A round ended well: `report` is kept for whoever asked; earlier trouble is over."""
-    with transaction.atomic():
-        row = models.Account.objects.filter(pk=account).first()
-        if row is None:
-            return
-        if row.trouble is not None:
-            journal.write(row.pool_id, journal.SYSTEM, "account-resumed", f"account:{row.pk}", account=row.pk)
-        _activate(row)
-        row.syncing = False
-        row.synced_at = timezone.now()
-        # A wish made while the round was running is answered by the next one.
-        row.last_round_at, row.last_round = started_at, list(report)
-        row.save()
-
-
-def round_failed(account: str, error: PoststelleError, retry_after: float | None) -> None:
-    """A round failed: try again after so many seconds, or (None) suspend until a person acts."""
-    with transaction.atomic():
-        row = models.Account.objects.filter(pk=account).first()
-        if row is None:
-            return
-        now = timezone.now()
-        if row.trouble is None or row.trouble.get("code") != error.code:
-            row.trouble_since = now
-        first = row.trouble is None
-        row.trouble = {"code": error.code, "facts": _plain(error.facts)}
-        row.failures += 1
-        row.syncing = False
-        # Whoever asked for this round has their answer; otherwise the wish would be tried again without a pause.
-        row.sync_wanted_at = None
-        row.state = ACTIVE if retry_after is not None else SUSPENDED
-        row.retry_at = now + timedelta(seconds=retry_after) if retry_after is not None else None
-        row.save()
-        if row.state == SUSPENDED or first:
-            kind = "account-suspended" if row.state == SUSPENDED else "account-troubled"
-            journal.write(
-                row.pool_id, journal.SYSTEM, kind, f"account:{row.pk}", account=row.pk, facts={"code": error.code}
-            )
-
-
-def failures_of(account: str) -> int:
-    """How many rounds in a row have failed."""
-    return models.Account.objects.filter(pk=account).values_list("failures", flat=True).first() or 0
-
-
-def last_round(account: str) -> tuple[datetime | None, list[dict[str, object]]]:
-    """When the last finished round began, and its report."""
-    at, report = models.Account.objects.values_list("last_round_at", "last_round").get(pk=account)
-    return at, report or []
-
-
-def engine_started() -> None:
-    """Nothing is running when the engine starts: clear what a killed one left."""
-    models.Account.objects.filter(syncing=True).update(syncing=False)
-
-
-def accept_loss(reach: Reach, account: str, *, actor: str) -> None:
-    """A person says: what is missing on the server may go here too. Tried again at once."""
-    with transaction.atomic():
-        row = _row(reach, account)
-        models.Folder.objects.filter(account=row).update(loss_accepted=True)
-        _activate(row)
-        row.sync_wanted_at = timezone.now()
-        row.save()
-        journal.write(reach.pool, actor, "loss-accepted", f"account:{row.pk}", account=row.pk)
-
-
-def _activate(row: models.Account) -> None:
-    row.state, row.trouble, row.trouble_since, row.failures, row.retry_at = ACTIVE, None, None, 0, None
-
-
-def _release_outgoing(row: models.Account) -> None:
-    """What waits for a person because of this account is tried again: a person has acted."""
-    models.Outgoing.objects.filter(account=row, state="deferred", due_at=None).update(due_at=timezone.now())
-
-
-def _plain(facts: Mapping[str, object]) -> dict[str, object]:
-    return {
-        name: value if isinstance(value, str | int | float | bool | None) else str(value)
-        for name, value in facts.items()
-    }
-
-
-def _base() -> QuerySet[models.Account]:
-    return models.Account.objects.select_related("owner", "login", "outgoing_login")
-
-
-def _row(reach: Reach, account: str) -> models.Account:
+def account_row(reach: Reach, account: str) -> models.Account:
+    """The row of an account by id or label, within reach by any right. Raises NotFound."""
     rows = _base().filter(granted(reach, *ALL_RIGHTS))
-    row = None
     try:
         row = rows.filter(pk=UUID(account)).first()
     except ValueError:
@@ -287,6 +184,21 @@ def _row(reach: Reach, account: str) -> models.Account:
     if row is None:
         raise NotFound("account-unknown", account=account)
     return row
+
+
+def resume(row: models.Account) -> None:
+    """A person has acted: the row's trouble is over, and what could not be sent because of it is due again. Does not save the row."""
+    activate(row)
+    models.Outgoing.objects.filter(account=row, state="deferred", due_at=None).update(due_at=timezone.now())
+
+
+def activate(row: models.Account) -> None:
+    """The row's trouble is over. Does not save the row."""
+    row.state, row.trouble, row.trouble_since, row.failures, row.retry_at = ACTIVE, None, None, 0, None
+
+
+def _base() -> QuerySet[models.Account]:
+    return models.Account.objects.select_related("owner", "login", "outgoing_login")
 
 
 def _label(cursor: str) -> str:
@@ -310,12 +222,14 @@ def _fill(row: models.Account, settings: AccountSettings) -> set[str]:
         row.owner_id = UUID(find_user(settings.owner).id) if settings.owner else None
     except NotFound as error:
         raise Invalid({"owner": "unknown-user"}) from error
-    moved_in = _put_endpoint(row, "incoming", settings.incoming)
-    moved_out = _put_endpoint(row, "outgoing", settings.outgoing)
+    known, way_out = _servers_of_login(row), _outgoing(row)
+    _put_endpoint(row, "incoming", settings.incoming)
+    _put_endpoint(row, "outgoing", settings.outgoing)
     row.authentication = settings.authentication.value
-    moved = moved_in or (moved_out and settings.authentication is Authentication.SAME)
+    moved = not _servers_of_login(row) <= known
     row.login = _put_login(row, row.login, settings.login, "login", moved=moved)
-    row.outgoing_login = _put_login(row, row.outgoing_login, settings.outgoing_login, "outgoing.login", moved=moved_out)
+    moved = way_out != settings.outgoing
+    row.outgoing_login = _put_login(row, row.outgoing_login, settings.outgoing_login, "outgoing.login", moved=moved)
     after = _settings_of(row)
     return {name for name in after if after[name] != before[name]}
 
@@ -324,19 +238,27 @@ def _settings_of(row: models.Account) -> dict[str, object]:
     return {
         "label": row.label, "kind": row.kind, "scope": row.scope, "owner": row.owner_id, "address": row.address,
         "display_name": row.display_name, "incoming": _incoming(row), "outgoing": _outgoing(row),
-        "authentication": row.authentication,
+        "authentication": row.authentication, "login": _login_settings(row.login),
+        "outgoing.login": _login_settings(row.outgoing_login),
     }  # fmt: skip
 
 
-def _put_endpoint(row: models.Account, way: str, endpoint: Endpoint | None) -> bool:
-    """Whether the endpoint differs from the one a stored secret was confirmed for."""
-    before = _endpoint(row, way)
+def _login_settings(row: models.Login | None) -> tuple[object, ...] | None:
+    return (row.username, row.mechanism, bytes(row.secret or b"")) if row is not None else None
+
+
+def _servers_of_login(row: models.Account) -> set[Endpoint]:
+    """Where the account's log-in goes: a stored secret was confirmed for these servers and no others."""
+    way_out = _outgoing(row) if row.authentication == Authentication.SAME.value else None
+    return {server for server in (_incoming(row), way_out) if server is not None}
+
+
+def _put_endpoint(row: models.Account, way: str, endpoint: Endpoint | None) -> None:
     told = (
         (endpoint.protocol, endpoint.host, endpoint.port, endpoint.encryption.value) if endpoint else ("", "", None, "")
     )
     for name, value in zip(("protocol", "host", "port", "encryption"), told, strict=True):
         setattr(row, f"{way}_{name}", value)
-    return before is not None and before != endpoint
 
 
 def _put_login(
@@ -349,7 +271,9 @@ def _put_login(
     if login.password is not None:
         place = Place("login", str(row.pk), "secret", account.pool_id)
         row.secret = seal(_keys(), login.password, place)
-    elif moved or (row.username and row.username != login.username):
+    elif row.secret is None:
+        raise Invalid({f"{where}.password": "missing"})
+    elif moved or row.username != login.username:
         raise Invalid({f"{where}.password": "needed-again"})
     row.username, row.mechanism = login.username, login.mechanism.value
     row.save()
@@ -369,8 +293,8 @@ def _keys() -> KeyFile:
     return open_key_file(django_settings.POSTSTELLE.home / "keys.json")
 
 
-def _grant(row: models.Account, settings: AccountSettings, caretaker: str) -> None:
-    """The grants the settings name; all rights to the owner, else to `caretaker`, where they name none.
+def _grant(row: models.Account, settings: AccountSettings, caretaker: str) -> bool:
+    """The grants the settings name; all rights to the owner, else to `caretaker`, where they name none. Whether any differs.
 
     Somebody always administers: where no grant says who, the caretaker gets that right (and no other).
     """
@@ -387,8 +311,14 @@ def _grant(row: models.Account, settings: AccountSettings, caretaker: str) -> No
         rights[user] = rights.get(user, frozenset()) | wanted
     if not any(Right.ADMINISTER in granted_rights for granted_rights in rights.values()):
         rights[caretaker] = rights.get(caretaker, frozenset()) | {Right.ADMINISTER}
+    before = {str(grant.user_id): _rights_of(grant) for grant in row.grants.all()}
+    if before == rights:
+        return False
+    row.grants.exclude(user_id__in=rights).delete()
     for user, wanted in rights.items():
-        models.Grant.objects.create(account=row, user_id=user, **{column_of(right): right in wanted for right in Right})
+        columns = {column_of(right): right in wanted for right in Right}
+        models.Grant.objects.update_or_create(account=row, user_id=user, defaults=columns)
+    return True
 
 
 def _endpoint(row: models.Account, way: str) -> Endpoint | None:
@@ -447,16 +377,14 @@ def _record(
     row: models.Account, rights: frozenset[Right], grants: Sequence[GrantRecord], held: int, remaining: int
 ) -> AccountRecord:
     may = Right.ADMINISTER in rights
-    trouble = None
-    if row.trouble is not None and row.trouble_since is not None:
-        trouble = TroubleRecord(row.trouble["code"], row.trouble["facts"], row.trouble_since)
     return AccountRecord(
         id=str(row.pk), label=row.label, kind=Kind(row.kind), scope=Scope(row.scope),
         owner=user_record(row.owner) if row.owner else None, address=row.address, display_name=row.display_name,
         incoming=_incoming(row), outgoing=_outgoing(row), authentication=Authentication(row.authentication),
         login=_login_record(row.login) if may else None,
         outgoing_login=_login_record(row.outgoing_login) if may else None,
-        grants=grants, rights=rights, state=row.state, trouble=trouble, retry_at=row.retry_at, synced_at=row.synced_at,
+        grants=grants, rights=rights, state=row.state, trouble=trouble_record(row.trouble, row.trouble_since),
+        retry_at=row.retry_at, synced_at=row.synced_at,
         syncing=row.syncing, expected=held + remaining, held=held, created_at=row.created_at,
     )  # fmt: skip
 

@@ -194,6 +194,11 @@ class _Application:
         _write_journal(self._pool, self._account, self._folder, "messages-arrived", fresh)
         _write_journal(self._pool, self._account, self._folder, "messages-changed", changed)
         _write_journal(self._pool, self._account, self._folder, "messages-removed", [placed.id for placed in removed])
+        if set_aside:
+            journal.write(
+                self._pool, journal.SYSTEM, "message-set-aside", f"folder:{self._folder}", account=self._account,
+                folder=self._folder, facts={"count": set_aside},
+            )  # fmt: skip
         return Tally(len(fresh), len(changed), len(removed), set_aside)
 
     def _concerned(self) -> set[RemoteId]:

@@ -8,13 +8,13 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from poststelle.errors import MessageTrouble
+from poststelle.errors import Conflict, MessageTrouble
 from poststelle.mail.ports import Append, ChangeFlags, Errand, Outcome, RemoteFolder, RemoteFolderId, RemoteId
 from poststelle.store import journal, models
 from poststelle.store.rows import flags_from
 from poststelle.store.shelf import FolderShelf, Tools
 
-_AT_ONCE = 200
+_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
 
 
 class AccountDesk:
@@ -47,7 +47,18 @@ class AccountDesk:
             .select_related("folder", "placement", "message__segment")
             .order_by("id")[:_AT_ONCE]
         )
-        return [(str(row.pk), self._value(row)) for row in open_ones]
+        errands: list[tuple[str, Errand]] = []
+        size = 0
+        for row in open_ones:
+            size += row.message.size if row.message is not None else 0
+            if errands and size > _BYTES_AT_ONCE:
+                break
+            try:
+                errands.append((str(row.pk), self._value(row)))
+            except Conflict as damage:
+                # The bytes will not come back by waiting, and the errands behind it must not wait for them.
+                self._refuse(str(row.pk), MessageTrouble(damage.code))
+        return errands
 
     def _value(self, row: models.Errand) -> Errand:
         folder = RemoteFolderId(row.folder.remote_id)

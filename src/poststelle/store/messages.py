@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.conf import settings as django_settings
 from django.db import transaction
+from django.db.models import Count
 
 from poststelle.errors import Invalid, NotFound
 from poststelle.mail.ports import SEEN, Role
@@ -172,10 +173,8 @@ def _number(text: str, code: str) -> UUID:
 
 
 def _set_aside_counts(numbers: Sequence[UUID]) -> dict[UUID, int]:
-    counts: dict[UUID, int] = {}
-    for number in models.SetAside.objects.filter(folder__in=numbers).values_list("folder_id", flat=True):
-        counts[number] = counts.get(number, 0) + 1
-    return counts
+    rows = models.SetAside.objects.filter(folder__in=numbers).values_list("folder_id").annotate(Count("pk"))
+    return dict(rows)
 
 
 def _folder(row: models.Folder, aside: int) -> FolderRecord:
@@ -213,6 +212,12 @@ def _read_cursor(text: str) -> list[Any]:
         padded = text + "=" * (-len(text) % 4)
         received_at, ordinal, number = base64.urlsafe_b64decode(padded.encode("ascii")).decode("ascii").split("|")
         datetime.fromisoformat(received_at)
-        return [received_at, int(ordinal), UUID(number).hex]
+        return [received_at, _ordinal(ordinal), UUID(number).hex]
     except (ValueError, binascii.Error, UnicodeError) as error:
         raise Invalid({"cursor": "unknown-value"}) from error
+
+
+def _ordinal(text: str) -> int:
+    if not -(2**63) <= (number := int(text)) < 2**63:
+        raise ValueError("no number of a database")
+    return number

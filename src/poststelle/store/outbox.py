@@ -20,13 +20,14 @@ from django.utils import timezone
 from poststelle.errors import Conflict, Invalid, NotFound, PoststelleError
 from poststelle.mail.digest import digest
 from poststelle.mail.ports import ANSWERED, SEEN, RecipientResult, Role
-from poststelle.mail.records import OutgoingRecord, Page, RecipientRecord, TroubleRecord
+from poststelle.mail.records import OutgoingRecord, Page, RecipientRecord
 from poststelle.mail.settings import Right
 from poststelle.store import journal, messages, models
 from poststelle.store.access import Reach, granted
 from poststelle.store.application import keep_messages, message_ids
 from poststelle.store.blobs import Origin
 from poststelle.store.people import user_record
+from poststelle.store.trouble import trouble_column, trouble_record
 
 _OPEN = ("waiting", "deferred")
 
@@ -47,14 +48,17 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A message this process is now sending, to those recipients that are still open; `settled`: the others' states."""
+    """A message this process is now sending, to those recipients that are still open; `settled`: the others' states.
+
+    `content`: the SHA-256 of its bytes.
+    """
 
     id: str
-    account: str | None
+    account: str
     sender: str
     recipients: Sequence[str]
     settled: Sequence[str]
-    raw: bytes = field(repr=False)
+    content: bytes
     attempts: int
 
 
@@ -73,9 +77,10 @@ def submit(reach: Reach, submission: Submission, *, author: str | None, actor: s
     sha256 = hashlib.sha256(submission.raw).digest()
     origin = Origin(submission.account, "", submission.message_id)
     written = messages.segments().write([(origin, sha256, submission.raw)])
+    read = digest(submission.raw)
     try:
         with transaction.atomic():
-            keep_messages(reach.pool, {sha256: (written, written.entries[0])}, {sha256: digest(submission.raw)})
+            keep_messages(reach.pool, {sha256: (written, written.entries[0])}, {sha256: read})
             row = models.Outgoing.objects.create(
                 account_id=submission.account, author_id=author, sender=submission.sender,
                 message_id=message_ids(reach.pool, [sha256])[sha256], idempotency_key=submission.idempotency_key,
@@ -99,7 +104,7 @@ def submit(reach: Reach, submission: Submission, *, author: str | None, actor: s
 
 
 def find(reach: Reach, number: str) -> OutgoingRecord:
-    """One outgoing message: one's own, or of an account one may send as or administer. Raises NotFound."""
+    """One outgoing message: one's own, or of an account one may send from. Raises NotFound."""
     try:
         row = _visible(reach).filter(pk=UUID(number)).first()
     except ValueError:
@@ -118,35 +123,31 @@ def page(reach: Reach, limit: int, after: str | None) -> Page[OutgoingRecord]:
     return Page([_record(row) for row in found[:limit]], str(found[limit - 1].pk) if len(found) > limit else None)
 
 
-def due(now: datetime) -> list[str]:
-    """Messages whose time has come, oldest first."""
+def due(now: datetime) -> dict[str, list[str]]:
+    """Messages whose time has come, by account, oldest first."""
     rows = models.Outgoing.objects.filter(state__in=["queued", "deferred"], due_at__lte=now, account__isnull=False)
-    return [str(number) for number in rows.order_by("due_at", "id").values_list("id", flat=True)[:100]]
-
-
-def next_due() -> datetime | None:
-    """When the next deferred message wants to go."""
-    rows = models.Outgoing.objects.filter(state__in=["queued", "deferred"], due_at__isnull=False, account__isnull=False)
-    return rows.order_by("due_at").values_list("due_at", flat=True).first()
+    by_account: dict[str, list[str]] = {}
+    for account, number in rows.order_by("due_at", "id").values_list("account_id", "id"):
+        by_account.setdefault(str(account), []).append(str(number))
+    return by_account
 
 
 def claim(number: str) -> Claim | None:
-    """Take the message for sending; None when somebody else did or it is no longer due."""
+    """Take the message for sending; None when somebody else did, it is no longer due, or its account is gone."""
     with transaction.atomic():
-        taken = models.Outgoing.objects.filter(pk=number, state__in=["queued", "deferred"]).update(
-            state="sending", claimed_at=timezone.now(), data_started_at=None
-        )
+        waiting = models.Outgoing.objects.filter(pk=number, state__in=["queued", "deferred"], account__isnull=False)
+        taken = waiting.update(state="sending", claimed_at=timezone.now(), data_started_at=None)
         if not taken:
             return None
-        row = models.Outgoing.objects.select_related("message", "account").get(pk=number)
+        row = models.Outgoing.objects.select_related("message").get(pk=number)
         row.attempts += 1
         row.save(update_fields=["attempts"])
         states = [*row.recipients.order_by("pk").values_list("address", "state")]
         recipients = [address for address, state in states if state in _OPEN]
         settled = [state for _, state in states if state not in _OPEN]
-        pool, content, account = row.message.pool_id, bytes(row.message.sha256), row.account_id
-    raw = messages.content(pool, content)
-    return Claim(str(number), str(account) if account else None, row.sender, recipients, settled, raw, row.attempts)
+        _tell(row)
+    content = bytes(row.message.sha256)
+    return Claim(str(number), str(row.account_id), row.sender, recipients, settled, content, row.attempts)
 
 
 def data_started(number: str) -> None:
@@ -182,18 +183,7 @@ def postponed(number: str, error: PoststelleError, due_at: datetime | None, stat
     with transaction.atomic():
         row = models.Outgoing.objects.select_related("account").get(pk=number)
         row.state, row.due_at = state, due_at
-        row.trouble, row.trouble_since = {"code": error.code, "facts": _plain(error)}, timezone.now()
-        row.save()
-        _tell(row)
-
-
-def given_up(number: str, answer: str) -> None:
-    """Deferred too often: what is still open counts as refused."""
-    with transaction.atomic():
-        row = models.Outgoing.objects.select_related("account").get(pk=number)
-        row.recipients.filter(state__in=_OPEN).update(state="rejected", answer=answer)
-        states = set(row.recipients.values_list("state", flat=True))
-        row.state, row.due_at = "partly-sent" if "accepted" in states else "rejected", None
+        row.trouble, row.trouble_since = trouble_column(error), timezone.now()
         row.save()
         _tell(row)
 
@@ -204,7 +194,7 @@ def uncertain(number: str, error: PoststelleError | None) -> None:
         row = models.Outgoing.objects.select_related("account").get(pk=number)
         row.state, row.due_at = "uncertain", None
         if error is not None:
-            row.trouble, row.trouble_since = {"code": error.code, "facts": _plain(error)}, timezone.now()
+            row.trouble, row.trouble_since = trouble_column(error), timezone.now()
         row.save()
         row.recipients.filter(state__in=_OPEN).update(state="uncertain")
         _tell(row)
@@ -214,9 +204,17 @@ def engine_started() -> None:
     """Sort out what a killed engine left: not begun goes back to the queue, begun is uncertain."""
     for number, started in models.Outgoing.objects.filter(state="sending").values_list("id", "data_started_at"):
         if started is None:
-            models.Outgoing.objects.filter(pk=number, state="sending").update(state="queued", due_at=timezone.now())
+            _requeue(number)
         else:
             uncertain(str(number), None)
+
+
+def _requeue(number: UUID) -> None:
+    with transaction.atomic():
+        row = models.Outgoing.objects.get(pk=number)
+        row.state, row.due_at = "queued", timezone.now()
+        row.save()
+        _tell(row)
 
 
 def _visible(reach: Reach) -> QuerySet[models.Outgoing]:
@@ -254,13 +252,6 @@ def _tell(row: models.Outgoing) -> None:
     )
 
 
-def _plain(error: PoststelleError) -> dict[str, object]:
-    return {
-        name: value if isinstance(value, str | int | float | bool | None) else str(value)
-        for name, value in error.facts.items()
-    }
-
-
 def _key(text: str) -> UUID:
     try:
         return UUID(text)
@@ -269,9 +260,6 @@ def _key(text: str) -> UUID:
 
 
 def _record(row: models.Outgoing) -> OutgoingRecord:
-    trouble = None
-    if row.trouble is not None and row.trouble_since is not None:
-        trouble = TroubleRecord(row.trouble["code"], row.trouble["facts"], row.trouble_since)
     return OutgoingRecord(
         id=str(row.pk), account_id=str(row.account_id or ""), author=user_record(row.author) if row.author else None,
         sender=row.sender, subject=row.message.subject, message_id=row.message.message_id,
@@ -280,5 +268,6 @@ def _record(row: models.Outgoing) -> OutgoingRecord:
             RecipientRecord(one.address, one.kind, one.state, one.answer)
             for one in sorted(row.recipients.all(), key=lambda one: one.pk)
         ],
-        created_at=row.created_at, due_at=row.due_at, sent_at=row.sent_at, attempts=row.attempts, trouble=trouble,
+        created_at=row.created_at, due_at=row.due_at, sent_at=row.sent_at, attempts=row.attempts,
+        trouble=trouble_record(row.trouble, row.trouble_since),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -43,18 +44,15 @@ def add_user(
     pool = Pool.objects.order_by("pk").first()
     if pool is None:
         raise Conflict("not-set-up")
+    user = User(
+        email=email, name=name, pool=pool, language=language or office_language(), is_administrator=administrator
+    )
+    # A good hash takes its time; nobody else should have to wait for it.
+    user.set_password(password)
     try:
         with transaction.atomic():
             if User.objects.filter(email__iexact=email).exists():
                 raise Invalid({"email": "taken"})
-            user = User(
-                email=email,
-                name=name,
-                pool=pool,
-                language=language or office_language(),
-                is_administrator=administrator,
-            )
-            user.set_password(password)
             user.save()
             journal.write(pool.pk, actor, "user-added", f"user:{user.pk}", facts={"administrator": administrator})
     except IntegrityError as error:
@@ -135,12 +133,10 @@ def _digest(token: str) -> str:
 
 def _user(name: str) -> User:
     active = User.objects.filter(is_active=True)
-    user = active.filter(email__iexact=name).first()
-    if user is None and len(name.replace("-", "")) == 32:
-        try:
-            user = active.filter(pk=name).first()
-        except ValueError:
-            user = None
+    try:
+        user = active.filter(pk=UUID(name)).first()
+    except ValueError:
+        user = active.filter(email__iexact=name).first()
     if user is None:
         raise NotFound("user-unknown", user=name)
     return user

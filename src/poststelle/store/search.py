@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import sqlite3
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from django.conf import settings as django_settings
 
-from poststelle.errors import Invalid
+from poststelle.errors import Conflict, Invalid
 from poststelle.mail.digest import Digest
 from poststelle.mail.digest import digest as read_digest
 from poststelle.mail.records import Page, SearchHit
@@ -31,6 +32,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+log = logging.getLogger(__name__)
 
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
@@ -75,7 +78,11 @@ class Writer:
             return 0
         documents = []
         for number, pool, sha256, created_at, received_at in rows:
-            one = known(bytes(sha256)) or read_digest(messages.content(pool, bytes(sha256)))
+            try:
+                one = known(bytes(sha256)) or read_digest(messages.content(pool, bytes(sha256)))
+            except Conflict as error:
+                log.warning("message %s cannot be read back and is left out of the index: %s", number, error)
+                continue
             documents.append((int(moment(received_at or created_at).timestamp()), number, _fields(pool, one)))
         documents.sort()
         self._db.execute("BEGIN IMMEDIATE")
@@ -107,6 +114,19 @@ class Writer:
             "SELECT max(rowid) FROM doc WHERE rowid BETWEEN ? AND ?", (low, low | 0xFFFFF)
         ).fetchone()
         return low if last is None else last + 1
+
+
+def is_damaged(error: Exception) -> bool:
+    """Whether the error says that the index file itself is broken, not merely busy or without room."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def start_over() -> None:
+    """Put a damaged index aside; the next writer builds it anew from the bytes."""
+    path = _path()
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    for rest in ("-wal", "-shm"):
+        path.with_name(path.name + rest).unlink(missing_ok=True)
 
 
 def behind() -> int:
@@ -201,6 +221,9 @@ def _read_cursor(text: str | None) -> int:
     if text is None:
         return sys.maxsize
     try:
-        return int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        rowid = int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError as error:
         raise Invalid({"cursor": "unknown-value"}) from error
+    if not 0 <= rowid <= sys.maxsize:
+        raise Invalid({"cursor": "unknown-value"})
+    return rowid

@@ -31,17 +31,18 @@ async def carry_out_errands(source: Source, desk: Desk) -> frozenset[RemoteFolde
     Passing trouble is raised and leaves the errand open.
     """
     filled: set[RemoteFolderId] = set()
-    for number, errand in await desk.errands():
-        try:
-            outcome = await source.perform(errand)
-        except FolderMissing:
-            outcome = Outcome.GONE
-        except MessageTrouble as trouble:
-            await desk.refused(number, trouble)
-            continue
-        await desk.performed(number, outcome)
-        if isinstance(errand, Append):
-            filled.add(errand.folder)
+    while errands := await desk.errands():
+        for number, errand in errands:
+            try:
+                outcome = await source.perform(errand)
+            except FolderMissing:
+                outcome = Outcome.GONE
+            except MessageTrouble as trouble:
+                await desk.refused(number, trouble)
+                continue
+            await desk.performed(number, outcome)
+            if isinstance(errand, Append):
+                filled.add(errand.folder)
     return frozenset(filled)
 
 

@@ -19,7 +19,7 @@ from importlib import import_module
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import StreamingHttpResponse
 
 from poststelle.errors import NotFound
@@ -73,7 +73,7 @@ class Watch:
                     break
             try:
                 newest = feed.latest()
-            except DatabaseError:
+            except Error:
                 log.warning("the journal cannot be read just now", exc_info=True)
                 connection.close()
             else:

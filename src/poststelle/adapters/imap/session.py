@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import mmap
 import ssl
@@ -36,6 +37,7 @@ from poststelle.mail.settings import Encryption, Endpoint, Login, Mechanism
 log = logging.getLogger(__name__)
 
 _ONE_WRITE = 64 * 1024
+_LAST_WORD_SECONDS = 5.0
 _BUSY = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
 
 
@@ -353,28 +355,35 @@ class Session:
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     async def idle(self, timeout: float) -> None:
-        """IDLE until the selected folder stirs or `timeout` seconds have passed (RFC 2177)."""
+        """IDLE until the selected folder stirs or `timeout` seconds have passed (RFC 2177). Cancelled, it is ended in good order."""
         tag = self._next_tag()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         self._broken = True
-        await self.connection.write(tag + b" IDLE\r\n")
-        while not isinstance(response := await self.read(), wire.Continuation):
-            if isinstance(response, wire.Condition) and response.tag is not None:
-                self._broken = False
-                raise self.refusal(self._mine(response, tag), b"IDLE")
-            self._refuse_bye(response)
+        idling = False
         try:
+            await self.connection.write(tag + b" IDLE\r\n")
+            idling = await self._begin_idle(tag)
             while not self.stirred and (left := deadline - loop.time()) > 0:
                 if await self.connection.wait_for_data(left):
                     response = await self.read()
                     self._refuse_bye(response)
                     self.stirred |= isinstance(response, wire.Fetched)
         except asyncio.CancelledError:
-            async with asyncio.timeout(5):
-                await self._end_idle(tag)
+            with contextlib.suppress(Trouble, TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    if idling or await self._begin_idle(tag):
+                        await self._end_idle(tag)
             raise
         await self._end_idle(tag)
+
+    async def _begin_idle(self, tag: bytes) -> bool:
+        while not isinstance(response := await self.read(), wire.Continuation):
+            if isinstance(response, wire.Condition) and response.tag is not None:
+                self._broken = False
+                raise self.refusal(self._mine(response, tag), b"IDLE")
+            self._refuse_bye(response)
+        return True
 
     async def _end_idle(self, tag: bytes) -> None:
         await self.connection.write(b"DONE\r\n")

@@ -8,15 +8,17 @@ This module does not know what is done with what it reports.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from poststelle.adapters.connection import EgressPolicy
 from poststelle.adapters.imap import command, wire
 from poststelle.adapters.imap.changes import BATCH_BYTES, Mark, Round, metadata, remote_id, search, split_id
 from poststelle.adapters.imap.roles import path_of, roles_of
 from poststelle.adapters.imap.session import Selection, Session, open_session
-from poststelle.errors import CursorLost, FolderMissing, MessageTrouble, NeedsAttention, ProtocolViolation
+from poststelle.errors import CursorLost, FolderMissing, MessageTrouble, NeedsAttention, ProtocolViolation, Trouble
 from poststelle.mail.ports import (
     Append,
     Batch,
@@ -33,8 +35,11 @@ from poststelle.mail.ports import (
 )
 from poststelle.mail.settings import Endpoint, Login
 
+T = TypeVar("T")
+
 IDLE_SECONDS = 25 * 60.0
 POLL_SECONDS = 60.0
+_LAST_WORD_SECONDS = 5.0
 _PER_FETCH = 400
 _FRESH_SECONDS = 30.0
 """How long a folder list may stand for the folders' state."""
@@ -244,7 +249,7 @@ class ImapSource:
         deadline = loop.time() + timeout
         selected = self._session.selected
         if selected is None or selected is not self._watching or selected.name != watched.encode("latin-1"):
-            self._watching = await self._select(watched, writable=True, anew=True)
+            self._watching = await _to_its_end(self._select(watched, writable=True, anew=True))
             known = self._looked.get(watched) or self._announced.get(watched)
             self._looked[watched] = self._watching.state
             if known != self._watching.state:
@@ -254,13 +259,25 @@ class ImapSource:
                 await self._session.idle(min(left, IDLE_SECONDS))
             else:
                 await asyncio.sleep(min(left, POLL_SECONDS))
-                await self._session.command(b"NOOP")
+                await _to_its_end(self._session.command(b"NOOP"))
         stirred, self._session.stirred = self._session.stirred, False
         return frozenset({watched}) if stirred else frozenset()
 
     async def close(self) -> None:
         """See `Source.close`."""
         await self._session.close()
+
+
+async def _to_its_end(command: Coroutine[Any, Any, T]) -> T:
+    """Await a command that is not cut off when we are cancelled: a session in the middle of an answer is of no use."""
+    running = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Trouble, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await running
+        raise
 
 
 def _folder_id(name: bytes) -> RemoteFolderId:
