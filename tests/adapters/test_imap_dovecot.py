@@ -365,6 +365,18 @@ async def test_waiting_that_is_cancelled_leaves_the_mailbox_usable(source: ImapS
     assert len(arrivals(await whole_round(source, None))) == 1
 
 
+@pytest.mark.parametrize("milliseconds", [0, 0.2, 0.5, 1, 2, 4, 8])
+async def test_waiting_may_be_cancelled_at_any_moment_of_its_beginning(source: ImapSource, milliseconds: float) -> None:
+    await whole_round(source, None)
+    for _ in range(5):
+        waiting = asyncio.create_task(source.wait(INBOX, 60))
+        await asyncio.sleep(milliseconds / 1000)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await source.folders()
+
+
 async def test_a_message_of_sixty_megabytes_goes_up_and_comes_back(source: ImapSource) -> None:
     raw = mail(60, b"0123456789abcdefghijklmnopqrstuvwxyz\r\n" * 1_600_000)
     sent = RemoteFolderId("Sent")

@@ -53,6 +53,19 @@ def test_a_session_counts_for_nothing(ada: Caller) -> None:
     assert client.get("/api/v1/accounts").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "accounts", 405), ("PUT", "accounts/probe", 405), ("POST", "docs.css", 405), ("POST", "docs", 405),
+        ("POST", "nowhere", 404), ("GET", "accounts/", 404),
+    ],
+)  # fmt: skip
+def test_a_wrong_method_or_address_is_told_as_a_problem(method: str, path: str, status: int) -> None:
+    answer: Any = Client(enforce_csrf_checks=True).generic(method, f"/api/v1/{path}")
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+    assert (status == 405) == ("Allow" in answer)
+
+
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in OPERATIONS if "{" in path])
 def test_whoever_has_no_right_finds_nothing_behind_any_id(ada: Caller, bob: Caller, method: str, path: str) -> None:
     account = an_account(ada.actor)

@@ -148,6 +148,7 @@ def test_flags_are_changed_as_asked(
         ({"read": True}, {"read": "unknown-field"}),
         ({"seen": "perhaps"}, {"seen": "not-true-or-false"}),
         ({"flags": "seen"}, {"flags": "not-a-list"}),
+        ({"add": [f"label{number}" for number in range(51)]}, {"add": "too-many"}),
     ],
 )
 def test_flags_nobody_can_store_are_refused(ada: Caller, change: dict[str, object], fields: dict[str, str]) -> None:

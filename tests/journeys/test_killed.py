@@ -19,6 +19,7 @@ from tests.builders import a_letter
 from tests.journeys.office import Installation, kill
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
+from tests.servers.process import free_port
 
 MESSAGES = 2000
 KILLS = 30
@@ -109,7 +110,7 @@ def test_an_engine_killed_under_serve_comes_back_and_finishes(
     furnished: tuple[Installation, User], dovecot: Dovecot
 ) -> None:
     office, user = furnished
-    server = office.start("serve", "--port", "0")
+    server = office.start("serve", "--port", str(free_port()))
     try:
         for _ in range(3):
             time.sleep(1.5)

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.utils import timezone
 
 from poststelle.errors import Invalid, NotFound, NotPermitted
+from poststelle.mail.ports import SEEN
 from poststelle.mail.settings import Right
-from poststelle.office import accounts
+from poststelle.office import accounts, feed, outbox, people, reading
 from poststelle.office.actor import SYSTEM
+from poststelle.office.outbox import Draft
+from poststelle.store import models
 from poststelle.store.accounts import access_of
-from tests.builders import a_person, an_account, an_account_document, an_office
+from tests.builders import (
+    a_folder,
+    a_letter,
+    a_message_in,
+    a_person,
+    an_account,
+    an_account_document,
+    an_office,
+)
+
+OUTGOING = {"protocol": "smtp", "host": "mail.amt.test", "port": 465, "encryption": "tls"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,7 +120,9 @@ def test_removing_the_way_out_asks_for_no_password() -> None:
     assert accounts.change(clara, number, {"outgoing": None}).outgoing is None
 
 
-@pytest.mark.parametrize("first", [{"outgoing": None}, {"outgoing": {"host": "elsewhere.test", "authentication": "none"}}])
+@pytest.mark.parametrize(
+    "first", [{"outgoing": None}, {"outgoing": {"host": "elsewhere.test", "authentication": "none"}}]
+)
 def test_no_detour_sends_the_stored_password_to_another_server(first: dict[str, object]) -> None:
     clara = an_office()
     number = an_account(clara).id
@@ -130,7 +148,11 @@ async def test_a_test_does_not_try_the_stored_password_at_another_server(monkeyp
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as elsewhere:
         port = elsewhere.sockets[0].getsockname()[1]
-        moved = {"incoming": None, "kind": "send-only", "outgoing": {"host": "127.0.0.1", "port": port, "encryption": "none"}}
+        moved = {
+            "incoming": None,
+            "kind": "send-only",
+            "outgoing": {"host": "127.0.0.1", "port": port, "encryption": "none"},
+        }
         steps = [step async for step in accounts.probe(clara, moved, number)]
     assert [step.error for step in steps if step.state == "failed"] == ["password-missing"]
     assert not [line for line in heard if line.startswith(b"AUTH")]
@@ -191,3 +213,69 @@ def test_removing_an_account_forgets_it_for_everybody() -> None:
     accounts.remove(clara, number)
     with pytest.raises(NotFound):
         accounts.show(SYSTEM, number)
+
+
+def test_the_journal_says_which_parts_of_an_account_were_changed_and_by_whom() -> None:
+    clara, bob = an_office(), a_person()
+    assert clara.user is not None
+    assert bob.user is not None
+    number = an_account(clara).id
+    everything = [right.value for right in Right]
+    grants = [{"user": clara.user.email, "rights": everything}, {"user": bob.user.email, "rights": ["see"]}]
+    accounts.change(clara, number, {"label": "Neu", "login": {"password": "neu"}, "grants": grants})
+    accounts.change(clara, number, {"display_name": "Amt"})
+    told = [(one.actor, one.facts) for one in feed.changes(clara, 0).items if one.kind == "account-changed"]
+    assert told == [(clara.user.email, {"fields": ["grants", "label", "login"]}), (clara.user.email, {"fields": []})]
+
+
+def test_a_login_that_no_account_uses_any_more_is_forgotten_with_its_password() -> None:
+    clara = an_office()
+    own = {"authentication": "own", "login": {"username": "versand", "password": "geheim2"}}
+    number = an_account(clara, outgoing=OUTGOING | own).id
+    accounts.change(
+        clara, number, {"outgoing": {"authentication": "same", "login": None}, "login": {"password": "neu"}}
+    )
+    assert [row.username for row in models.Login.objects.all()] == ["zentrale"]
+    accounts.remove(clara, number)
+    assert not models.Login.objects.exists()
+
+
+def test_the_grant_of_somebody_who_keeps_it_keeps_its_dates() -> None:
+    clara, bob = an_office(), a_person()
+    assert bob.user is not None
+    number = an_account(clara).id
+    until = timezone.now() + timedelta(days=1)
+    models.Grant.objects.create(account_id=number, user_id=bob.user.id, see=True, ends_at=until)
+    grants = [{"user": bob.user.email, "rights": ["see", "process"]}]
+    accounts.change(clara, number, {"grants": grants})
+    assert accounts.show(bob, number).rights == {Right.SEE, Right.PROCESS}
+    assert models.Grant.objects.get(account_id=number, user_id=bob.user.id).ends_at == until
+
+
+def test_a_removed_account_takes_its_placements_along_and_leaves_other_mailboxes_alone() -> None:
+    clara = an_office()
+    gone, kept = an_account(clara, "Alt"), an_account(clara, "Bleibt")
+    inboxes = [a_folder(account) for account in (gone, kept)]
+    raw = a_letter()
+    answered, other = (a_message_in(inbox, raw) for inbox in inboxes)
+    reading.mark(clara, [answered.id, other.id], add=[SEEN])
+    outgoing = outbox.submit(clara, Draft(kept.id, to=("a@b.test",), subject="Re", answers=answered.id))
+    accounts.remove(clara, gone.id)
+    assert [str(number) for number in models.Placement.objects.values_list("id", flat=True)] == [other.id]
+    assert models.Errand.objects.count() == 1
+    assert outbox.show(clara, outgoing.id).state == "queued"
+    assert reading.raw(clara, other.id) == raw
+
+
+def test_a_name_that_looks_like_an_id_and_is_none_is_nobody() -> None:
+    an_office()
+    with pytest.raises(NotFound):
+        people.actor_named("z" * 32)
+
+
+def test_nothing_here_ever_connects_to_this_installation_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = settings.POSTSTELLE.model_copy(update={"egress_allow": ("127.0.0.0/8",), "host": "0.0.0.0", "port": 8025})
+    monkeypatch.setattr(settings, "POSTSTELLE", allowed)
+    here = ip_address("127.0.0.1")
+    assert not accounts.egress().permits("localhost", here, 8025)
+    assert accounts.egress().permits("localhost", here, 1143)

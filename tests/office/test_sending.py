@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from poststelle.adapters.memory import MemorySender, MemorySource
@@ -26,6 +27,7 @@ from poststelle.mail.records import OutgoingRecord
 from poststelle.office import incoming, outbox, reading
 from poststelle.office.outbox import Attachment, Draft
 from poststelle.office.sending import due, send
+from poststelle.policy.sending import LONGEST_DEFERRAL_ATTEMPTS
 from poststelle.store import models
 from poststelle.store.accounts import Access
 from tests.builders import a_letter, a_person
@@ -232,6 +234,51 @@ async def test_a_reply_continues_the_thread_and_marks_what_it_answers(shop: Shop
     content = (await shown(shop, number)).content
     raw = await shop.write(lambda: outbox_bytes(shop, content))
     assert parse(raw).in_reply_to == (question.message_id,)
+
+
+async def test_a_message_with_odd_identifiers_can_be_answered(shop: Shop) -> None:
+    odd = "<ä@kunde.test> <a b@kunde.test> <gut@kunde.test>"
+    shop.server.deliver(LOGIN, a_letter("Frage", headers={"References": odd}).replace(b".letter@", b".le<tter@"))
+    await shop.sync()
+    (branch,) = await shop.write(reading.tree, shop.actor)
+    (question,) = (await shop.write(reading.page, shop.actor, branch.folders[0].id)).items
+    number = await submit(shop, answers=question.id)
+    raw = await shop.write(lambda: outbox_bytes(shop, models.Outgoing.objects.get(pk=number).message.sha256.hex()))
+    assert "gut@kunde.test" in parse(raw).references
+
+
+async def test_a_postponement_too_many_is_a_refusal_in_the_servers_own_words(shop: Shop) -> None:
+    number = await submit(shop, "a@kunde.test", "b@kunde.test")
+    await shop.write(lambda: models.Outgoing.objects.update(attempts=LONGEST_DEFERRAL_ATTEMPTS - 1))
+    await Doors(shop, Scripted({"b@kunde.test": RecipientState.DEFERRED})).run()
+    record = await shown(shop, number)
+    assert record.state == "partly-sent"
+    assert [(one.state, one.answer) for one in record.recipients] == [("accepted", "250 ok"), ("rejected", "250 ok")]
+
+
+@pytest.mark.parametrize(("step", "state"), [("before", "deferred"), ("after", "uncertain")])
+async def test_a_bug_while_sending_leaves_no_message_between_two_states(shop: Shop, step: str, state: str) -> None:
+    number = await submit(shop)
+    await Doors(shop, Scripted(**{step: ZeroDivisionError()})).run()
+    record = await shown(shop, number)
+    assert record.state == state
+    assert record.trouble is not None
+    assert record.trouble.code == "internal-error"
+
+
+async def test_a_copy_whose_bytes_are_lost_does_not_hold_up_the_others(shop: Shop) -> None:
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    lost, kept = await submit(shop), await submit(shop)
+    await Doors(shop).run()
+    name = await shop.write(lambda: models.Outgoing.objects.get(pk=lost).message.segment.name)
+    (segment,) = settings.POSTSTELLE.home.glob(f"segments/*/{name}.seg")
+    segment.write_bytes(b"nichts mehr zu lesen")
+    await shop.sync()
+    (copy, _), *more = shop.server.contents(LOGIN, SENT).values()
+    assert not more
+    assert parse(copy).message_id == (await shown(shop, kept)).message_id
+    assert not await shop.write(models.Errand.objects.filter(closed_at=None).exists)
 
 
 def outbox_bytes(shop: Shop, content: str) -> bytes:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from poststelle.run.locks import ENGINE, held
 from tests.builders import PASSWORD, an_account_document
+from tests.servers.ca import CertificateAuthority
 
 SOURCES = Path(__file__).parents[2] / "src"
 RUN = "import sys; from poststelle.run.cli import main; sys.exit(main())"
@@ -110,7 +114,8 @@ def test_the_data_folder_may_be_named_before_and_after_the_command(
     "arguments",
     [
         [], ["nonsense"], ["user", "add", "x@amt.test", "--name", "X"], ["account", "remove", "Zentrale"], ["sync"],
-        ["search", "word"], ["account", "probe"], ["sync", "--onc"],
+        ["search", "word"], ["account", "probe"], ["sync", "--onc"], ["serve", "--port", "70000"], ["serve", "--port", "0"],
+        ["search", "word", "--user", "ada@amt.test", "--limit", "0"],
     ],
 )  # fmt: skip
 def test_wrong_use_is_told_apart_from_failure(terminal: Terminal, arguments: list[str]) -> None:
@@ -198,6 +203,59 @@ def test_a_round_says_whether_an_account_needs_a_person(fresh: Terminal) -> None
     assert fresh("sync", "Zentrale", "--once", "--json-lines", POSTSTELLE_EGRESS_ALLOW="127.0.0.0/8") == 1
     assert json.loads(fresh.out)["trouble"]["code"] == "connection-refused"
     assert fresh("sync", "Nowhere", "--once") == 1
+
+
+def test_a_round_is_for_mailboxes_that_receive_and_each_comes_once(fresh: Terminal) -> None:
+    assert fresh.init() == 0
+    receives = an_account_document(incoming={"host": "127.0.0.1", "port": 1}, outgoing=None)
+    sends = an_account_document("Newsletter", kind="send-only", incoming=None)
+    for document in (receives, sends):
+        assert fresh("account", "add", "--json", "-", stdin=json.dumps(document)) == 0
+    assert fresh("sync", "Newsletter", "--once") == 1
+    assert fresh.json("account", "show", "Newsletter", "--json")["state"] == "active"
+    assert fresh("sync", "Zentrale", "Zentrale", "--once", "--json") == 3
+    assert len(json.loads(fresh.out)["accounts"]) == 1
+
+
+def test_a_round_waits_for_a_round_somebody_else_has_begun(fresh: Terminal) -> None:
+    assert fresh.init() == 0
+    document = json.dumps(an_account_document(incoming={"host": "127.0.0.1", "port": 1}, outgoing=None))
+    assert fresh("account", "add", "--json", "-", stdin=document) == 0
+    with ThreadPoolExecutor() as aside:
+        with held(fresh.home, ENGINE):
+            waiting = aside.submit(fresh, "sync", "--once", "--json")
+            with pytest.raises(TimeoutError):
+                waiting.result(3)
+        assert waiting.result() == 3
+
+
+@pytest.mark.parametrize("setting", ["egress_allow", "ca_file"])
+def test_a_setting_that_makes_no_sense_is_named(terminal: Terminal, setting: str) -> None:
+    assert terminal("status", **{f"POSTSTELLE_{setting.upper()}": "300.1.1.1/8"}) == 1
+    assert terminal.err.startswith(f"poststelle: {setting}: ")
+
+
+def test_extra_certificates_lie_beside_the_configuration_that_names_them(
+    fresh: Terminal, ca: CertificateAuthority
+) -> None:
+    assert fresh.init() == 0
+    (fresh.home / "poststelle.toml").write_text('ca_file = "ours.pem"')
+    assert fresh("status") == 1
+    (fresh.home / "ours.pem").write_bytes(ca.ca_file.read_bytes())
+    assert fresh("status") == 0
+
+
+def test_a_folder_that_cannot_be_made_is_named(fresh: Terminal) -> None:
+    fresh.home.write_text("a file")
+    assert fresh.init() == 1
+    assert str(fresh.home) in fresh.err
+
+
+def test_a_port_somebody_else_has_is_a_failure_and_no_matter_for_a_mailbox(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert terminal("serve", "--port", port) == 1
+    assert f"port {port}" in terminal.err
 
 
 def test_search_answers_for_a_person(terminal: Terminal) -> None:

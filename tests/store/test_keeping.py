@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import mmap
@@ -14,10 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from poststelle.errors import Conflict
+from poststelle.errors import Conflict, Invalid
 from poststelle.mail.secret import Secret
 from poststelle.office import reading
-from poststelle.store import search
 from poststelle.store import search
 from poststelle.store.blobs import Origin, Segments
 from poststelle.store.keys import open_key_file
@@ -189,3 +189,17 @@ def test_a_damaged_index_is_put_aside_and_built_anew_from_the_bytes(home: Path) 
     everything_is_indexed()
     assert [hit.placement.subject for hit in reading.search(clara, "mietvertrag").items] == ["Mietvertrag"]
     assert (home / "search.db.damaged").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("told", ["9" * 40, "-1", "x", f"2026-03-02|{'9' * 40}|{'0' * 32}", "2026-03-02|1|x", "x|1|y"])
+def test_a_cursor_from_elsewhere_is_refused_and_breaks_nothing(home: Path, told: str) -> None:
+    clara = an_office()
+    inbox = a_folder(an_account(clara))
+    a_message_in(inbox)
+    everything_is_indexed()
+    cursor = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+    with pytest.raises(Invalid):
+        reading.search(clara, "guten", 50, cursor)
+    with pytest.raises(Invalid):
+        reading.page(clara, inbox.id, 50, cursor)

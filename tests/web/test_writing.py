@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from poststelle.office import outbox
@@ -63,6 +65,15 @@ def test_attachments_go_along(ada: Visitor) -> None:
     file = SimpleUploadedFile("Übersicht.pdf", b"%PDF-", "application/pdf")
     ada.client.post("/write/", FORM | {"account": an_account(ada.actor).id, "files": [file]})
     assert len(outbox.page(ada.actor).items) == 1
+
+
+def test_more_than_may_go_along_is_refused_at_its_field(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE", 10_000)
+    big = SimpleUploadedFile("groß.bin", b"x" * 10_001)
+    response = ada.client.post("/write/", FORM | {"account": an_account(ada.actor).id, "files": [big]})
+    assert response.status_code == 422
+    assert "This is too long." in text_of(response.content.decode())
+    assert not outbox.page(ada.actor).items
 
 
 def test_a_reply_begins_with_recipient_subject_and_quotation(ada: Visitor) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import wraps
+from http import HTTPStatus
+from inspect import iscoroutinefunction
 from typing import Any
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
@@ -13,6 +19,7 @@ from ninja.operation import Operation
 from poststelle.api import docs, problems
 from poststelle.api.tokens import BearerToken
 from poststelle.api.v1 import accounts, changes, folders, messages, outgoing, search
+from poststelle.errors import NotFound
 
 _SHAPES = "#/components/schemas/"
 _FAILURE: dict[str, Any] = {
@@ -69,12 +76,34 @@ api = _made()
 
 
 def _by_token_alone(patterns: list[URLPattern | URLResolver]) -> list[URLPattern | URLResolver]:
-    """Neither sends the middleware these to the log-in page, nor does it look at their session."""
+    """Neither sends the middleware these to the log-in page, nor does it look at their session or ask for a form's token."""
     for pattern in patterns:
         if isinstance(pattern, URLPattern):
+            pattern.callback = _telling_methods(pattern.callback)
+            pattern.callback.csrf_exempt = True  # type: ignore[attr-defined]
             pattern.callback.login_required = False  # type: ignore[attr-defined]
             pattern.callback.ignores_cookies = True  # type: ignore[attr-defined]
     return patterns
+
+
+def _telling_methods(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The same view, with a problem document as its answer to a method it does not have."""
+
+    def told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            return response
+        allowed = {"Allow": response["Allow"]}
+        return problems.problem(request, NotFound("method-unknown"), HTTPStatus.METHOD_NOT_ALLOWED, allowed)
+
+    @wraps(view)
+    async def awaited(request: HttpRequest, *args: object, **named: object) -> HttpResponseBase:
+        return told(request, await view(request, *args, **named))
+
+    @wraps(view)
+    def called(request: HttpRequest, *args: object, **named: object) -> HttpResponseBase:
+        return told(request, view(request, *args, **named))
+
+    return awaited if iscoroutinefunction(view) else called
 
 
 _operations, _app, _namespace = api.urls

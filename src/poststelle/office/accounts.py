@@ -181,7 +181,9 @@ def _to_probe(actor: Actor, document: Mapping[str, object], account: str | None)
     access = accounts.access_of(record.id)
     return replace(
         settings,
-        login=_with_stored(settings.login, access.login, unmoved=_servers_of_login(settings) <= _servers_of_login(record)),
+        login=_with_stored(
+            settings.login, access.login, unmoved=_servers_of_login(settings) <= _servers_of_login(record)
+        ),
         outgoing_login=_with_stored(
             settings.outgoing_login, access.outgoing_login, unmoved=settings.outgoing == record.outgoing
         ),

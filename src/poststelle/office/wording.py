@@ -219,6 +219,14 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "lock-taken": (
         _("This data folder is in use by another process."), _("Stop it first, or use the one that is running."),
     ),
+    "port-unavailable": (
+        _("Pages cannot be served at “%(host)s”, port %(port)s."),
+        _("Another program may be using the port: stop it, or choose another address with --host and --port."),
+    ),
+    "file-unusable": (
+        _("“%(path)s” cannot be used: %(reason)s."),
+        _("Check permissions and free space, or name another data folder with --home."),
+    ),
     "not-a-demo-folder": (
         _("This data folder holds a real office, not a demonstration."),
         _("Name another folder with --home for the demonstration; nothing was changed."),
@@ -250,6 +258,9 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "disk-full": (_("The disk is almost full: %(free)s MiB are left."), _("Make room; until then no mail is fetched.")),
     "engine-not-running": (_("No engine is running: mail is neither fetched nor sent."), _("Start it with: poststelle serve")),
     "address-unknown": (_("There is nothing at this address."), _("Look at the list of addresses in the documentation.")),
+    "method-unknown": (
+        _("This address does not know that method."), _("Look at the list of addresses in the documentation."),
+    ),
     "already-set-up": (_("This installation has been set up already."), _("Log in with your e-mail address.")),
     "not-set-up": (
         _("This installation has not been set up yet."), _("Open the link that was printed in the terminal at the start."),

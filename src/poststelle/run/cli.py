@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough; keep Python from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        _tell(Conflict("file-unusable", path=error.filename or "-", reason=error.strerror or str(error)))
+        return FAILED
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -80,6 +83,15 @@ def _group(within: _Commands, name: str, text: str) -> _Commands:
 
 def _add_home(one: argparse.ArgumentParser) -> None:
     one.add_argument("--home", metavar="DIR", default=argparse.SUPPRESS, help="data folder (else POSTSTELLE_HOME)")
+
+
+def _within(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
+        return int(text)
+
+    return number
 
 
 def _add_json(one: argparse.ArgumentParser) -> None:
@@ -136,14 +148,14 @@ def _add_mail(commands: _Commands) -> None:
     search = _command(commands, "search", "mail.search", "find messages somebody may see")
     search.add_argument("query", metavar="QUERY")
     search.add_argument("--user", required=True, metavar="EMAIL")
-    search.add_argument("--limit", type=int, default=50, metavar="N")
+    search.add_argument("--limit", type=_within(1, 100_000), default=50, metavar="N")
     _add_json(search)
 
 
 def _add_operation(commands: _Commands) -> None:
     serve = _command(commands, "serve", "operation.serve", "serve pages and API, and move mail, until told to stop")
     serve.add_argument("--host", metavar="H", default=argparse.SUPPRESS)
-    serve.add_argument("--port", metavar="P", type=int, default=argparse.SUPPRESS)
+    serve.add_argument("--port", metavar="P", type=_within(1, 65535), default=argparse.SUPPRESS)
     serve.add_argument(
         "--demo", action="store_true", default=argparse.SUPPRESS, help="a furnished office without network"
     )

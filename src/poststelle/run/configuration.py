@@ -7,12 +7,15 @@ This module does not know Django; `run.settings` maps what is here.
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from poststelle.adapters.connection import EgressPolicy
 
 PREFIX = "POSTSTELLE_"
 FILE = "poststelle.toml"
@@ -29,7 +32,7 @@ class Configuration(BaseModel):
 
     home: Path
     host: str = "127.0.0.1"
-    port: int = Field(default=8025, ge=0, le=65535)
+    port: int = Field(default=8025, ge=1, le=65535)
     allowed_hosts: tuple[str, ...] = ()
     base_url: str = ""
     ca_file: Path | None = None
@@ -45,10 +48,33 @@ class Configuration(BaseModel):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
+    @field_validator("egress_allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        EgressPolicy.of(",".join(value))
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
     @field_validator("ca_file", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         return value or None
+
+    @field_validator("ca_file")
+    @classmethod
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=value)
+            except OSError as error:
+                raise ValueError(
+                    f"{value} holds no certificates that can be read: {error.strerror or error}"
+                ) from error
+        return value
 
 
 def default_home(*, demo: bool = False) -> Path:
@@ -68,6 +94,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Configuration:
             given = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file}: {error}") from error
+        if isinstance(ca_file := given.get("ca_file"), str) and ca_file:
+            given["ca_file"] = home / ca_file
     for name in Configuration.model_fields:
         if (value := environment.get(PREFIX + name.upper())) is not None:
             given[name] = value
@@ -75,5 +103,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Configuration:
     try:
         return Configuration.model_validate(given)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        told = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+        )
         raise ConfigurationError(told) from error

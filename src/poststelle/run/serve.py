@@ -18,6 +18,7 @@ from types import FrameType
 import uvicorn
 from django.conf import settings as django_settings
 
+from poststelle.errors import Conflict
 from poststelle.run.locks import SERVE, held
 from poststelle.web.live import watch
 
@@ -82,7 +83,10 @@ class _Server(uvicorn.Server):
 
 
 def serve(host: str, port: int) -> int:
-    """Serve until told to stop; 0. Raises Conflict("lock-taken") when this data folder is being served already."""
+    """Serve until told to stop; 0.
+
+    Raises Conflict: "lock-taken" when this data folder is being served already, "port-unavailable".
+    """
     home: Path = django_settings.POSTSTELLE.home
     with held(home, SERVE):
         engine = EngineProcess()
@@ -97,6 +101,9 @@ def serve(host: str, port: int) -> int:
             for ending in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(ending, lambda *_: None)
             _Server(config).run()
+        except SystemExit as error:
+            # uvicorn's way of saying that it cannot listen there; it has logged the system's words.
+            raise Conflict("port-unavailable", host=host, port=port) from error
         finally:
             engine.stop()
     return 0

@@ -143,7 +143,12 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["terminal"], "level": "WARNING"},
-    "loggers": {"poststelle": {"level": POSTSTELLE.log_level}},
+    "loggers": {
+        "poststelle": {"level": POSTSTELLE.log_level},
+        # What strangers ask for in vain is answered and not our failure; the log is for those.
+        "django.request": {"level": "ERROR"},
+        "django.security": {"level": "CRITICAL"},
+    },
 }
 
 # WhiteNoise hands out its own small files this way, also under ASGI; whoever runs an office cannot do anything about it.

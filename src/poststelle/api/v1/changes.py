@@ -49,7 +49,7 @@ def list_changes(
 ) -> Listed[Change]:
     """What changed, oldest first, as far as you may see it. To follow, ask again with the last id you got as `after`."""
     if cursor is not None:
-        if not cursor.isascii() or not cursor.isdigit() or int(cursor) > _LARGEST:
+        if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 19 or int(cursor) > _LARGEST:
             raise Invalid({"cursor": "unknown-value"})
         after = int(cursor)
     return listed(feed.changes(actor_of(request), after, limit), Change.of)

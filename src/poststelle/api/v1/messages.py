@@ -27,6 +27,8 @@ MessageId = Annotated[str, Path(description="The message's `id`, which is its pl
 
 _SYSTEM_FLAGS = {"seen": SEEN, "answered": ANSWERED, "flagged": FLAGGED, "deleted": DELETED, "draft": DRAFT}
 # An atom (RFC 9051 section 9, flag-keyword): ASCII without blanks, controls and what has a meaning on the wire.
+_MOST_FLAGS = 50
+"""In one request: all of them go to the server in one line, and lines have an end (RFC 7162 section 4)."""
 _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,100}")
 
 
@@ -120,10 +122,14 @@ class FlagChanges(Given):
     """What to change about the flags: exactly these, or some more and some fewer, or single ones by name."""
 
     flags: list[str] | None = Field(
-        None, description="Exactly these flags from now on; not together with anything else."
+        None, max_length=_MOST_FLAGS, description="Exactly these flags from now on; not together with anything else."
     )
-    add: list[str] = Field([], description="Flags to add. System flags with or without backslash: `seen` is `\\Seen`.")
-    remove: list[str] = Field([], description="Flags to remove.")
+    add: list[str] = Field(
+        [],
+        max_length=_MOST_FLAGS,
+        description="Flags to add. System flags with or without backslash: `seen` is `\\Seen`.",
+    )
+    remove: list[str] = Field([], max_length=_MOST_FLAGS, description="Flags to remove.")
     seen: bool | None = Field(None, description="Read or unread.")
     flagged: bool | None = Field(None, description="Flagged or not.")
     answered: bool | None = Field(None, description="Answered or not.")

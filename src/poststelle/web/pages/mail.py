@@ -114,7 +114,7 @@ def _frame(request: Visit) -> dict[str, Any]:
 
 def _list(request: Visit, folder: FolderRecord) -> dict[str, Any]:
     limit = request.GET.get("rows", "")
-    rows = min(max(int(limit), WINDOW), LARGEST_WINDOW) if limit.isdecimal() else WINDOW
+    rows = min(max(int(limit), WINDOW), LARGEST_WINDOW) if limit.isdecimal() and len(limit) < 10 else WINDOW
     page = reading.page(request.actor, folder.id, rows, request.GET.get("after") or None)
     here = reverse("folder", args=[folder.id])
     return {

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
@@ -72,6 +73,9 @@ def note(request: Visit, number: str) -> HttpResponse:
 
 
 def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile[bytes]]) -> outbox.Draft:
+    # Django's limit for a request leaves files out; these go through memory.
+    if sum(file.size or 0 for file in files) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise Invalid({"attachments": "too-long"})
     return outbox.Draft(
         account=typed["account"],
         to=_addresses(typed["to"]),
