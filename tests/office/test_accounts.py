@@ -53,6 +53,14 @@ def test_the_owner_gets_all_rights_of_a_personal_account_and_its_maker_none() ->
         accounts.show(clara, number)
 
 
+def test_a_personal_account_without_an_owner_is_its_makers() -> None:
+    clara = an_office()
+    owner = accounts.add(clara, an_account_document(scope="personal")).owner
+    assert clara.user is not None
+    assert owner is not None
+    assert owner.id == clara.user.id
+
+
 def test_an_account_nobody_would_administer_is_administered_by_its_maker_who_cannot_read_it() -> None:
     clara, bob = an_office(), a_person()
     assert bob.user is not None

@@ -16,7 +16,7 @@ from poststelle.mail import headers
 MAX_ADDRESSES = 10_000
 
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~\-\u0080-\U0010ffff]+"
-_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|\"(?:[^\x00-\x1f\x7f\"\\]|\\[^\x00-\x1f\x7f])*\"")
+_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|\"(?:[^\x00-\x20\x7f\"\\<>]|\\[^\x00-\x20\x7f<>])*\"")
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9.]{{7,15}}\]|\[IPv6:[0-9A-Fa-f:.]{{2,45}}\]")
 
@@ -24,7 +24,8 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9.]{{7,15}}\]|\[IPv6:[0-9A-
 def is_addr_spec(text: str) -> bool:
     """Whether the text is one address as an envelope takes it (RFC 5321 section 4.1.2, RFC 6531).
 
-    At most 254 octets, no blanks outside a quoted local part, nothing invisible. Dotless and reserved domains are fine.
+    At most 254 octets, nothing invisible, no blanks or angle brackets even in a quoted local part: RFC 5321 has them, mail servers
+    and our own envelopes do not. Dotless and reserved domains are fine.
     """
     if len(text) > 254 or not text.isprintable() or (not text.isascii() and len(text.encode()) > 254):
         return False

@@ -18,16 +18,21 @@ from poststelle.adapters.connection import EgressPolicy, tls_context
 from poststelle.errors import NotPermitted
 from poststelle.mail import settings as documents
 from poststelle.mail.records import AccountRecord, Page, Step
-from poststelle.mail.settings import AccountSettings, Login, Right
+from poststelle.mail.settings import AccountSettings, Login, Right, Scope
 from poststelle.office.actor import Actor, require_administrator
 from poststelle.store import accounts, people, rounds
 
 
 def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
-    """Save a new account, untested. Administrators only. Raises Invalid naming the fields."""
+    """Save a new account, untested; a personal one without an owner is the actor's. Administrators only.
+
+    Raises Invalid naming the fields.
+    """
     require_administrator(actor)
-    settings = documents.read(document)
-    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=_caretaker(actor))
+    settings, caretaker = documents.read(document), _caretaker(actor)
+    if settings.scope is Scope.PERSONAL and settings.owner is None:
+        settings = replace(settings, owner=caretaker)
+    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker)
     return _shown(actor, number)
 
 

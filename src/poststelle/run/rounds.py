@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 import uvloop
 from django.conf import settings as django_settings
 
-from poststelle.errors import Conflict, NeedsAttention, NotFound, PoststelleError, Trouble
+from poststelle.errors import Conflict, NeedsAttention, NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts, incoming
 from poststelle.office.actor import SYSTEM
@@ -19,6 +20,8 @@ from poststelle.office.doors import NetworkDoors
 from poststelle.run.engine import Workshop
 from poststelle.run.locks import ENGINE, SERVE, held, is_held
 from poststelle.store import rounds, search
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 Report = dict[str, Any]
@@ -75,6 +78,11 @@ async def _one(record: AccountRecord, doors: NetworkDoors, shop: Workshop) -> Re
         await incoming.failed(record.id, error, shop.tools)
         state = "attention" if isinstance(error, NeedsAttention) else "trouble"
         return _entry(record, state, time.monotonic() - began, [], error)
+    except Exception as error:  # one account's bug does not stop the others
+        log.exception("account %s: unexpected", record.id)
+        trouble = TryAgain("internal-error", kind=type(error).__name__)
+        await incoming.failed(record.id, trouble, shop.tools)
+        return _entry(record, "trouble", time.monotonic() - began, [], trouble)
     return _entry(record, "done", time.monotonic() - began, folders, None)
 
 

@@ -60,18 +60,25 @@ class EngineProcess:
         pause = 1.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-            assert self._child.stdout is not None
-            if self._child.stdout.readline() == b"ready\n":
-                self._ready.set()
-            code = self._child.wait()
+            try:
+                self._run_once()
+            except OSError:  # no memory or no handles just now
+                log.exception("the engine could not be started; trying again")
             if self._stopping.is_set():
                 return
-            log.error("the engine ended with code %s; starting it again", code)
             pause = 1.0 if time.monotonic() - began > _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
             self._stopping.wait(pause)
+
+    def _run_once(self) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._child.stdout is not None
+        if self._child.stdout.readline() == b"ready\n":
+            self._ready.set()
+        code = self._child.wait()
+        if not self._stopping.is_set():
+            log.error("the engine ended with code %s; starting it again", code)
 
 
 class _Server(uvicorn.Server):
