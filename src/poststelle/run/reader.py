@@ -1,13 +1,15 @@
 """A reader process: bytes of messages in, their digests out. Imports only `mail`; ends when its pipe does.
 
 It parses what strangers sent, so it runs apart, with limits on memory (RLIMIT_AS), and is killed by its parent when it takes too
-long. Protocol on both pipes, integers big-endian: a count (4), then that many times length (8) and bytes in; one length (8) and
-a JSON list out. JSON, because what comes back from here is not trusted either.
+long. The bytes lie one after the other in memory shared with the parent, which a pipe would copy four times. In comes how many
+(4), how large that memory is now (8) and each length (8), big-endian; out comes a length (8) and a JSON list. JSON, because what
+comes back from here is not trusted either.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import resource
 import struct
 import sys
@@ -17,7 +19,7 @@ from typing import Any, BinaryIO
 from poststelle.mail.digest import Digest, digest
 
 MEMORY_LIMIT = 1 << 30
-COUNT, LENGTH = struct.Struct(">I"), struct.Struct(">Q")
+HEAD, LENGTH = struct.Struct(">IQ"), struct.Struct(">Q")
 
 
 def to_json(one: Digest) -> list[Any]:
@@ -46,19 +48,29 @@ def _pair(person: list[Any]) -> tuple[str, str]:
     return str(name), str(address)
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Answer until the input ends."""
-    while len(head := source.read(COUNT.size)) == COUNT.size:
-        answers = []
-        for _ in range(COUNT.unpack(head)[0]):
+def serve(source: BinaryIO, sink: BinaryIO, shared: int) -> None:
+    """Answer until the input ends. `shared`: the descriptor of the memory the messages lie in."""
+    window = None
+    while len(head := source.read(HEAD.size)) == HEAD.size:
+        count, capacity = HEAD.unpack(head)
+        if window is None or len(window) != capacity:
+            window = mmap.mmap(shared, capacity, prot=mmap.PROT_READ)
+        answers, start = [], 0
+        for _ in range(count):
             (length,) = LENGTH.unpack(source.read(LENGTH.size))
-            answers.append(to_json(digest(source.read(length))))
+            answers.append(to_json(digest(window[start : start + length])))
+            start += length
         # Lone surrogates survive only as escapes, so ASCII it is.
         body = json.dumps(answers).encode("ascii")
         sink.write(LENGTH.pack(len(body)) + body)
         sink.flush()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """`python -m poststelle.run.reader DESCRIPTOR`."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,27 +9,96 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import mmap
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 
 from poststelle.errors import TryAgain
 from poststelle.mail.digest import Digest
-from poststelle.run.reader import COUNT, LENGTH, from_json
+from poststelle.run.reader import HEAD, LENGTH, from_json
 from poststelle.store.blobs import Raw
 
 log = logging.getLogger(__name__)
 
 SECONDS_PER_BATCH = 60.0
+USUAL_BYTES = 8 << 20
 UNREADABLE = Digest("", ("", ""), (), None, "", (), "", False, ("unreadable",), "", ())
 
 
-class Readers:
-    """A few reader processes, started when first needed. Bound to one event loop."""
+class _Reader:
+    """One reader process and the memory shared with it."""
 
-    def __init__(self, count: int = 1) -> None:
-        self._idle: asyncio.Queue[Process | None] = asyncio.Queue()
-        self._all: set[Process] = set()
+    def __init__(self, process: Process, shared: int) -> None:
+        self._process = process
+        self._shared = shared
+        self._window = mmap.mmap(shared, USUAL_BYTES)
+
+    @classmethod
+    async def start(cls, module: str) -> _Reader:
+        """Raises OSError."""
+        shared = os.memfd_create("reader")
+        try:
+            os.ftruncate(shared, USUAL_BYTES)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, str(shared), stdin=PIPE, stdout=PIPE, pass_fds=(shared,)
+            )
+        except BaseException:
+            os.close(shared)
+            raise
+        return cls(process, shared)
+
+    async def exchange(self, raws: Sequence[Raw]) -> list[Digest]:
+        """The digests of these bytes. Raises what the pipes raise, and ValueError or TypeError for an answer that is none."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        self._resize(max(USUAL_BYTES, sum(map(len, raws))))
+        start = 0
+        for raw in raws:
+            self._window[start : start + len(raw)] = raw
+            start += len(raw)
+        stdin.write(HEAD.pack(len(raws), len(self._window)) + b"".join(LENGTH.pack(len(raw)) for raw in raws))
+        await stdin.drain()
+        (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
+        answers = json.loads(await stdout.readexactly(length))
+        if len(answers) != len(raws):
+            raise ValueError(len(answers))
+        return [from_json(values) for values in answers]
+
+    def _resize(self, size: int) -> None:
+        """The memory as large as this batch needs: a big message's pages are given back with the next batch."""
+        if size != len(self._window):
+            self._window.close()
+            os.ftruncate(self._shared, size)
+            self._window = mmap.mmap(self._shared, size)
+
+    def kill(self) -> None:
+        """End it; safe to repeat."""
+        if not self._window.closed:
+            self._window.close()
+            os.close(self._shared)
+        if not self.is_gone:
+            self._process.kill()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.returncode is not None
+
+    async def ended(self) -> None:
+        """Once the process is gone."""
+        await self._process.wait()
+
+
+class Readers:
+    """A few reader processes, started when first needed. Bound to one event loop. `module` is what they run."""
+
+    def __init__(self, count: int = 1, module: str = "poststelle.run.reader") -> None:
+        self._module = module
+        self._idle: asyncio.Queue[_Reader | None] = asyncio.Queue()
+        self._all: set[_Reader] = set()
         for _ in range(count):
             self._idle.put_nowait(None)
 
@@ -45,50 +114,30 @@ class Readers:
 
     async def close(self) -> None:
         """End them all."""
-        for process in self._all:
-            process.kill()
-            await process.wait()
+        for reader in self._all:
+            reader.kill()
+            await reader.ended()
         self._all.clear()
 
     async def _ask(self, raws: Sequence[Raw]) -> list[Digest]:
-        process = await self._idle.get()
+        reader = await self._idle.get()
         try:
-            if process is None:
-                process = await self._started()
+            if reader is None:
+                reader = await self._started()
             async with asyncio.timeout(SECONDS_PER_BATCH):
-                answer = await self._exchange(process, raws)
+                answer = await reader.exchange(raws)
         except BaseException:
-            if process is not None:
-                self._all.discard(process)
-                if process.returncode is None:
-                    process.kill()
+            if reader is not None:
+                reader.kill()
             self._idle.put_nowait(None)
             raise
-        self._idle.put_nowait(process)
+        self._idle.put_nowait(reader)
         return answer
 
-    async def _started(self) -> Process:
+    async def _started(self) -> _Reader:
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "poststelle.run.reader", stdin=PIPE, stdout=PIPE
-            )
+            reader = await _Reader.start(self._module)
         except OSError as error:
             raise TryAgain("internal-error", kind=type(error).__name__) from error
-        self._all.add(process)
-        return process
-
-    async def _exchange(self, process: Process, raws: Sequence[Raw]) -> list[Digest]:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(COUNT.pack(len(raws)))
-        for raw in raws:
-            process.stdin.write(LENGTH.pack(len(raw)))
-            with memoryview(raw) as view:
-                for start in range(0, len(view), 1 << 20):
-                    process.stdin.write(view[start : start + (1 << 20)])
-                    await process.stdin.drain()
-        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-        answers = json.loads(await process.stdout.readexactly(length))
-        if len(answers) != len(raws):
-            raise ValueError(len(answers))
-        return [from_json(values) for values in answers]
+        self._all = {other for other in self._all if not other.is_gone} | {reader}
+        return reader

@@ -1,0 +1,24 @@
+"""A reader process that dies of some messages and falls asleep over others; `test_readers` runs it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from poststelle.mail.digest import Digest
+from poststelle.run import reader
+
+_digest = reader.digest
+
+
+def digest(raw: bytes) -> Digest:
+    if b"poison" in raw:
+        os.abort()
+    if b"sleep" in raw:
+        time.sleep(3600)
+    return _digest(raw)
+
+
+if __name__ == "__main__":
+    reader.digest = digest
+    reader.main()
