@@ -5,7 +5,7 @@ One `serve` on a folder of many messages that is in step already; then a second,
 - *visible*: seconds from the end of `account add` until the API lists the newest 50 of its inbox (goal: 2 s);
 - *list*: server time of the big folder's list page, asked again and again at random places (goal: p95 under 50 ms), beside the same
   pages while nothing is synchronised;
-- *engine*: resident memory of engine and reader above their idle figure, from /proc (goal: 80 MiB).
+- *engine*: resident memory of the engine above its idle figure, from /proc (goal: 80 MiB), and that of its reader.
 
     python -m bench.while_syncing [--big 100000] [--arriving u20k]
 """
@@ -72,18 +72,18 @@ def list_times(office: Office, folder: str, cursors: Sequence[str], until: Calla
 
 
 class Memory(threading.Thread):
-    """Watches the resident memory of a process and its children; `peak` in KiB."""
+    """Watches the resident memory of a process and of its children; `peak` and `children` in KiB."""
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
         self._process = process
-        self.peak = 0
+        self.peak = self.children = 0
 
     def run(self) -> None:
         """Until the interpreter ends."""
         while True:
-            family = [self._process, *descendants(self._process)]
-            self.peak = max(self.peak, sum(resident(process) for process in family))
+            self.peak = max(self.peak, resident(self._process))
+            self.children = max(self.children, sum(resident(child) for child in descendants(self._process)))
             time.sleep(0.1)
 
 
@@ -167,7 +167,8 @@ def measure(installation: Installation, server: Dovecot, big: User, arriving: Us
         f"| list page during the first sync: p50 / p95 ({len(busy)} pages) | {statistics.median(busy) * 1000:.1f} / {percentile(busy, 0.95):.1f} ms | p95 < 50 ms |"
     )
     print(
-        f"| engine and reader, peak above idle | {(memory.peak - idle) / 1024:.0f} MiB (idle {idle / 1024:.0f} MiB) | ≤ 80 MiB |"
+        f"| engine, peak above idle | {(memory.peak - idle) / 1024:.0f} MiB (idle {idle / 1024:.0f} MiB)"
+        f" and a reader process of {memory.children / 1024:.0f} MiB | ≤ 80 MiB |"
     )
 
 

@@ -23,7 +23,7 @@ from poststelle.store.blobs import Raw
 log = logging.getLogger(__name__)
 
 SECONDS_PER_BATCH = 60.0
-USUAL_BYTES = 8 << 20
+USUAL_BYTES = 5 << 20
 UNREADABLE = Digest("", ("", ""), (), None, "", (), "", False, ("unreadable",), "", ())
 
 
