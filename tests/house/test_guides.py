@@ -34,6 +34,9 @@ def test_every_setting_is_documented(guide: Path) -> None:
     text = guide.read_text(encoding="utf-8")
     assert [name for name in Configuration.model_fields if f"`{name}`" not in text] == []
     assert [name for name in Configuration.model_fields if f"`POSTSTELLE_{name.upper()}`" not in text] == []
+    for name, field in Configuration.model_fields.items():
+        if isinstance(field.default, str | int) and not isinstance(field.default, bool) and field.default != "":
+            assert re.search(rf"\| `POSTSTELLE_{name.upper()}` \| `{field.default}` \|", text), name
 
 
 @pytest.mark.parametrize("guide", ADMIN, ids=lambda guide: guide.name)
