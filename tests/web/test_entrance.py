@@ -102,3 +102,13 @@ def test_what_a_colleague_has_no_right_to_does_not_exist_for_them(ada: Visitor, 
 def test_a_colleague_does_not_administer(bob: Visitor) -> None:
     assert bob.get("/people/").status_code == 403
     assert bob.get("/mailboxes/new/").status_code == 403
+
+
+@pytest.mark.parametrize("people", [[], [("Clara Lindner", "clara@lindner.example", "kein Geheimnis")]])
+def test_the_people_of_a_demonstration_are_offered_in_a_demonstration_only(
+    client: Client, settings: SettingsWrapper, people: list[tuple[str, str, str]]
+) -> None:
+    an_office()
+    settings.DEMO_LOGINS = people
+    page = client.get("/login").content.decode()
+    assert ("Clara Lindner" in page) is ("kein Geheimnis" in page) is bool(people)

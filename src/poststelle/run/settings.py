@@ -9,6 +9,7 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from poststelle.run.configuration import load
+from poststelle.run.demo.office import PASSWORD, PEOPLE
 from poststelle.store.keys import open_key_file
 
 POSTSTELLE = load()
@@ -107,6 +108,7 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,20/m/ip"}
 ACCOUNT_PREVENT_ENUMERATION = True
+DEMO_LOGINS = [(person.name, person.address, PASSWORD) for person in PEOPLE] if POSTSTELLE.demo else []
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from poststelle.office import feed, people
@@ -18,4 +19,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "office_name": people.office_name,
         "theme": theme if theme in THEMES else "auto",
         "live_after": feed.latest,
+        "demo_logins": settings.DEMO_LOGINS,
     }

@@ -50,8 +50,8 @@ def serve(_given: argparse.Namespace, configuration: Configuration) -> int:
 
 
 def _open_demo() -> None:
-    from poststelle.run.demo.office import PEOPLE
-    from poststelle.run.demo.play import PASSWORD, furnish
+    from poststelle.run.demo.office import PASSWORD, PEOPLE
+    from poststelle.run.demo.play import furnish
 
     furnish()
     say(_("A demonstration office, without any network. Log in as one of its people:"))

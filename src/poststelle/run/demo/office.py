@@ -45,6 +45,8 @@ AYLIN = Person("Aylin Demir", f"aylin.demir@{DOMAIN}")
 PEOPLE = (CLARA, JONAS, AYLIN)
 """Clara administers; Jonas and Aylin are clerks."""
 
+PASSWORD = "Willkommen in der Poststelle"  # noqa: S105 - shown on terminal and log-in page: everybody may know it
+
 KANZLEI, RECHNUNG, INFO = f"kanzlei@{DOMAIN}", f"rechnung@{DOMAIN}", f"info@{DOMAIN}"
 
 MAILBOXES = (

@@ -35,6 +35,7 @@ from poststelle.run.demo.office import (
     MAILBOXES,
     OFFICE,
     OWN_FOLDERS,
+    PASSWORD,
     ROLES,
     Mailbox,
 )
@@ -42,7 +43,6 @@ from poststelle.run.demo.room import MARKER
 from poststelle.run.demo.writing import DemoMessage
 from poststelle.store.accounts import Access
 
-PASSWORD = "Willkommen in der Poststelle"  # noqa: S105 - printed on the terminal: everybody may know it
 HOST = f"mail.{DOMAIN}"
 _PAUSES = (25.0, 70.0)
 _ONLY_READ = {(JONAS.address, INFO), (AYLIN.address, KANZLEI)}
