@@ -7,6 +7,7 @@ import re
 import pytest
 from django.test import Client
 from django.urls import URLPattern
+from pytest_django.fixtures import Settings
 
 from poststelle.run.urls import urlpatterns
 from tests.builders import PASSWORD, a_folder, a_message_in, an_account
@@ -106,9 +107,8 @@ def test_a_colleague_does_not_administer(bob: Visitor) -> None:
 
 @pytest.mark.parametrize("people", [[], [("Clara Lindner", "clara@lindner.example", "kein Geheimnis")]])
 def test_the_people_of_a_demonstration_are_offered_in_a_demonstration_only(
-    client: Client, settings: SettingsWrapper, people: list[tuple[str, str, str]]
+    ada: Visitor, settings: Settings, people: list[tuple[str, str, str]]
 ) -> None:
-    an_office()
     settings.DEMO_LOGINS = people
-    page = client.get("/login").content.decode()
+    page = Client().get("/login").content.decode()
     assert ("Clara Lindner" in page) is ("kein Geheimnis" in page) is bool(people)
