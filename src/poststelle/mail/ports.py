@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import enum
 import mmap
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
@@ -53,12 +53,21 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFolder:
-    """A folder as the server lists it. `path` is decoded for people, outermost first, and never empty."""
+    """A folder as the server lists it. `path` is decoded for people, outermost first, and never empty.
+
+    `identity`: what stays when the folder is renamed and is never given to another one (IMAP: MAILBOXID, else UIDVALIDITY where
+    the listing tells it); "" where nothing is known. `rights`: the server's letters for us (RFC 4314), None where it has no word.
+    `owner`: whose it is where the server shares it with us ("" is ours).
+    """
 
     id: RemoteFolderId
     path: tuple[str, ...]
     role: Role = Role.NONE
     selectable: bool = True
+    identity: str = ""
+    subscribed: bool = True
+    rights: str | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +129,38 @@ class Unfetchable:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFlags:
-    """Errand: add and remove flags of one message."""
+    """Errand: add and remove flags of these messages."""
 
     folder: RemoteFolderId
-    id: RemoteId
+    ids: tuple[RemoteId, ...]
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Errand: take these messages into another folder of the same mailbox."""
+
+    folder: RemoteFolderId
+    ids: tuple[RemoteId, ...]
+    target: RemoteFolderId
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Errand: put these messages into another folder of the same mailbox as well. Not harmless twice: `Outcome.ids` says what was made."""
+
+    folder: RemoteFolderId
+    ids: tuple[RemoteId, ...]
+    target: RemoteFolderId
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Errand: remove these messages, and no others, from the server for good (IMAP: UID EXPUNGE)."""
+
+    folder: RemoteFolderId
+    ids: tuple[RemoteId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +171,64 @@ class Append:
     raw: bytes = field(repr=False)
     flags: frozenset[str]
     message_id: str
+    received_at: datetime | None = None
 
 
-Errand = ChangeFlags | Append
+@dataclass(frozen=True, slots=True)
+class CreateFolder:
+    """Errand: make (and subscribe) a folder unless it is there. `path` as in RemoteFolder."""
+
+    path: tuple[str, ...]
 
 
-class Outcome(enum.Enum):
-    """How an errand ended. Passing trouble is raised instead, and the errand stays open."""
+@dataclass(frozen=True, slots=True)
+class RenameFolder:
+    """Errand: give a folder, and what lies below it, another path."""
 
-    DONE = "done"
-    GONE = "gone"
-    """The message it was about is no longer there: nothing left to do."""
+    folder: RemoteFolderId
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFolder:
+    """Errand: remove a folder with what it holds."""
+
+    folder: RemoteFolderId
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Errand: (un)subscribe a folder."""
+
+    folder: RemoteFolderId
+    subscribed: bool
+
+
+MessageErrand = ChangeFlags | Move | Copy | Delete
+FolderErrand = CreateFolder | RenameFolder | DeleteFolder | Subscribe
+Errand = MessageErrand | Append | FolderErrand
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an errand ended. Passing trouble is raised instead, and the errand stays open.
+
+    `gone`: those of its messages that are no longer there: nothing left to do about them. `ids`: where the others lie now, as
+    far as the server says (RFC 4315 COPYUID); `id`: the same for what was appended; `folder`: what was made or renamed.
+    """
+
+    gone: frozenset[RemoteId] = frozenset()
+    ids: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
+    id: RemoteId | None = None
+    folder: RemoteFolderId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How full the mailbox is, in bytes."""
+
+    used: int
+    limit: int
 
 
 class Source(Protocol):
@@ -168,7 +250,29 @@ class Source(Protocol):
         ...
 
     async def perform(self, errand: Errand) -> Outcome:
-        """Carry out one local change on the server. Doing it twice is harmless."""
+        """Carry out one local change on the server. Doing it twice is harmless, `Copy` excepted.
+
+        Raises FolderMissing for a folder that is not there, MessageTrouble for what the server (or its protocol) will never do.
+        """
+        ...
+
+    async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
+        """Everything the folder holds now, counted afresh. Raises FolderMissing."""
+        ...
+
+    async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
+        """At most `limit` messages, newest first, older than `before` (None: the newest). Raises FolderMissing."""
+        ...
+
+    async def search(self, folder: RemoteFolderId, words: Sequence[str], limit: int) -> Sequence[Arrival]:
+        """At most `limit` messages, newest first, in which the server itself finds all words, in headers or text.
+
+        Raises FolderMissing, and MessageTrouble("search-unsupported") where the protocol has none.
+        """
+        ...
+
+    async def quota(self) -> Quota | None:
+        """How full the mailbox is; None where the server does not say."""
         ...
 
     async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:

@@ -23,7 +23,9 @@ class Kind(enum.StrEnum):
     """How much of a mailbox it is (glossary: account)."""
 
     SYNCHRONISED = "synchronised"
+    FETCH_ONLY = "fetch-only"
     SEND_ONLY = "send-only"
+    ARCHIVE = "archive"
 
 
 class Scope(enum.StrEnum):
@@ -48,14 +50,19 @@ class Mechanism(enum.StrEnum):
     AUTO = "auto"
     PLAIN = "plain"
     LOGIN = "login"
+    CRAM_MD5 = "cram-md5"
+    SCRAM_SHA_1 = "scram-sha-1"
+    SCRAM_SHA_256 = "scram-sha-256"
+    EXTERNAL = "external"
 
 
 class Authentication(enum.StrEnum):
-    """How the way out logs in: not at all, as the way in does, or with a login of its own."""
+    """How the way out logs in: not at all, as the way in does, with a login of its own, or with that of the outgoing server."""
 
     NONE = "none"
     SAME = "same"
     OWN = "own"
+    SERVER = "server"
 
 
 class Right(enum.StrEnum):
@@ -79,36 +86,155 @@ DEFAULT_PORTS: Mapping[tuple[str, Encryption], int] = {
 """Ports follow the encryption until somebody types one (RFC 8314, RFC 6409)."""
 
 
+class CertificateMode(enum.StrEnum):
+    """How a server's certificate is checked (RELIABILITY Q40). Nothing but a person's choice leaves STRICT."""
+
+    STRICT = "strict"
+    PINNED = "pinned"
+    OTHER_NAME = "other-name"
+    UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What to accept as the server's certificate.
+
+    `fingerprint` (PINNED): SHA-256 of the certificate, colon-free lower-case hex; `key`: SHA-256 of its public key (SPKI), likewise,
+    filled when the pin was made from a shown certificate. `name` (OTHER_NAME): the name to find in it. `until` (UNCHECKED): when the
+    exception ends (ISO date).
+    """
+
+    mode: CertificateMode = CertificateMode.STRICT
+    fingerprint: str = ""
+    key: str = ""
+    name: str = ""
+    until: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server to talk to. Certificates are checked strictly; other modes come with the account settings issue."""
+    """A server to talk to. `minimum_tls` is ``1.0`` to ``1.3``; less than 1.2 only for servers that know nothing better.
+
+    `plain_text_allowed`: the password may go over an unencrypted line (RELIABILITY Q43; loopback needs no permission).
+    """
 
     protocol: str
     host: str
     port: int
     encryption: Encryption
+    certificate: Certificate = Certificate()
+    minimum_tls: str = "1.2"
+    plain_text_allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """User name and secret. `password` is None in a document that does not carry it (it is write-only)."""
+    """User name and secret. `password` is None in a document that does not carry it (it is write-only).
+
+    `domain`: the Windows domain where one is used (``DOMAIN\\user``). `client_certificate`: PEM, certificate and key (EXTERNAL).
+    """
 
     username: str
     password: Secret | None
     mechanism: Mechanism = Mechanism.AUTO
+    domain: str = ""
+    client_certificate: Secret | None = None
+
+    @property
+    def name(self) -> str:
+        """What the server is told as user name."""
+        return f"{self.domain}\\{self.username}" if self.domain else self.username
+
+
+class AfterImport(enum.StrEnum):
+    """What happens on the server once a message is stored, verified and committed here."""
+
+    LEAVE = "leave"
+    DELETE = "delete"
+    DELETE_LATER = "delete-later"
+    TRASH = "trash"
+
+
+class SentCopy(enum.StrEnum):
+    """Where a copy of sent mail goes: where it belongs unless the provider has put one there, a chosen folder, here only, nowhere."""
+
+    AUTOMATIC = "automatic"
+    FOLDER = "folder"
+    LOCAL = "local"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """How mail comes in (glossary: account). `interval_minutes`: between rounds; with `push` also as soon as the server says so.
+
+    `included` false: never fetched, still readable. `automatic` false: only by Send/Receive. `background` false: live view, nothing
+    kept beyond a cache. `since` (ISO date): older mail is kept and searchable, never routed. `after_days`: for DELETE_LATER.
+    `subscribed_only`: of the folder tree only what is subscribed. `all_folders`: fetch every folder, else the inbox and the
+    subscribed ones. `inbox_is_root`: the tree hangs below INBOX.
+    """
+
+    included: bool = True
+    automatic: bool = True
+    push: bool = True
+    interval_minutes: int = 1
+    background: bool = True
+    since: str = ""
+    after_import: AfterImport = AfterImport.LEAVE
+    after_days: int = 14
+    subscribed_only: bool = False
+    all_folders: bool = True
+    inbox_is_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How mail goes out. `included` false: not offered as sender. `sent_folder`: a folder's id, possibly of another account."""
+
+    included: bool = True
+    sent_copy: SentCopy = SentCopy.AUTOMATIC
+    sent_folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is put below a mail. Either `text` (a signature; `html` its HTML form) or `template` (an account's text template)."""
+
+    text: str = ""
+    html: str = ""
+    template: str = ""
+    not_on_replies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityWish:
+    """An alternative sender."""
+
+    address: str
+    display_name: str = ""
+    organisation: str = ""
+    reply_to: str = ""
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantWish:
-    """A grant as asked for: the user by e-mail address or id."""
+    """A grant as asked for: the user by e-mail address or id, or the group by name or id; `folder` by id; dates as ISO texts."""
 
     user: str
     rights: frozenset[Right]
+    group: str = ""
+    folder: str = ""
+    starts_at: str = ""
+    ends_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """One account document, checked. `owner` is an e-mail address or id of a user; `grants` None: the default rule."""
+    """One account document, checked. `owner` is an e-mail address or id of a user; `grants` None: the default rule.
+
+    `login_of`, `outgoing_server`: label or id of a login or outgoing server that is an object of its own.
+    """
 
     label: str
     kind: Kind
@@ -122,10 +248,19 @@ class AccountSettings:
     login: Login | None = None
     outgoing_login: Login | None = None
     grants: tuple[GrantWish, ...] | None = None
+    organisation: str = ""
+    reply_to: str = ""
+    signature: Signature = Signature()
+    active: bool = True
+    is_office_account: bool = False
+    receiving: Receiving = Receiving()
+    sending: Sending = Sending()
+    identities: tuple[IdentityWish, ...] = ()
+    login_of: str = ""
+    outgoing_server: str = ""
 
 
 _LATER = {
-    "kind": {"fetch-only", "archive"},
     "incoming.protocol": {"pop3", "ews", "graph"},
     "outgoing.protocol": {"ews", "graph"},
     "certificate.mode": {"pinned", "other-name", "unchecked"},

@@ -31,7 +31,7 @@ class AccountDesk:
         return await self._tools.write(self._errands)
 
     async def performed(self, errand: str, outcome: Outcome) -> None:
-        await self._tools.write(self._close, errand, outcome.value)
+        await self._tools.write(self._close, errand, "gone" if outcome.gone else "done")
 
     async def refused(self, errand: str, trouble: MessageTrouble) -> None:
         await self._tools.write(self._refuse, errand, trouble)
@@ -63,7 +63,9 @@ class AccountDesk:
     def _value(self, row: models.Errand) -> Errand:
         folder = RemoteFolderId(row.folder.remote_id)
         if row.placement is not None:
-            return ChangeFlags(folder, RemoteId(row.placement.remote_id), flags_from(row.add), flags_from(row.remove))
+            return ChangeFlags(
+                folder, (RemoteId(row.placement.remote_id),), flags_from(row.add), flags_from(row.remove)
+            )
         message = row.message
         assert message is not None  # an errand is about a placement or a message
         raw = self._tools.segments.read(

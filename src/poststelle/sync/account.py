@@ -36,7 +36,7 @@ async def carry_out_errands(source: Source, desk: Desk) -> frozenset[RemoteFolde
             try:
                 outcome = await source.perform(errand)
             except FolderMissing:
-                outcome = Outcome.GONE
+                outcome = Outcome(gone=frozenset(getattr(errand, "ids", ())))
             except MessageTrouble as trouble:
                 await desk.refused(number, trouble)
                 continue

@@ -1,0 +1,177 @@
+"""Folders, messages, where they lie, and what their server has still to be told.
+
+A `Message` is immutable and unique per data pool and SHA-256; where it lies is a `Placement`; bytes live in segments and are named
+by (segment, offset, length). Parsed columns of a message can always be recomputed from its bytes.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from poststelle.mail.ports import Role
+from poststelle.store.ids import uuid7
+from poststelle.store.tables.mailbox import Account
+from poststelle.store.tables.people import Pool
+
+
+class Folder(models.Model):
+    """A folder of an account, with its cursor and counts. `vanished_at`: the server no longer lists it.
+
+    `place`: ``remote`` (the server's), ``local`` (kept here only: archives, folders made by hand, those of fetch-only accounts)
+    or ``limbo`` (what is being deleted, until its server confirms: never shown). `identity`: RemoteFolder.identity.
+    `choices` holds what people set: ``show``, ``fetch``, ``process``, ``role``. `ledger`: the latest comparison with the server.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="folders")
+    remote_id = models.TextField()
+    path = models.JSONField()
+    role = models.CharField(max_length=10, default=Role.NONE.value)
+    selectable = models.BooleanField(default=True)
+    place = models.CharField(max_length=10, default="remote")
+    identity = models.CharField(max_length=255, blank=True)
+    subscribed = models.BooleanField(default=True)
+    rights = models.CharField(max_length=40, null=True)  # noqa: DJ001 - no word of the server's and no rights differ
+    owner = models.CharField(max_length=255, blank=True)
+    choices = models.JSONField(default=dict)
+    ledger = models.JSONField(null=True)
+    ledger_at = models.DateTimeField(null=True)
+    vanished_at = models.DateTimeField(null=True)
+    cursor = models.TextField(null=True)  # noqa: DJ001 - no cursor and an empty one differ
+    generation = models.PositiveIntegerField(default=1)
+    swept = models.PositiveIntegerField(default=1)
+    whole = models.BooleanField(default=False)
+    loss_accepted = models.BooleanField(default=False)
+    total = models.PositiveIntegerField(default=0)
+    unread = models.PositiveIntegerField(default=0)
+    remaining = models.PositiveIntegerField(default=0)
+    synced_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "remote_id"], name="folder_is_unique_in_its_account")]
+
+
+class Segment(models.Model):
+    """One immutable object holding the bytes of a batch of messages (store.blobs)."""
+
+    name = models.CharField(max_length=80, unique=True)
+    bytes = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class Message(models.Model):
+    """The bytes of a message and what a list needs to know of them. `digest_version` tells which parser read them."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    sha256 = models.BinaryField(max_length=32)
+    size = models.BigIntegerField()
+    segment = models.ForeignKey(Segment, on_delete=models.PROTECT)
+    offset = models.BigIntegerField()
+    length = models.BigIntegerField()
+    subject = models.TextField()
+    from_name = models.TextField()
+    from_address = models.TextField()
+    recipients = models.TextField()
+    sent_at = models.DateTimeField(null=True)
+    message_id = models.TextField()
+    references = models.TextField()
+    preview = models.TextField()
+    has_attachments = models.BooleanField()
+    defects = models.TextField()
+    digest_version = models.PositiveSmallIntegerField()
+    thread = models.BigIntegerField(db_default=0, default=0, db_index=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pool", "sha256"], name="message_is_kept_once_per_pool")]
+        indexes = [models.Index(fields=["pool", "message_id"], name="message_by_message_id")]
+
+
+class ThreadLink(models.Model):
+    """Which thread a Message-ID (BLAKE2b, 16 bytes) belongs to, whether its message is here or only referred to."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    name = models.BinaryField(max_length=16)
+    thread = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["pool", "name"], name="thread_link_once_per_pool")]
+
+
+class Placement(models.Model):
+    """Where a message lies, with its flags there. `generation`: the last one that confirmed it.
+
+    `remote_id` is the server's, or ``pending.<errand>`` until the server has said where it put the message, or ``local.<hex>``
+    for what no server holds (any more).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="placements")
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="placements")
+    remote_id = models.TextField()
+    flags = models.TextField()
+    seen = models.BooleanField()
+    received_at = models.DateTimeField()
+    ordinal = models.BigIntegerField()
+    generation = models.PositiveIntegerField()
+    thread = models.BigIntegerField(db_default=0, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["folder", "remote_id"], name="placement_is_unique_in_its_folder")
+        ]
+        indexes = [
+            models.Index(fields=["folder", "-received_at", "-ordinal", "-id"], name="placement_newest_first"),
+            models.Index(fields=["folder", "thread", "-received_at"], name="placement_by_thread"),
+        ]
+
+
+class SetAside(models.Model):
+    """A message the server has and we could not take: counted, shown and tried again."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="set_aside")
+    remote_id = models.TextField()
+    code = models.CharField(max_length=60)
+    attempts = models.PositiveIntegerField(default=1)
+    flags = models.TextField()
+    received_at = models.DateTimeField()
+    ordinal = models.BigIntegerField()
+    size = models.BigIntegerField()
+    generation = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["folder", "remote_id"], name="set_aside_once_per_folder")]
+
+
+class Errand(models.Model):
+    """A change made here that the server has still to be told. Open while `closed_at` is null; carried out from `due_at` on.
+
+    `folder` and `remote_id`: where the message is on the server until then; `target`: where it goes; `placement`: how it shows
+    here. `after`: another errand that must have been done first (moving between mailboxes). `path`: of a folder to be made or
+    renamed.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="errands")
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, null=True, related_name="errands")
+    target = models.ForeignKey(Folder, on_delete=models.CASCADE, null=True, related_name="errands_into")
+    placement = models.ForeignKey(Placement, on_delete=models.CASCADE, null=True)
+    remote_id = models.TextField(blank=True)
+    kind = models.CharField(max_length=20)
+    add = models.TextField(blank=True)
+    remove = models.TextField(blank=True)
+    path = models.JSONField(null=True)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True)
+    after = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="followers")
+    actor = models.CharField(max_length=254, blank=True)
+    due_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "id"], condition=models.Q(closed_at=None), name="errand_open"),
+            models.Index(fields=["placement"], condition=models.Q(closed_at=None), name="errand_open_by_placement"),
+            models.Index(fields=["folder", "remote_id"], condition=models.Q(closed_at=None), name="errand_open_by_source"),
+        ]
