@@ -1,6 +1,6 @@
 """An IMAP server that says what a test tells it to, for the servers no Debian package behaves like.
 
-It answers a log-in, a folder list and a selection as a poor but honest server would; a test replaces single answers,
+It hears a command whole, with its literals. It answers a log-in, a folder list and a selection as a poor but honest server would; a test replaces single answers,
 given as text in which ``{tag}`` stands for the command's tag. `None` as an answer hangs up.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 
-from poststelle.adapters.connection import EgressPolicy
+from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.source import ImapSource, open_source
 from poststelle.mail.secret import Secret
@@ -35,7 +36,7 @@ HONEST: Mapping[str, bytes | None] = {
 
 
 class ScriptedImap:
-    """A running server. `heard` collects every line it was sent."""
+    """A running server. `heard` collects every command it was sent."""
 
     def __init__(
         self, answers: Mapping[str, bytes | list[bytes | None] | None], starttls: ssl.SSLContext | None
@@ -48,8 +49,7 @@ class ScriptedImap:
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
             if await self._say("greeting", b"*", writer):
-                while line := await reader.readline():
-                    self.heard.append(line)
+                while line := await self._hear(reader, writer):
                     tag, _, rest = line.strip().partition(b" ")
                     words = rest.upper().split(b" ")
                     verb = b" ".join(words[: 2 if words[0] == b"UID" else 1]).decode("latin-1")
@@ -59,6 +59,17 @@ class ScriptedImap:
                     elif not await self._say(verb, tag, writer):
                         break
         writer.close()
+
+    async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """The next command with its literals."""
+        line = await reader.readline()
+        while literal := re.search(rb"\{(\d+)(\+?)\}\r\n$", line):
+            if not literal[2]:
+                writer.write(b"+ go on\r\n")
+            line += await reader.readexactly(int(literal[1])) + await reader.readline()
+        if line:
+            self.heard.append(line)
+        return line
 
     async def _say(self, verb: str, tag: bytes, writer: asyncio.StreamWriter) -> bool:
         answer = self._answers.get(verb, b"{tag} BAD unknown\r\n")
@@ -76,11 +87,20 @@ class ScriptedImap:
     async def open(
         self,
         encryption: Encryption = Encryption.NONE,
-        tls: ssl.SSLContext | None = None,
+        tls: Trust | None = None,
         limits: wire.Limits | None = None,
+        *,
+        bulk: bool = False,
+        inbox_is_root: bool = False,
     ) -> ImapSource:
         return await open_source(
-            self.endpoint(encryption), LOGIN, egress=EGRESS, tls=tls or ssl.create_default_context(), limits=limits
+            self.endpoint(encryption),
+            LOGIN,
+            egress=EGRESS,
+            tls=tls or Trust(),
+            limits=limits,
+            bulk=bulk,
+            inbox_is_root=inbox_is_root,
         )
 
 

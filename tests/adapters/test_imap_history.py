@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.imap.source import ImapSource, open_source
 from poststelle.mail.ports import Batch, Cursor, RemoteFolderId, RemoteId, flags_of
 from poststelle.mail.secret import Secret
@@ -72,7 +72,7 @@ async def opened(server: Dovecot, user: User, ca: CertificateAuthority) -> ImapS
         Endpoint("imap", "localhost", server.imaps_port, Encryption.TLS),
         Login(user.address, Secret(user.password)),
         egress=EgressPolicy.of("127.0.0.0/8"),
-        tls=tls_context(ca.ca_file),
+        tls=Trust(ca.ca_file),
     )
 
 

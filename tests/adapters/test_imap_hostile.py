@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from poststelle.adapters.connection import tls_context
+from poststelle.adapters.connection import Trust
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.source import ImapSource
 from poststelle.errors import (
@@ -186,7 +186,7 @@ async def test_a_bad_certificate_is_rejected_with_its_reason(
     offers = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n"}
     async with scripted(offers, context, starttls=encryption is Encryption.STARTTLS) as server:
         with pytest.raises(CertificateRejected) as caught:
-            await server.open(encryption, tls_context(ca.ca_file))
+            await server.open(encryption, Trust(ca.ca_file))
     assert not any(PASSWORD.encode() in line for line in server.heard)
     if encryption is Encryption.TLS:
         assert caught.value.facts["not_after"]
@@ -198,7 +198,7 @@ async def test_a_bad_certificate_is_rejected_with_its_reason(
 async def test_an_unknown_authority_is_not_trusted(ca: CertificateAuthority) -> None:
     async with scripted(tls=server_side(ca.good())) as server:
         with pytest.raises(NeedsAttention) as caught:
-            await server.open(Encryption.TLS, tls_context())
+            await server.open(Encryption.TLS, Trust())
     assert caught.value.code == "certificate-unknown-issuer"
     assert "Poststelle test authority" in str(caught.value.facts["issuer"])
 
@@ -322,8 +322,8 @@ async def test_ids_of_an_older_folder_are_never_used_on_the_new_one() -> None:
         source = await server.open()
         old = RemoteId("6.1")
         assert await fetched(source, [old]) == {old: Unfetchable(old, "gone", gone=True)}
-        errand = ChangeFlags(INBOX, RemoteId("6.1"), add=frozenset({"\\Seen"}))
-        assert (await source.perform(errand)).value == "gone"
+        errand = ChangeFlags(INBOX, (RemoteId("6.1"),), add=frozenset({"\\Seen"}))
+        assert (await source.perform(errand)).gone == {old}
         assert not any(b"STORE" in line or b"FETCH" in line for line in server.heard)
         with pytest.raises(CursorLost):
             await source.changes(INBOX, Cursor('[6,0,0,0,[],"",""]'))
@@ -392,7 +392,7 @@ async def test_flags_imap_cannot_spell_harm_nobody() -> None:
     async with scripted() as server:
         source = await server.open()
         with pytest.raises(MessageTrouble) as caught:
-            await source.perform(ChangeFlags(INBOX, RemoteId("7.1"), add=frozenset({"\\Seen) FLAGS (x"})))
+            await source.perform(ChangeFlags(INBOX, (RemoteId("7.1"),), add=frozenset({"\\Seen) FLAGS (x"})))
         assert caught.value.code == "errand-unsendable"
         await source.folders()
         await source.close()

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poststelle.adapters.connection import EgressPolicy
 from poststelle.adapters.imap import command, utf7, wire
+from poststelle.adapters.imap.reader import Body, internal_date
 from poststelle.adapters.imap.session import Session
 from poststelle.adapters.stream import Connection
 from poststelle.errors import ProtocolViolation, TryAgain
@@ -18,7 +20,7 @@ from poststelle.errors import ProtocolViolation, TryAgain
 names = st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name)
 
 
-def as_sent(value: bytes) -> list[wire.Body]:
+def as_sent(value: bytes) -> list[Body]:
     """An argument as a server would echo it: the parts of one answer."""
     spelled = command.string(value)
     if isinstance(spelled, command.Literal):
@@ -155,8 +157,8 @@ def test_free_text_announces_no_literal() -> None:
 
 @pytest.mark.parametrize("date", [b"99-Feb-2026 10:00:00 +0100", b"01-Foo-2026 10:00:00 +0100", b"", b"x"])
 def test_a_date_that_is_none_is_no_date(date: bytes) -> None:
-    assert wire.internal_date(date) is None
-    assert wire.internal_date(b"31-Dec-2026 23:59:59 +0000") == datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert internal_date(date) is None
+    assert internal_date(b"31-Dec-2026 23:59:59 +0000") == datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 STREAM = (
@@ -172,7 +174,7 @@ STREAM = (
 
 
 async def read_all(pieces: list[bytes]) -> list[wire.Response]:
-    connection = Connection("mail.example.test", 993)
+    connection = Connection("mail.example.test", 993, EgressPolicy())
     session = Session(connection, wire.Limits())
 
     async def feed() -> None:
@@ -208,10 +210,11 @@ def test_answers_are_the_same_however_the_network_cuts_them(cuts: list[int]) -> 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from([b"* ", b"1 FETCH ", b"(", b")", b'"', b"{2}\r\n", b"\r\n", b"UID ", b"7", b"NIL", b" ",
                                  b"BODY[]", b"\\", b"* SEARCH", b"+", b"P1 OK", b"[", b"]", b"LIST", b"FLAGS ",
-                                 b"STATUS", b"\xff", b"\0", b"ab"]), max_size=25))  # fmt: skip
+                                 b"STATUS", b"* VANISHED (EARLIER) 1:4", b"* NAMESPACE ", b"* QUOTA ", b"* MYRIGHTS ",
+                                     b"[COPYUID ", b"* ENABLED ", b"\xff", b"\0", b"ab"]), max_size=25))  # fmt: skip
 def test_no_stream_of_tokens_raises_anything_but_trouble(tokens: list[bytes]) -> None:
     async def read() -> None:
-        connection = Connection("mail.example.test", 993)
+        connection = Connection("mail.example.test", 993, EgressPolicy())
         session = Session(connection, wire.Limits())
         connection.data_received(b"".join(tokens) + b"\r\n")
         connection.eof_received()

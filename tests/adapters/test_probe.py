@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.probe import Step, probe
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication, Encryption, Endpoint, Kind, Login, Scope
@@ -32,10 +32,10 @@ def account(incoming: Endpoint | None, outgoing: Endpoint | None, login: Login) 
 
 
 async def steps_of(
-    settings: AccountSettings, tls: ssl.SSLContext | None = None, egress: EgressPolicy = EGRESS
+    settings: AccountSettings, tls: Trust | None = None, egress: EgressPolicy = EGRESS
 ) -> dict[tuple[str, str], Step]:
     found = {}
-    async for step in probe(settings, egress=egress, tls=tls or tls_context()):
+    async for step in probe(settings, egress=egress, tls=tls or Trust()):
         found[step.direction, step.name] = step
     return found
 
@@ -52,7 +52,7 @@ async def test_a_working_account_passes_every_step(
         Endpoint("smtp", "localhost", mta.tls_port if tls else mta.starttls_port, encryption),
         Login(user.address, Secret(user.password)),
     )
-    found = await steps_of(settings, tls_context(ca.ca_file))
+    found = await steps_of(settings, Trust(ca.ca_file))
     assert {step.state for step in found.values()} == {"ok"}, found
     opening = ["resolve", "connect", "tls", "greeting"] if tls else ["resolve", "connect", "greeting", "tls"]
     assert [name for direction, name in found if direction == "incoming"] == [*opening, "login", "folders"]
@@ -60,6 +60,21 @@ async def test_a_working_account_passes_every_step(
     assert "sent" in found["incoming", "folders"].detail["roles"]  # type: ignore[operator]
     assert "CN=localhost" in str(found["incoming", "tls"].detail["subject"])
     assert all(step.seconds < 10 for step in found.values())
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("encryption", [Encryption.TLS, Encryption.STARTTLS])
+async def test_a_maildrop_is_tried_in_its_own_protocol(
+    dovecot: Dovecot, ca: CertificateAuthority, encryption: Encryption
+) -> None:
+    user = dovecot.user("probe-maildrop")
+    port = dovecot.pop3s_port if encryption is Encryption.TLS else dovecot.pop3_port
+    endpoint = Endpoint("pop3", "localhost", port, encryption)
+    for password, state in ((user.password, "ok"), ("ganz falsch", "failed")):
+        found = await steps_of(account(endpoint, None, Login(user.address, Secret(password))), Trust(ca.ca_file))
+        assert found["incoming", "login"].state == state
+    assert found["incoming", "folders"].state == "skipped"
+    assert found["incoming", "login"].error == "login-rejected"
 
 
 @pytest.mark.servers
@@ -72,7 +87,7 @@ async def test_a_wrong_password_fails_the_log_in_of_both_directions(
         Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS),
         Login(user.address, Secret("ganz falsch")),
     )
-    found = await steps_of(settings, tls_context(ca.ca_file))
+    found = await steps_of(settings, Trust(ca.ca_file))
     assert found["incoming", "login"].error == "login-rejected"
     assert found["outgoing", "login"].error == "login-rejected"
     assert found["incoming", "folders"].state == "skipped"
@@ -85,7 +100,7 @@ async def test_a_rejected_certificate_is_shown_with_what_it_says(ca: Certificate
     context.load_cert_chain(certificate.cert, certificate.key)
     async with scripted(tls=context) as server:
         settings = account(server.endpoint(Encryption.TLS), None, Login("x", Secret("y")))
-        found = await steps_of(settings, tls_context(ca.ca_file))
+        found = await steps_of(settings, Trust(ca.ca_file))
     assert found["incoming", "tls"].error == "certificate-wrong-name"
     assert found["incoming", "tls"].detail["names"] == ["mail.elsewhere.test"]
     assert [step.state for step in found.values()] == ["ok", "ok", "failed", "skipped", "skipped", "skipped"]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import hmac
 import queue
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from aiosmtpd.smtp import Envelope as Received
 
-from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.smtp import SmtpSender, open_sender
+from poststelle.adapters.stream import Connection
 from poststelle.errors import (
     CertificateRejected,
     LoginRejected,
@@ -114,10 +119,8 @@ def smtpd(
         thread.join()
 
 
-async def opened(endpoint: Endpoint, login: Login | None = None, tls: ssl.SSLContext | None = None) -> SmtpSender:
-    return await open_sender(
-        endpoint, login, egress=EGRESS, tls=tls or tls_context(), local_hostname="client.example.test"
-    )
+async def opened(endpoint: Endpoint, login: Login | None = None, tls: Trust | None = None) -> SmtpSender:
+    return await open_sender(endpoint, login, egress=EGRESS, tls=tls or Trust(), local_hostname="client.example.test")
 
 
 class Started:
@@ -131,7 +134,7 @@ class Started:
         self.held.append(len(self.office.received))
 
 
-@pytest.mark.parametrize("mechanism", list(Mechanism))
+@pytest.mark.parametrize("mechanism", [Mechanism.AUTO, Mechanism.PLAIN, Mechanism.LOGIN])
 @pytest.mark.parametrize("encryption", list(Encryption))
 async def test_every_log_in_over_every_encryption(
     ca: CertificateAuthority, encryption: Encryption, mechanism: Mechanism
@@ -139,7 +142,7 @@ async def test_every_log_in_over_every_encryption(
     office = Office()
     with smtpd(office, certificate=ca.good(), encryption=encryption) as endpoint:
         login = Login(LOGIN.username, LOGIN.password, mechanism)
-        sender = await opened(endpoint, login, tls_context(ca.ca_file))
+        sender = await opened(endpoint, login, Trust(ca.ca_file))
         receipt = await sender.send(Envelope("a@example.test", ("b@example.test",)), RAW, Started(office))
         await sender.close()
     assert [result.state for result in receipt.results] == [ACCEPTED]
@@ -291,7 +294,7 @@ async def test_a_bad_certificate_is_rejected_with_its_reason(
 ) -> None:
     server = smtpd(Office(), certificate=getattr(ca, kind)(), encryption=encryption)
     with server as endpoint, pytest.raises(CertificateRejected) as caught:
-        await opened(endpoint, LOGIN, tls_context(ca.ca_file))
+        await opened(endpoint, LOGIN, Trust(ca.ca_file))
     assert caught.value.code == code
 
 
@@ -313,11 +316,10 @@ async def test_tls_to_a_plain_port_is_recognised() -> None:
 
 async def test_plain_talk_to_a_tls_port_is_recognised(ca: CertificateAuthority) -> None:
     with smtpd(Office(), certificate=ca.good(), encryption=Encryption.TLS) as endpoint:
-        wanted = Endpoint("smtp", endpoint.host, endpoint.port, Encryption.NONE)
+        connection = await Connection.open("localhost", endpoint.port, egress=EGRESS)
         with pytest.raises(NeedsAttention) as caught:
-            await SmtpSender.greeted(
-                wanted, egress=EGRESS, tls=tls_context(), local_hostname="client.example.test", timeout=0.3
-            )
+            await SmtpSender(connection, "client.example.test").greet(0.3)
+        await connection.close()
     assert caught.value.code == "plain-on-tls-port"
 
 
@@ -337,3 +339,228 @@ async def test_another_servers_greeting_is_recognised(greeting: bytes | None, co
         with pytest.raises(PoststelleError) as caught:
             await opened(Endpoint("smtp", "localhost", server.port, Encryption.NONE))
     assert caught.value.code == code
+
+
+# -- servers that say what a test tells them to --------------------------------------------------------------------------
+
+
+class Script:
+    """An SMTP server: answers by verb (bytes, a list taken one by one, None to hang up); `packets` is what it heard, as it came."""
+
+    def __init__(self, answers: Mapping[str, bytes | list[bytes] | None]) -> None:
+        self.answers = {
+            "greeting": b"220 ready\r\n", "EHLO": b"250-test\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n", "MAIL": b"250 ok\r\n",
+            "RCPT": b"250 ok\r\n", "DATA": b"354 go\r\n", "RSET": b"250 ok\r\n", ".": b"250 taken\r\n", "AUTH": b"235 in\r\n",
+            **answers,
+        }  # fmt: skip
+        self.packets: list[bytes] = []
+        self.port = 0
+        self._in_data = False
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint("smtp", "localhost", self.port, Encryption.NONE)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._said("greeting", writer):
+            rest = b""
+            while packet := await reader.read(1 << 20):
+                self.packets.append(packet)
+                *lines, rest = (rest + packet).split(b"\r\n")
+                if not all(self._line(line, writer) for line in lines):
+                    break
+        writer.close()
+
+    def _line(self, line: bytes, writer: asyncio.StreamWriter) -> bool:
+        if self._in_data:
+            self._in_data = line != b"."
+            return self._in_data or self._said(".", writer)
+        verb = line.partition(b" ")[0].decode().upper()
+        self._in_data = verb == "DATA" and self.answers["DATA"] == b"354 go\r\n"
+        return self._said(verb if verb in self.answers else "AUTH", writer)
+
+    def _said(self, verb: str, writer: asyncio.StreamWriter) -> bool:
+        answer = self.answers[verb]
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if answer is not None:
+            writer.write(answer)
+        return answer is not None
+
+
+def smtp_script(**answers: bytes | list[bytes] | None) -> AbstractAsyncContextManager[Script]:
+    return served(Script({name.replace("dot", "."): answer for name, answer in answers.items()}))
+
+
+@contextlib.asynccontextmanager
+async def served(made: Script) -> AsyncIterator[Script]:
+    """The server on a free port for as long as the block lasts."""
+    tasks = set[asyncio.Task[None]]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await made.talk(reader, writer)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1 << 22)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+TO = Envelope("a@example.test", ("b@example.test", "c@example.test", "d@example.test"))
+
+
+async def test_sender_and_recipients_go_in_one_breath_and_each_gets_its_own_answer() -> None:
+    async with smtp_script(RCPT=[b"250 ok\r\n", b"452 full\r\n", b"550 gone\r\n"]) as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(TO, RAW, Started(Office()))
+        await sender.close()
+    assert [result.state for result in receipt.results] == [ACCEPTED, DEFERRED, REJECTED]
+    assert any(packet.startswith(b"MAIL") and packet.count(b"\r\nRCPT") == 3 for packet in server.packets)
+
+
+async def test_a_refused_sender_in_one_breath_is_the_answer_for_all_and_nothing_starts() -> None:
+    started = Started(Office())
+    async with smtp_script(MAIL=b"550 not you\r\n", RCPT=b"503 MAIL first\r\n") as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(TO, RAW, started)
+        await sender.close()
+    assert [(result.state, result.answer) for result in receipt.results] == [(REJECTED, "550 not you")] * 3
+    assert started.held == []
+
+
+async def test_thousands_of_recipients_are_named_in_portions() -> None:
+    everybody = Envelope("a@example.test", tuple(f"r{number}@example.test" for number in range(3000)))
+    async with smtp_script() as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(everybody, RAW, Started(Office()))
+        await sender.close()
+    assert {result.state for result in receipt.results} == {ACCEPTED}
+    assert [result.address for result in receipt.results] == list(everybody.recipients)
+
+
+async def test_one_connection_carries_many_messages() -> None:
+    async with smtp_script() as server:
+        sender = await opened(server.endpoint())
+        for number in range(50):
+            receipt = await sender.send(TO, RAW + b"%d\r\n" % number, Started(Office()))
+            assert {result.state for result in receipt.results} == {ACCEPTED}
+        await sender.close()
+    assert b"".join(server.packets).count(b"EHLO") == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ({"EHLO": b"250-test\r\n" * 5000}, "too-much-data"),
+        ({"EHLO": b"250-" + b"x" * 100_000 + b"\r\n"}, "line-too-long"),
+        ({"EHLO": b"nonsense\r\n"}, "malformed-response"),
+        ({"EHLO": b"99 x\r\n"}, "malformed-response"),
+        ({"EHLO": b"421 later\r\n"}, "server-busy"),
+        ({"EHLO": b"550 no\r\n"}, "server-refused"),
+        ({"EHLO": None}, "connection-lost"),
+        ({"greeting": b"554 go away\r\n"}, "server-refused"),
+        ({"greeting": b"220-" + b"x\r\n220-" * 300 + b"\r\n"}, "too-much-data"),
+        ({"AUTH": b"334 " + b"x" * 3000 + b"\r\n"}, "sasl-endless"),
+        ({"AUTH": b"334 \r\n"}, "sasl-endless"),
+        ({"AUTH": b"454 later\r\n"}, "server-busy"),
+        ({"AUTH": b"538 encrypt\r\n"}, "login-needs-tls"),
+        ({"AUTH": b"535 no\r\n"}, "login-rejected"),
+        ({"AUTH": None}, "connection-lost"),
+    ],
+)
+async def test_a_server_that_breaks_the_rules_ends_with_a_reason(
+    answers: dict[str, bytes | list[bytes] | None], code: str
+) -> None:
+    async with smtp_script(**answers) as server, asyncio.timeout(10):
+        with pytest.raises(PoststelleError) as caught:
+            await opened(server.endpoint(), LOGIN)
+    assert caught.value.code == code
+
+
+async def test_a_server_of_old_is_spoken_to_in_the_old_way() -> None:
+    async with smtp_script(EHLO=[b"502 what\r\n", b"250 test\r\n"], HELO=b"250 test\r\n") as server:
+        sender = await opened(server.endpoint())
+        assert sender.offers == []
+        receipt = await sender.send(TO, RAW, Started(Office()))
+        await sender.close()
+    assert {result.state for result in receipt.results} == {ACCEPTED}
+    async with smtp_script(EHLO=b"250-test\r\n250 AUTH=PLAIN LOGIN\r\n") as server:
+        sender = await opened(server.endpoint(), LOGIN)
+        await sender.close()
+
+
+async def test_hanging_up_after_data_began_leaves_the_outcome_open() -> None:
+    started = Started(Office())
+    async with smtp_script(dot=None) as server:
+        sender = await opened(server.endpoint())
+        with pytest.raises(TryAgain):
+            await sender.send(TO, RAW, started)
+        await sender.close()
+    assert started.held == [0]
+
+
+async def test_a_refusal_in_the_middle_of_the_data_is_heard() -> None:
+    async with smtp_script(DATA=b"354 go\r\n552 too much\r\n") as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(TO, RAW, Started(Office()))
+        await sender.close()
+    assert {(result.state, result.answer) for result in receipt.results} == {(REJECTED, "552 too much")}
+
+
+async def test_a_bad_sender_address_needs_the_same_leave_as_a_recipient() -> None:
+    started = Started(Office())
+    async with smtp_script() as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(Envelope("bärbel@example.test", ("b@example.test",)), RAW, started)
+        await sender.close()
+    assert receipt.results[0].state is REJECTED
+    assert started.held == []
+    assert not any(b"MAIL" in packet for packet in server.packets)
+
+
+class Proving(Script):
+    """A server that logs in by SCRAM-SHA-256, and proves that it knows the password unless it does not."""
+
+    def __init__(self, *, honest: bool) -> None:
+        super().__init__({"EHLO": b"250-test\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n"})
+        self._exchange = self._scram(PASSWORD if honest else "etwas anderes")
+        next(self._exchange)
+        self._asked = False
+
+    def _line(self, line: bytes, writer: asyncio.StreamWriter) -> bool:
+        if not self._asked and not line.startswith(b"AUTH"):
+            return super()._line(line, writer)
+        self._asked = True
+        writer.write(self._exchange.send(line) + b"\r\n")
+        return True
+
+    def _scram(self, password: str) -> Generator[bytes, bytes, None]:
+        first = base64.b64decode((yield b"").rpartition(b" ")[2]).removeprefix(b"n,,")
+        salt, nonce = b"salz", first.partition(b",r=")[2] + b"mehr"
+        challenge = b"r=" + nonce + b",s=" + base64.b64encode(salt) + b",i=4096"
+        final = base64.b64decode((yield b"334 " + base64.b64encode(challenge)))
+        spoken = b",".join((first, challenge, final.rpartition(b",p=")[0]))
+        key = hmac.digest(hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 4096), b"Server Key", "sha256")
+        yield b"334 " + base64.b64encode(b"v=" + base64.b64encode(hmac.digest(key, spoken, "sha256")))
+        yield b"235 in"
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_scram_carries_no_password_and_needs_the_servers_proof(honest: bool) -> None:
+    async with served(Proving(honest=honest)) as server:
+        attempt = opened(server.endpoint(), LOGIN)
+        if honest:
+            await (await attempt).close()
+        else:
+            with pytest.raises(PoststelleError) as caught:
+                await attempt
+            assert caught.value.code == "server-unproven"
+    assert base64.b64encode(PASSWORD.encode()) not in b"".join(server.packets)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.imap.source import open_source
 from poststelle.adapters.smtp import open_sender
 from poststelle.errors import LoginRejected, NeedsAttention
@@ -35,7 +35,7 @@ async def test_what_is_submitted_lands_in_the_mailbox(
 ) -> None:
     author = dovecot.user("exim-author")
     reader = dovecot.user(f"exim-reader-{encryption.value}")
-    tls, login = tls_context(ca.ca_file), Login(author.address, Secret(author.password))
+    tls, login = Trust(ca.ca_file), Login(author.address, Secret(author.password))
     port = mta.tls_port if encryption is Encryption.TLS else mta.starttls_port
     sender = await open_sender(
         Endpoint("smtp", "localhost", port, encryption), login, egress=EGRESS, tls=tls, local_hostname="[127.0.0.1]"
@@ -71,7 +71,7 @@ async def test_a_wrong_password_and_a_missing_log_in_are_told_apart(
     dovecot: Dovecot, mta: Mta, ca: CertificateAuthority
 ) -> None:
     user = dovecot.user("exim-wrong")
-    endpoint, tls = Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS), tls_context(ca.ca_file)
+    endpoint, tls = Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS), Trust(ca.ca_file)
     with pytest.raises(LoginRejected):
         await open_sender(
             endpoint, Login(user.address, Secret("falsch")), egress=EGRESS, tls=tls, local_hostname="localhost"
@@ -89,7 +89,7 @@ async def test_without_encryption_a_server_that_wants_it_offers_no_log_in(doveco
             Endpoint("smtp", "localhost", mta.starttls_port, Encryption.NONE),
             Login(user.address, Secret(user.password)),
             egress=EGRESS,
-            tls=tls_context(),
+            tls=Trust(),
             local_hostname="localhost",
         )
     assert caught.value.code == "mechanism-not-offered"

@@ -31,6 +31,10 @@ class Caller:
         """The body is sent as JSON."""
         return self._send("PATCH", path, body, {})
 
+    def put(self, path: str, body: object) -> Any:
+        """The body is sent as JSON."""
+        return self._send("PUT", path, body, {})
+
     def delete(self, path: str) -> Any:
         """Without a body."""
         return self._send("DELETE", path, None, {})

@@ -72,7 +72,8 @@ def test_whoever_has_no_right_finds_nothing_behind_any_id(ada: Caller, bob: Call
     folder = a_folder(account)
     placed = a_message_in(folder, a_letter(attachments=[("a.txt", "text/plain", b"x")]))
     sent = ada.post("outgoing", {"account": account.id, "to": ["a@b.test"], "text": "x"}).json()
-    ids = {"account": account.id, "folder": folder.id, "message": placed.id, "n": "0", "outgoing": sent["id"]}
+    ids = _of_the_mailbox_area(ada, account)
+    ids |= {"account": account.id, "folder": folder.id, "message": placed.id, "n": "0", "outgoing": sent["id"]}
     there = path.removeprefix("/api/v1/").format(**ids)
     body = {"seen": True} if "messages" in path else {"label": "Mine"}
 

@@ -7,7 +7,6 @@ of fetched messages) is left open here as well.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import random
 import time
@@ -19,23 +18,30 @@ from typing import Protocol
 
 import pytest
 
-from poststelle.errors import CursorLost, FolderMissing, TryAgain
+from poststelle.errors import CursorLost, FolderMissing, MessageTrouble, TryAgain
 from poststelle.mail.ports import (
     ANSWERED,
+    DELETED,
     FLAGGED,
     SEEN,
     Append,
     Arrival,
     Batch,
     ChangeFlags,
+    Copy,
+    CreateFolder,
     Cursor,
-    Outcome,
+    Delete,
+    DeleteFolder,
+    Move,
     RawMessage,
     RemoteFolder,
     RemoteFolderId,
     RemoteId,
+    RenameFolder,
     Role,
     Source,
+    Subscribe,
     Unfetchable,
 )
 
@@ -73,6 +79,15 @@ class World(Protocol):
     histories: int
     """How many random histories to play here; more where they are cheap."""
 
+    tells_new_ids: bool
+    """Whether it says where moved, copied and appended messages lie."""
+
+    tells_identities: bool
+    """Whether a listing says what stays when a folder is renamed."""
+
+    big_batch: int
+    """How many messages an errand names at most in these tests."""
+
     async def deliver(
         self, raw: bytes, *, path: Path = INBOX, flags: Sequence[str] = (), received_at: datetime | None = None
     ) -> None: ...
@@ -91,6 +106,10 @@ class World(Protocol):
 
     async def contents(self, path: Path = INBOX) -> Sequence[Held]:
         """What the folder holds now, oldest first, without marking anything as read."""
+        ...
+
+    async def deliver_many(self, count: int, path: Path) -> None:
+        """Small messages, the quick way."""
         ...
 
     async def open_source(self) -> Source: ...
@@ -355,9 +374,9 @@ class SourceContract:
         async with opened(world) as source:
             inbox = await id_at(source, INBOX)
             _, first = await listing(source, inbox)
-            errand = ChangeFlags(inbox, first.id, frozenset({FLAGGED, "Fristsache"}), frozenset({SEEN}))
-            assert await source.perform(errand) is Outcome.DONE
-            assert await source.perform(errand) is Outcome.DONE
+            errand = ChangeFlags(inbox, (first.id,), frozenset({FLAGGED, "Fristsache"}), frozenset({SEEN}))
+            assert not (await source.perform(errand)).gone
+            assert not (await source.perform(errand)).gone
         assert await world.contents() == [
             (letter("eins"), frozenset({FLAGGED, "Fristsache", "Wiedervorlage"})),
             (letter("zwei"), frozenset({SEEN})),
@@ -369,7 +388,8 @@ class SourceContract:
             inbox = await id_at(source, INBOX)
             (arrival,) = await listing(source, inbox)
             await world.remove(INBOX, id_of("geht"))
-            assert await source.perform(ChangeFlags(inbox, arrival.id, frozenset({SEEN}))) is Outcome.GONE
+            outcome = await source.perform(ChangeFlags(inbox, (arrival.id,), frozenset({SEEN})))
+            assert outcome.gone == {arrival.id}
 
     async def test_a_message_is_put_into_a_folder_once_however_often_it_is_asked(self, world: World) -> None:
         await world.create_folder(("Gesendet",))
@@ -378,8 +398,8 @@ class SourceContract:
             async with opened(world) as source:
                 sent = await id_at(source, ("Gesendet",))
                 errand = Append(sent, raw, frozenset({SEEN, "$Forwarded"}), id_of("gesendet"))
-                assert await source.perform(errand) is Outcome.DONE
-                assert await source.perform(errand) is Outcome.DONE
+                assert not (await source.perform(errand)).gone
+                assert not (await source.perform(errand)).gone
         assert await world.contents(("Gesendet",)) == [(raw, frozenset({SEEN, "$Forwarded"}))]
 
     async def test_another_message_is_appended_beside_the_first(self, world: World) -> None:
@@ -420,7 +440,7 @@ class SourceContract:
             answer = (await fetched(source, files, [old]))[old]
             assert isinstance(answer, Unfetchable)
             assert answer.gone
-            assert await source.perform(ChangeFlags(files, old, frozenset({SEEN}))) is Outcome.GONE
+            assert (await source.perform(ChangeFlags(files, (old,), frozenset({SEEN})))).gone == {old}
             await follower.catch_up(source)
             assert old not in follower.held
             assert await follower.sees(source) == Counter([(letter("eins"), frozenset())])
@@ -443,12 +463,252 @@ class SourceContract:
                 await source.changes(files, None)
             with pytest.raises(FolderMissing):
                 await fetched(source, files, [arrival.id])
-            with contextlib.suppress(FolderMissing):
-                assert await source.perform(ChangeFlags(files, arrival.id, frozenset({SEEN}))) is Outcome.GONE
-            with pytest.raises(FolderMissing):
-                await source.perform(Append(files, letter("neu"), frozenset(), id_of("neu")))
+            for errand in (
+                ChangeFlags(files, (arrival.id,), frozenset({SEEN})),
+                Delete(files, (arrival.id,)),
+                Append(files, letter("neu"), frozenset(), id_of("neu")),
+            ):
+                with pytest.raises(FolderMissing) as caught:
+                    await source.perform(errand)
+                assert caught.value.facts["folder"] == files
+            for look in (source.census(files), source.window(files, None, 5), source.search(files, ["neu"], 5)):
+                with pytest.raises(FolderMissing):
+                    await look
             assert len(await listing(source, inbox)) == 1
             assert FILES not in [folder.path for folder in await source.folders()]
+
+    # -- errands about messages --------------------------------------------------------------------------------------
+
+    async def test_a_moved_message_lies_in_the_other_folder_only_and_again_does_no_harm(self, world: World) -> None:
+        await world.create_folder(FILES)
+        for name in ("bleibt", "eins", "zwei"):
+            await world.deliver(letter(name), flags=[SEEN, "Fristsache"])
+        async with opened(world) as source:
+            inbox, files = await id_at(source, INBOX), await id_at(source, FILES)
+            two, one, _ = await listing(source, inbox)
+            errand = Move(inbox, (one.id, two.id), files)
+            outcome = await source.perform(errand)
+            assert not outcome.gone
+            again = await source.perform(errand)
+            assert again.gone == {one.id, two.id}
+            assert not again.ids
+            moved = await listing(source, files)
+            if world.tells_new_ids:
+                assert outcome.ids == {one.id: moved[1].id, two.id: moved[0].id}
+            assert [arrival.received_at for arrival in moved] == [two.received_at, one.received_at]
+        assert await world.contents(FILES) == [
+            (letter(name), frozenset({SEEN, "Fristsache"})) for name in ("eins", "zwei")
+        ]
+        assert [raw for raw, _ in await world.contents()] == [letter("bleibt")]
+
+    async def test_a_copied_message_lies_in_both_folders(self, world: World) -> None:
+        await world.create_folder(FILES)
+        await world.deliver(letter("eins"), flags=[FLAGGED])
+        async with opened(world) as source:
+            inbox, files = await id_at(source, INBOX), await id_at(source, FILES)
+            (one,) = await listing(source, inbox)
+            outcome = await source.perform(Copy(inbox, (one.id,), files))
+            (copy,) = await listing(source, files)
+            if world.tells_new_ids:
+                assert outcome.ids == {one.id: copy.id}
+        assert await world.contents(FILES) == await world.contents() == [(letter("eins"), frozenset({FLAGGED}))]
+
+    async def test_moving_within_one_folder_changes_nothing(self, world: World) -> None:
+        await world.deliver(letter("eins"))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            (one,) = await listing(source, inbox)
+            assert (await source.perform(Move(inbox, (one.id,), inbox))).ids == {one.id: one.id}
+            assert await source.census(inbox) == {one.id}
+
+    async def test_a_move_into_a_folder_that_is_not_there_leaves_everything_where_it_is(self, world: World) -> None:
+        await world.create_folder(FILES)
+        await world.deliver(letter("eins"))
+        async with opened(world) as source:
+            inbox, files = await id_at(source, INBOX), await id_at(source, FILES)
+            (one,) = await listing(source, inbox)
+            await world.remove_folder(FILES)
+            with pytest.raises(FolderMissing) as caught:
+                await source.perform(Move(inbox, (one.id,), files))
+            assert caught.value.facts["folder"] == files
+        assert await world.contents() == [(letter("eins"), frozenset())]
+
+    async def test_deleting_removes_these_messages_and_no_others(self, world: World) -> None:
+        for name in ("eins", "zwei", "drei"):
+            await world.deliver(letter(name))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            three, two, one = await listing(source, inbox)
+            errand = Delete(inbox, (one.id, three.id))
+            assert not (await source.perform(errand)).gone
+            assert (await source.perform(errand)).gone == {one.id, three.id}
+            assert await source.census(inbox) == {two.id}
+
+    async def test_deleting_spares_what_somebody_else_has_marked_as_deleted(self, world: World) -> None:
+        for name in ("fremd", "unser"):
+            await world.deliver(letter(name))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            ours, _ = await listing(source, inbox)
+            await world.set_flags(INBOX, id_of("fremd"), [DELETED])
+            await source.perform(Delete(inbox, (ours.id,)))
+        held = await world.contents()
+        assert held[0] == (letter("fremd"), frozenset({DELETED}))
+        assert all(DELETED in flags for _, flags in held)
+
+    async def test_some_of_many_messages_left_and_the_others_are_done(self, world: World) -> None:
+        for number in range(5):
+            await world.deliver(letter(f"brief-{number}"))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            ids = tuple(arrival.id for arrival in await listing(source, inbox))
+            await world.remove(INBOX, id_of("brief-2"))
+            outcome = await source.perform(ChangeFlags(inbox, ids, frozenset({SEEN})))
+            assert outcome.gone == {ids[2]}
+        assert [flags for _, flags in await world.contents()] == [frozenset({SEEN})] * 4
+
+    async def test_flags_of_very_many_messages_are_changed_in_one_errand(self, world: World) -> None:
+        await world.create_folder(FILES)
+        await world.deliver_many(world.big_batch, FILES)
+        async with opened(world) as source:
+            files = await id_at(source, FILES)
+            every_second = tuple(sorted(await source.census(files)))[::2]
+            assert not (await source.perform(ChangeFlags(files, every_second, frozenset({SEEN})))).gone
+            seen = {
+                arrival.id for arrival in await source.window(files, None, world.big_batch) if SEEN in arrival.flags
+            }
+        assert seen == set(every_second)
+
+    async def test_an_appended_message_keeps_the_date_it_is_given(self, world: World) -> None:
+        received_at = datetime(2019, 3, 31, 23, 59, 58, tzinfo=UTC)
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            errand = Append(inbox, letter("alt"), frozenset(), id_of("alt"), received_at)
+            outcome, again = await source.perform(errand), await source.perform(errand)
+            (arrival,) = await listing(source, inbox)
+            assert arrival.received_at == received_at
+            if world.tells_new_ids:
+                assert outcome.id == again.id == arrival.id
+
+    # -- errands about folders ---------------------------------------------------------------------------------------
+
+    async def test_folders_of_odd_names_are_made_filled_renamed_and_removed(self, world: World) -> None:
+        names = [name for name in ODD_NAMES if name not in world.impossible_names]
+        async with opened(world) as source:
+            before = {folder.path for folder in await source.folders()}
+            for name in names:
+                made = await source.perform(CreateFolder((name,)))
+                assert await source.perform(CreateFolder((name,))) == made
+                assert made.folder is not None
+                await source.perform(Append(made.folder, letter("drin"), frozenset(), id_of("drin")))
+                new = (f"neu {name}",)
+                renamed = await source.perform(RenameFolder(made.folder, new))
+                assert await source.perform(RenameFolder(made.folder, new)) == renamed
+                assert renamed.folder is not None
+                listed = {folder.id: folder for folder in await source.folders()}
+                assert listed[renamed.folder].path == new
+                assert listed[renamed.folder].subscribed
+                assert made.folder not in listed
+                assert len(await source.census(renamed.folder)) == 1
+                for _ in range(2):
+                    await source.perform(DeleteFolder(renamed.folder))
+            assert {folder.path for folder in await source.folders()} == before
+
+    async def test_what_lies_below_a_folder_is_renamed_with_it(self, world: World) -> None:
+        for path in (("Mandate",), ("Mandate", "Müller")):
+            await world.create_folder(path)
+        await world.deliver(letter("akte"), path=("Mandate", "Müller"))
+        async with opened(world) as source:
+            await source.perform(RenameFolder(await id_at(source, ("Mandate",)), ("Erledigt",)))
+            paths = {folder.path for folder in await source.folders()}
+            below = await id_at(source, ("Erledigt", "Müller"))
+            assert len(await source.census(below)) == 1
+        assert not any(path[0] == "Mandate" for path in paths)
+
+    async def test_a_folder_within_a_folder_can_be_made(self, world: World) -> None:
+        async with opened(world) as source:
+            await source.perform(CreateFolder(("Mandate",)))
+            made = await source.perform(CreateFolder(("Mandate", "Müller")))
+            assert made.folder == await id_at(source, ("Mandate", "Müller"))
+
+    async def test_a_renamed_folder_is_known_again(self, world: World) -> None:
+        await world.create_folder(FILES)
+        await world.create_folder(("Andere",))
+        async with opened(world) as source:
+            before = await folder_at(source, FILES)
+            await source.perform(RenameFolder(before.id, ("Umbenannt",)))
+            after = await folder_at(source, ("Umbenannt",))
+            assert after.identity == before.identity
+            assert bool(after.identity) is world.tells_identities
+            told = [folder.identity for folder in await source.folders() if folder.identity]
+            assert len(told) == len(set(told))
+
+    async def test_a_folder_cannot_take_the_name_of_another(self, world: World) -> None:
+        await world.create_folder(FILES)
+        await world.create_folder(("Andere",))
+        async with opened(world) as source:
+            with pytest.raises(MessageTrouble):
+                await source.perform(RenameFolder(await id_at(source, FILES), ("Andere",)))
+            assert {FILES, ("Andere",)} <= {folder.path for folder in await source.folders()}
+
+    async def test_the_inbox_is_neither_renamed_nor_removed(self, world: World) -> None:
+        await world.deliver(letter("da"))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            for errand in (RenameFolder(inbox, ("Alt",)), DeleteFolder(inbox)):
+                with pytest.raises(MessageTrouble) as caught:
+                    await source.perform(errand)
+                assert caught.value.code == "inbox-stays"
+        assert len(await world.contents()) == 1
+
+    async def test_a_folder_is_subscribed_and_unsubscribed(self, world: World) -> None:
+        await world.create_folder(FILES)
+        async with opened(world) as source:
+            files = await id_at(source, FILES)
+            for subscribed in (True, False, False, True):
+                await source.perform(Subscribe(files, subscribed))
+                assert (await folder_at(source, FILES)).subscribed is subscribed
+
+    # -- looking without a cursor ------------------------------------------------------------------------------------
+
+    async def test_a_census_names_everything_there_is(self, world: World) -> None:
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            assert await source.census(inbox) == frozenset()
+            for name in ("eins", "zwei"):
+                await world.deliver(letter(name))
+            first = await source.census(inbox)
+            await world.remove(INBOX, id_of("eins"))
+            assert len(first) == 2
+            (left,) = await source.census(inbox)
+            assert left in first
+
+    async def test_a_window_shows_the_newest_and_then_what_is_older(self, world: World) -> None:
+        for number in range(9):
+            await world.deliver(letter(f"brief-{number}"))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            everything = await listing(source, inbox)
+            shown: list[Arrival] = []
+            while page := await source.window(inbox, shown[-1] if shown else None, 4):
+                assert len(page) <= 4
+                shown += page
+        assert shown == everything
+
+    async def test_a_search_finds_all_words_wherever_they_stand_newest_first(self, world: World) -> None:
+        for name, body in (("eins", "Frist am Montag"), ("zwei", "Termin am Montag"), ("drei", "Frist: MONTAG")):
+            await world.deliver(letter(name, f"{body}\r\n"))
+        await world.deliver(
+            letter("vier", "Größe\r\n").replace(b"\r\n\r\n", b"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n", 1)
+        )
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            four, three, two, one = await listing(source, inbox)
+            assert await source.search(inbox, ["frist", "montag"], 10) == [three, one]
+            assert await source.search(inbox, ["am Montag"], 1) == [two]
+            assert await source.search(inbox, ["Schreiben zwei"], 10) == [two]
+            assert await source.search(inbox, ["Größe"], 10) == [four]
+            assert await source.search(inbox, ['"), OR ALL'], 10) == []
 
     async def test_waiting_ends_soon_after_a_delivery(self, world: World) -> None:
         async with opened(world) as source:
@@ -505,7 +765,7 @@ class SourceContract:
                 await follower.catch_up(source)
                 assert await follower.sees(source) == Counter([(letter(f"brief-{number}"), frozenset())]), name
                 folder = listed[(name,)].id
-                await source.perform(ChangeFlags(folder, next(iter(follower.held)), frozenset({SEEN})))
+                await source.perform(ChangeFlags(folder, tuple(follower.held), frozenset({SEEN})))
                 await source.perform(Append(folder, letter("dazu"), frozenset(), id_of("dazu")))
                 assert await world.contents((name,)) == [
                     (letter(f"brief-{number}"), frozenset({SEEN})),

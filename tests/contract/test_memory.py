@@ -9,7 +9,7 @@ import pytest
 
 from poststelle.adapters.memory import MemoryServer, MemorySource
 from poststelle.mail.ports import Source
-from tests.contract.suite import INBOX, Held, Path, SourceContract, World
+from tests.contract.suite import INBOX, Held, Path, SourceContract, World, letter
 
 LOGIN = "kanzlei@contract.example"
 
@@ -17,9 +17,12 @@ LOGIN = "kanzlei@contract.example"
 class MemoryWorld:
     impossible_names = frozenset[str]()
     histories = 300
+    tells_identities = True
+    big_batch = 10_000
 
     def __init__(self, *, modseq: bool, batch_size: int) -> None:
-        self.server = MemoryServer(modseq=modseq)
+        self.server = MemoryServer(modseq=modseq, uidplus=modseq)
+        self.tells_new_ids = modseq
         self.server.create_mailbox(LOGIN)
         self.batch_size = batch_size
 
@@ -45,6 +48,10 @@ class MemoryWorld:
 
     async def contents(self, path: Path = INBOX) -> Sequence[Held]:
         return list(self.server.contents(LOGIN, path).values())
+
+    async def deliver_many(self, count: int, path: Path) -> None:
+        for number in range(count):
+            self.server.deliver(LOGIN, letter(f"viel-{number}"), path=path)
 
     async def open_source(self) -> Source:
         return MemorySource(self.server, LOGIN, batch_size=self.batch_size)

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from poststelle.policy.sending import MOVES
+import pytest
 
-OUTBOX = Path(__file__).resolve().parents[2] / "docs" / "outbox.md"
+from poststelle.policy import sending
+from poststelle.sync import watch
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "```mermaid\n", "```\n"
 
 
-def drawing() -> str:
-    lines = ["stateDiagram-v2", "    [*] --> queued"]
-    for state, following in MOVES.items():
-        lines += [f"    {_name(state)} --> {_name(to)}" for to in sorted(following)] or [f"    {_name(state)} --> [*]"]
+def outbox() -> str:
+    return drawing("queued", {state: [(to, "") for to in sorted(to)] for state, to in sending.MOVES.items()})
+
+
+def sync() -> str:
+    """Stopping is possible everywhere, so it is not drawn."""
+    return drawing(
+        watch.State.WAITING,
+        {
+            state: [(to, f": {event}") for event, to in moves.items() if event is not watch.Event.STOP]
+            for state, moves in watch.MOVES.items()
+            if state is not watch.State.STOPPED
+        },
+    )
+
+
+DRAWINGS = {"outbox.md": outbox, "sync.md": sync}
+
+
+def drawing(first: str, moves: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    lines = ["stateDiagram-v2", f"    [*] --> {_name(first)}"]
+    for state, following in moves.items():
+        drawn = [f"    {_name(state)} --> {_name(to)}{label}" for to, label in following]
+        lines += drawn or [f"    {_name(state)} --> [*]"]
     return "\n".join(lines) + "\n"
 
 
@@ -21,16 +45,19 @@ def _name(state: str) -> str:
     return state.replace("-", "_")
 
 
-def drawn(text: str) -> str:
+def drawn(text: str, made: str) -> str:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return head + BEGIN + drawing() + END + tail
+    return head + BEGIN + made + END + tail
 
 
-def test_the_drawing_of_the_outbox_is_its_table() -> None:
-    text = OUTBOX.read_text(encoding="utf-8")
-    assert text == drawn(text), "run python -m tests.house.test_drawings"
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_is_its_table(name: str) -> None:
+    text = (DOCS / name).read_text(encoding="utf-8")
+    assert text == drawn(text, DRAWINGS[name]()), "run python -m tests.house.test_drawings"
 
 
 if __name__ == "__main__":
-    OUTBOX.write_text(drawn(OUTBOX.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, made in DRAWINGS.items():
+        document = DOCS / name
+        document.write_text(drawn(document.read_text(encoding="utf-8"), made()), encoding="utf-8")

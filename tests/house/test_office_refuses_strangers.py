@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any
 
@@ -21,8 +22,32 @@ from poststelle.errors import NotFound, NotPermitted
 from poststelle.mail.ports import SEEN
 from poststelle.mail.records import Page
 from poststelle.mail.secret import Secret
-from poststelle.office import accounts, feed, outbox, people, reading
+from poststelle.office import (
+    accounts,
+    bulk,
+    departures,
+    events,
+    feed,
+    groups,
+    hand_over,
+    handling,
+    health,
+    invitations,
+    kinds,
+    ledger,
+    logins,
+    outbox,
+    outgoing_servers,
+    oversight,
+    people,
+    proof,
+    reading,
+    rights,
+    templates,
+)
 from poststelle.office.actor import Actor, require_administrator
+from poststelle.office.doors import NetworkDoors
+from poststelle.office.handling import Selection
 from poststelle.office.outbox import Draft
 from poststelle.store import messages
 from tests.builders import (
@@ -51,6 +76,7 @@ class House:
     folder: str
     message: str
     outgoing: str
+    login: str
     since: int
     """The journal's position before the mailbox: what comes after it is none of Bob's business."""
 
@@ -60,6 +86,18 @@ class House:
     def first_step(self, account: str | None) -> object:
         async def ask() -> object:
             return await anext(accounts.probe(self.bob, an_account_document(), account))
+
+        return asyncio.run(ask())
+
+    def first_try(self) -> object:
+        async def ask() -> object:
+            return await anext(logins.test_and_change_password(self.bob, self.login, Secret("x")))
+
+        return asyncio.run(ask())
+
+    def first_step_of_server(self) -> object:
+        async def ask() -> object:
+            return await anext(outgoing_servers.probe(self.bob, "Adas"))
 
         return asyncio.run(ask())
 
@@ -74,7 +112,12 @@ def house(transactional_db: None, home: object) -> House:
     message = a_message_in(folder, raw)
     outgoing = outbox.submit(ada, Draft(account.id, to=("eva@kunde.test",), subject="Geheim", text="Geheim"))
     everything_is_indexed()
-    return House(ada, bob, account.id, folder.id, message.id, outgoing.id, since)
+    logins.add(ada, {"label": "Haus", "username": "haus", "password": "geheim"})
+    templates.put(ada, "Haus", {"receiving": {"push": False}})
+    groups.add(ada, "Alle", ["ada@amt.test"])
+    outgoing_servers.add(ada, {"label": "Adas", "host": "out.test", "owner": "ada@amt.test"})
+    assert account.login is not None
+    return House(ada, bob, account.id, folder.id, message.id, outgoing.id, account.login.id, since)
 
 
 ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
@@ -100,12 +143,50 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "reading.open_message": (lambda it: reading.open_message(it.bob, it.message),),
     "reading.html_document": (lambda it: reading.html_document(it.bob, it.message, remote=False),),
     "reading.attachment": (lambda it: reading.attachment(it.bob, it.message, 0),),
-    "reading.mark": (lambda it: reading.mark(it.bob, [it.message], add=[SEEN]),),
+    "handling.mark": (lambda it: handling.mark(it.bob, Selection([it.message]), add=[SEEN]),),
+    "handling.mark_folder_read": (lambda it: handling.mark_folder_read(it.bob, it.folder),),
+    "handling.move": (lambda it: handling.move(it.bob, Selection([it.message]), it.folder),),
+    "handling.copy": (lambda it: handling.copy(it.bob, Selection([it.message]), it.folder),),
+    "handling.delete": (
+        lambda it: handling.delete(it.bob, Selection([it.message]), permanently=True),
+        lambda it: handling.delete(it.bob, Selection(folder=it.folder)),
+    ),
+    "handling.empty_folder": (lambda it: handling.empty_folder(it.bob, it.folder),),
+    "handling.archive": (lambda it: handling.archive(it.bob, Selection([it.message])),),
+    "handling.mark_as_spam": (lambda it: handling.mark_as_spam(it.bob, Selection([it.message])),),
+    "handling.mark_as_wanted": (lambda it: handling.mark_as_wanted(it.bob, Selection([it.message])),),
+    "handling.undo": (lambda it: handling.undo(it.bob, "nothing"),),
+    "handling.append": (lambda it: handling.append(it.bob, it.folder, a_letter()),),
+    "handling.tidy_server": (lambda it: handling.tidy_server(it.bob, it.account),),
+    "handling.create_folder": (lambda it: handling.create_folder(it.bob, it.account, ["Neu"]),),
+    "handling.rename_folder": (lambda it: handling.rename_folder(it.bob, it.folder, ["Neu"]),),
+    "handling.delete_folder": (lambda it: handling.delete_folder(it.bob, it.folder),),
+    "handling.subscribe": (lambda it: handling.subscribe(it.bob, it.folder, subscribed=False),),
+    "handling.set_role": (lambda it: handling.set_role(it.bob, it.folder, None),),
+    "handling.choose": (lambda it: handling.choose(it.bob, it.folder, {"show": False}),),
     "reading.search": (lambda it: reading.search(it.bob, "geheim"),),
     "outbox.submit": (lambda it: outbox.submit(it.bob, it.letter()),),
     "outbox.page": (lambda it: outbox.page(it.bob),),
     "outbox.show": (lambda it: outbox.show(it.bob, it.outgoing),),
     "feed.changes": (lambda it: feed.changes(it.bob, it.since),),
+    "events.page": (lambda it: events.page(it.bob, it.account),),
+    "events.following": (lambda it: events.following(it.bob, it.account, 0),),
+    "events.start_transcript": (lambda it: events.start_transcript(it.bob, it.account, timedelta(minutes=5)),),
+    "events.stop_transcript": (lambda it: events.stop_transcript(it.bob, it.account),),
+    "events.transcript": (lambda it: events.transcript(it.bob, it.account),),
+    "health.board": (lambda it: health.board(it.bob)[0],),
+    "health.show": (lambda it: health.show(it.bob, it.account) or (),),
+    "ledger.show": (lambda it: ledger.show(it.bob, it.account),),
+    "ledger.overview": (lambda it: ledger.overview(it.bob),),
+    "ledger.ask": (lambda it: ledger.ask(it.bob, it.account),),
+    "ledger.is_compared": (lambda it: ledger.is_compared(it.bob, it.account, datetime.now(UTC)),),
+    "ledger.unreadable": (lambda it: ledger.unreadable(it.bob),),
+    "ledger.set_aside": (lambda it: ledger.set_aside(it.bob),),
+    "ledger.try_again": (lambda it: ledger.try_again(it.bob, it.folder),),
+    "oversight.overseen": (lambda it: oversight.overseen(it.bob, it.account),),
+    "oversight.overseen_accounts": (lambda it: oversight.overseen_accounts(it.bob),),
+    "proof.verify": (lambda it: proof.verify(it.bob),),
+    "proof.entries": (lambda it: proof.entries(it.bob),),
     "people.set_up": (
         lambda it: people.set_up(
             it.bob, office="Amt", language="de", email="b@b.test", name="B", password=Secret(PASSWORD)
@@ -116,12 +197,80 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     ),
     "people.users": (lambda it: people.users(it.bob),),
     "people.add_token": (lambda it: people.add_token(it.bob, "ada@amt.test", "fremd"),),
+    "people.set_default_sender": (lambda it: people.set_default_sender(it.bob, it.account),),
+    "accounts.new": (lambda it: accounts.new(it.bob, an_account_document("Neu")),),
+    "accounts.overview": (lambda it: accounts.overview(it.bob),),
+    "accounts.exceptions": (lambda it: accounts.exceptions(it.bob),),
+    "accounts.to_probe": (
+        lambda it: accounts.to_probe(it.bob, an_account_document("Neu")),
+        lambda it: accounts.to_probe(it.bob, {}, it.account),
+    ),
+    "accounts.administered": (lambda it: accounts.administered(it.bob, it.account),),
+    "kinds.consequences": (lambda it: kinds.consequences(it.bob, it.account),),
+    "kinds.to_archive": (lambda it: kinds.to_archive(it.bob, it.account),),
+    "kinds.move": (lambda it: asyncio.run(kinds.move(it.bob, it.account, {}, NetworkDoors(accounts.egress()))),),
+    "kinds.duplicate": (lambda it: kinds.duplicate(it.bob, it.account),),
+    "logins.within": (lambda it: logins.within(it.bob),),
+    "logins.show": (lambda it: logins.show(it.bob, it.login), lambda it: logins.show(it.bob, "Haus")),
+    "logins.add": (lambda it: logins.add(it.bob, {"label": "X", "username": "x", "password": "x"}),),
+    "logins.change": (lambda it: logins.change(it.bob, "Haus", {"label": "X"}),),
+    "logins.remove": (lambda it: logins.remove(it.bob, "Haus"),),
+    "logins.change_password": (
+        lambda it: logins.change_password(it.bob, "Haus", Secret("x")),
+        lambda it: logins.change_password(it.bob, it.login, Secret("x")),
+    ),
+    "logins.test_and_change_password": (lambda it: it.first_try(),),
+    "outgoing_servers.which": (lambda it: outgoing_servers.which(it.bob, it.account),),
+    "outgoing_servers.show": (lambda it: outgoing_servers.show(it.bob, "Adas"),),
+    "outgoing_servers.add": (lambda it: outgoing_servers.add(it.bob, {"label": "X", "host": "x.test"}),),
+    "outgoing_servers.change": (lambda it: outgoing_servers.change(it.bob, "Adas", {"label": "X"}),),
+    "outgoing_servers.remove": (lambda it: outgoing_servers.remove(it.bob, "Adas"),),
+    "outgoing_servers.probe": (lambda it: it.first_step_of_server(),),
+    "outgoing_servers.remember_recipient": (
+        lambda it: outgoing_servers.remember_recipient(it.bob, "Adas", "x@x.test"),
+    ),
+    "templates.within": (lambda it: templates.within(it.bob),),
+    "templates.show": (lambda it: templates.show(it.bob, "Haus"),),
+    "templates.put": (lambda it: templates.put(it.bob, "X", {}),),
+    "templates.remove": (lambda it: templates.remove(it.bob, "Haus"),),
+    "templates.preview": (lambda it: templates.preview(it.bob, "Haus", {}),),
+    "templates.fill": (lambda it: templates.fill(it.bob, "Haus", {}),),
+    "templates.apply": (lambda it: templates.apply(it.bob, "Haus", it.account),),
+    "groups.within": (lambda it: groups.within(it.bob),),
+    "groups.show": (lambda it: groups.show(it.bob, "Alle"),),
+    "groups.add": (lambda it: groups.add(it.bob, "X"),),
+    "groups.change": (lambda it: groups.change(it.bob, "Alle", name="X"),),
+    "groups.remove": (lambda it: groups.remove(it.bob, "Alle"),),
+    "rights.matrix": (lambda it: rights.matrix(it.bob).accounts,),
+    "rights.grant": (lambda it: rights.grant(it.bob, it.account, {"user": "bob@amt.test", "rights": ["see"]}),),
+    "rights.revoke": (lambda it: rights.revoke(it.bob, it.account, user="ada@amt.test"),),
+    "hand_over.create": (lambda it: hand_over.create(it.bob, it.account),),
+    "departures.block": (lambda it: departures.block(it.bob, "ada@amt.test"),),
+    "departures.unblock": (lambda it: departures.unblock(it.bob, "ada@amt.test"),),
+    "departures.depart": (lambda it: departures.depart(it.bob, "ada@amt.test", "bob@amt.test"),),
+    "invitations.invite": (lambda it: invitations.invite(it.bob, email="x@x.test", name="X"),),
+    "bulk.preview": (lambda it: bulk.preview(it.bob, b"label\nX\n"),),
+    "bulk.apply": (lambda it: bulk.apply(it.bob, b"label\nX\n"),),
+    "bulk.export": (lambda it: bulk.export(it.bob),),
     "actor.require_administrator": (lambda it: require_administrator(it.bob),),
 }
 
 OPEN = {
     "accounts.egress": "says where the installation may connect to; nobody's data",
-    "accounts.document_of": "only rewrites a record its caller was given",
+    "account_documents.": "only rewrites and checks what its caller was given",
+    "accounts.caretaker": "names whoever acts",
+    "outgoing_servers.document_of": "only rewrites a record its caller was given",
+    "bulk.wrong_lines": "counts what its caller was given",
+    "hand_over.look": "the link is the right, and shows office, address and who asks",
+    "hand_over.submit": "the link is the right",
+    "invitations.look": "the link is the right",
+    "invitations.accept": "the link is the right",
+    "invitations.ask_for_a_new_password": "the same answer for everybody",
+    "invitations.link": "spells an address",
+    "people.wrong_person": "looks at what its caller typed",
+    "people.wrong_password": "looks at what its caller typed",
+    "people.default_sender": "one's own choice: None where nothing is chosen",
+    "outgoing_servers.within": "the office's servers are for everybody to send through, without their secrets",
     "doors.": "the engine's way to servers; no person acts",
     "feed.latest": "a number that says that something happened, and not what",
     "incoming.": "only the system acts here",
@@ -134,6 +283,18 @@ OPEN = {
     "people.actor_named": "finds out for whom the command line acts",
     "setup.": "before there is anybody; the one-time token is the right",
     "wording.": "sentences; no data",
+    "happenings.": "sentences; no data",
+    "oversight.oversight": "a reach as the actor's own rights make it; every query applies it",
+    "proof.kinds": "words; no data",
+    "proof.tell_heads": "only the system acts here",
+    "events.watching": "only the system acts here",
+    "events.write_down": "only the system acts here",
+    "events.flush": "only the system acts here",
+    "events.round_done": "only the system acts here",
+    "events.push_mode": "only the system acts here",
+    "events.sent": "only the system acts here",
+    "ledger.due": "only the system acts here",
+    "ledger.compare": "only the system acts here",
 }
 """What a stranger may call, or what no person can, and why. A name that ends in a dot stands for its module."""
 

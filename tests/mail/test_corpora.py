@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from poststelle.mail import calendar, report, tnef
+from poststelle.mail.digest import digest
 from poststelle.mail.html import linkify, sanitise, text_of
 from poststelle.mail.message import body_text, parse, part_bytes, part_text, preview
 
@@ -68,10 +70,38 @@ def test_every_file_is_read_without_an_error_and_in_time(capsys: pytest.CaptureF
         if parsed.html_part is not None:
             assert_harmless(sanitise(part_text(raw, parsed.html_part), images=None, remote=False).html)
         linkify(text)
+        read = digest(raw)
+        for shown in (read.text, read.more, read.others, *read.files):
+            shown.encode("utf-8")
+        report.disposition(raw, parsed)
         taken = time.process_time() - begun
         assert taken < SECONDS, path.name
         slowest = max(slowest, taken)
     _told(capsys, f"{len(FILES)} files read, slowest {slowest:.3f} s")
+
+
+def test_bounces_name_whom_they_are_about_and_appointments_when(capsys: pytest.CaptureFixture[str]) -> None:
+    bounces = [path.read_bytes() for path in FILES if path.parent.parent.name == "bounces"]
+    told = [found for raw in bounces if (found := report.delivery(raw, parse(raw))) is not None]
+    named = sum(bool(found.recipients) for found in told)
+    assert named * 100 >= len(told) * 98
+    calendars = [path for path in FILES if path.suffix == ".ics"]
+    begun = [event.start for path in calendars for event in calendar.events(path.read_text("utf-8", "replace"))]
+    assert len(begun) >= len(calendars)
+    _told(
+        capsys, f"{len(told)} of {len(bounces)} bounces are reports, {named} name recipients; {len(begun)} appointments"
+    )
+
+
+def test_what_others_found_in_a_winmail_dat_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    checked = 0
+    for path in (path for path in FILES if path.suffix == ".list"):
+        unpacked = tnef.unpack(path.with_suffix(".tnef").read_bytes())
+        expected = {name for name in path.read_text("utf-8").split("\n") if name and not name.startswith("body.")}
+        names = {file.name for file in unpacked.files}
+        assert expected <= names, path.name
+        checked += 1
+    _told(capsys, f"{checked} winmail.dat unpacked")
 
 
 def test_no_cross_site_vector_keeps_a_script_or_handler(capsys: pytest.CaptureFixture[str]) -> None:

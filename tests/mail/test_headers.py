@@ -168,3 +168,20 @@ def test_any_value_is_read_without_an_error(value: str) -> None:
     headers.parameters(value)
     headers.date(value)
     headers.message_ids(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("Добрый день, высылаем договор".encode("koi8-r"), "Добрый день, высылаем договор"),
+        ("Добрый день, высылаем договор".encode("cp1251"), "Добрый день, высылаем договор"),
+        ("こんにちは、ご連絡ありがとうございます".encode("cp932"), "こんにちは、ご連絡ありがとうございます"),
+        ("こんにちは、ご連絡ありがとうございます".encode("euc-jp"), "こんにちは、ご連絡ありがとうございます"),
+        ("日本語".encode("iso-2022-jp"), "日本語"),
+        ("Guten Tag, Grüße".encode("utf-16-le"), "Guten Tag, Grüße"),
+        ("Grüße aus Köln über Düren".encode("cp1252"), "Grüße aus Köln über Düren"),
+        ("ÄÖÜäöüß".encode("cp1252"), "ÄÖÜäöüß"),
+    ],
+)
+def test_the_charset_of_unlabelled_bytes_is_guessed(data: bytes, text: str) -> None:
+    assert charset.decode(data, "") == text

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poststelle.mail.address import Address
+from poststelle.mail.digest import digest
 from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text, preview
 from poststelle.mail.mime import MAX_DEPTH, MAX_HEADER, MAX_PARTS, Part
 
@@ -384,3 +385,24 @@ def test_no_message_takes_long(raw: bytes) -> None:
     for part in parsed.attachments[:10]:
         part_bytes(raw, part)
     assert time.process_time() - begun < 5
+
+
+def test_the_words_of_nested_messages_are_found_however_they_are_encoded() -> None:
+    inner = b"From: Eva <eva@x.test>\r\nSubject: Mahnung\r\n\r\nDie Frist ist verstrichen.\r\n"
+    coded = base64.encodebytes(inner).replace(b"\n", b"\r\n")
+    raw = (
+        b"Subject: Wtr\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSiehe unten\r\n--b\r\n"
+        b"Content-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b\r\nContent-Type: message/rfc822\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + coded + b"\r\n--b--\r\n"
+    )
+    read = digest(raw)
+    assert read.text.strip() == "Siehe unten"
+    assert read.more.count("Die Frist ist verstrichen.") == 2
+    assert read.more.count("eva@x.test") == 2
+
+
+def test_everybody_named_anywhere_is_told_to_the_index() -> None:
+    many = ", ".join(f"p{number}@x.test" for number in range(30))
+    read = digest(f"From: a@x.test\nReply-To: antwort@x.test\nBcc: still@x.test\nTo: {many}\n\n".encode())
+    assert len(read.recipients) == 20
+    assert read.others.split() == ["antwort@x.test", "still@x.test", *(f"p{number}@x.test" for number in range(20, 30))]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poststelle.mail.thread import MAX_CHAIN, ancestors, base_subject, is_reply, references_chain, thread_key
+from poststelle.mail.thread import MAX_CHAIN, base_subject, is_reply, references_chain
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,6 @@ def test_a_chain_names_each_ancestor_once_and_ends_with_the_message() -> None:
     assert references_chain("", (), ("a",)) == ("a",)
     long = references_chain("z", (), tuple(map(str, range(500))))
     assert (len(long), long[0], long[-2:]) == (MAX_CHAIN, "0", ("499", "z"))
-
-
-def test_messages_of_one_conversation_share_their_key() -> None:
-    first = thread_key("a", (), (), "Angebot")
-    assert (
-        first
-        == thread_key("b", ("a",), (), "AW: Angebot")
-        == thread_key("c", ("b",), ("a", "b"), "Re: AW: Angebot")
-        == "id:a"
-    )
-    assert thread_key("d", (), (), "AW: Angebot") == thread_key("", (), (), "angebot") == "subject:angebot"
-    assert ancestors(("b", "x"), ("a",)) == ("a", "b")
 
 
 @pytest.mark.parametrize("piece", ["re:", "[a]", "[", "re[", " ", "(fwd)", "[fwd:", "re [a] "])

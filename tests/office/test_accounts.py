@@ -14,7 +14,7 @@ from django.utils import timezone
 from poststelle.errors import Invalid, NotFound, NotPermitted
 from poststelle.mail.ports import SEEN
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, feed, outbox, people, reading
+from poststelle.office import accounts, feed, handling, outbox, people, reading
 from poststelle.office.actor import SYSTEM
 from poststelle.office.outbox import Draft
 from poststelle.store import models
@@ -162,7 +162,7 @@ async def test_a_test_does_not_try_the_stored_password_at_another_server(monkeyp
             "outgoing": {"host": "127.0.0.1", "port": port, "encryption": "none"},
         }
         steps = [step async for step in accounts.probe(clara, moved, number)]
-    assert [step.error for step in steps if step.state == "failed"] == ["password-missing"]
+    assert [step.name for step in steps if step.state == "failed"] == ["login"]
     assert not [line for line in heard if line.startswith(b"AUTH")]
 
 
@@ -191,10 +191,37 @@ def test_a_label_is_unique_whatever_its_case() -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"kind": "archive"}, "kind"),
-        ({"incoming": {"protocol": "pop3", "host": "x.test"}}, "incoming.protocol"),
-        ({"incoming": {"host": "x.test", "certificate": {"mode": "pinned"}}}, "incoming.certificate.mode"),
-        ({"login": {"username": "u", "password": "p", "mechanism": "scram-sha-256"}}, "login.mechanism"),
+        ({"kind": "archive"}, "incoming"),
+        ({"kind": "archive", "incoming": None, "outgoing": None}, "login"),
+        ({"incoming": {"protocol": "ews", "host": "x.test"}}, "incoming.protocol"),
+        ({"incoming": {"protocol": "pop3", "host": "x.test"}}, "kind"),
+        ({"kind": "fetch-only"}, "kind"),
+        ({"incoming": {"host": "x.test", "certificate": {"mode": "pinned"}}}, "incoming.certificate.fingerprint"),
+        ({"incoming": {"host": "x.test", "certificate": {"mode": "other-name"}}}, "incoming.certificate.name"),
+        ({"incoming": {"host": "x.test", "certificate": {"name": "y.test"}}}, "incoming.certificate.name"),
+        ({"incoming": {"host": "x.test", "certificate": {"mode": "unchecked"}}}, "incoming.certificate.mode"),
+        ({"incoming": {"host": "x.test", "minimum_tls": "0.9"}}, "incoming.minimum_tls"),
+        ({"login": {"username": "u", "password": "p", "mechanism": "ntlm"}}, "login.mechanism"),
+        ({"login": {"username": "u", "mechanism": "external"}}, "login.password"),
+        ({"login": {"username": "u", "client_certificate": "PEM"}}, "login.client_certificate"),
+        ({"login": {"login": "niemandes"}}, "login.login"),
+        ({"outgoing": {"server": "keiner"}}, "outgoing.server"),
+        ({"outgoing": {"server": "keiner", "host": "x.test"}}, "outgoing.host"),
+        ({"outgoing": {"host": "x.test", "authentication": "server"}}, "outgoing.authentication"),
+        ({"receiving": {"interval_minutes": 0}}, "receiving.interval_minutes"),
+        ({"receiving": {"since": "31.12.2025"}}, "receiving.since"),
+        ({"receiving": {"after_import": "burn"}}, "receiving.after_import"),
+        ({"receiving": {"push": "yes"}}, "receiving.push"),
+        ({"receiving": []}, "receiving"),
+        ({"sending": {"sent_copy": "folder"}}, "sending.sent_folder"),
+        ({"sending": {"sent_copy": "folder", "sent_folder": "nirgends"}}, "sending.sent_folder"),
+        ({"signature": {"text": "Gruß", "template": "Brief"}}, "signature.template"),
+        ({"identities": [{"address": "a@b.test"}, {"address": "A@B.test"}]}, "identities.1.address"),
+        ({"identities": ["a@b.test"]}, "identities.0"),
+        ({"scope": "personal", "office_account": True}, "office_account"),
+        ({"reply_to": "niemand"}, "reply_to"),
+        ({"grants": [{"user": "ada@amt.test", "rights": ["see"], "from": "morgen"}]}, "grants.0.from"),
+        ({"grants": [{"user": "ada@amt.test", "rights": ["send-as"], "folder": "x"}]}, "grants.0.rights"),
         ({"grants": [{"group": "alle", "rights": ["see"]}]}, "grants.0.group"),
         ({"incoming": {"host": "x.test", "port": 70000}}, "incoming.port"),
         ({"address": "ohne-klammeraffe"}, "address"),
@@ -266,7 +293,7 @@ def test_a_removed_account_takes_its_placements_along_and_leaves_other_mailboxes
     inboxes = [a_folder(account) for account in (gone, kept)]
     raw = a_letter()
     answered, other = (a_message_in(inbox, raw) for inbox in inboxes)
-    reading.mark(clara, [answered.id, other.id], add=[SEEN])
+    handling.mark(clara, handling.Selection([answered.id, other.id]), add=[SEEN])
     outgoing = outbox.submit(clara, Draft(kept.id, to=("a@b.test",), subject="Re", answers=answered.id))
     accounts.remove(clara, gone.id)
     assert [str(number) for number in models.Placement.objects.values_list("id", flat=True)] == [other.id]

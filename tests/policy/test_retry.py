@@ -41,3 +41,25 @@ def test_what_a_person_must_mend_suspends_at_once(error: NeedsAttention) -> None
 
 def test_a_server_that_breaks_its_own_rules_is_left_alone_for_long() -> None:
     assert seconds(verdict(ProtocolViolation("line-too-long"), 1, chance=0.5)) == 3600
+
+
+def test_trouble_that_stays_for_an_hour_suspends_and_is_looked_at_hourly() -> None:
+    found = verdict(TryAgain("connect-timeout"), 5, failing_for=3600, chance=0.5)
+    assert found == Suspend(again_after=3600)
+
+
+@pytest.mark.parametrize(("failures", "failing_for"), [(4, 86400.0), (50, 3599.0)])
+def test_few_failures_or_a_short_time_suspend_nobody(failures: int, failing_for: float) -> None:
+    assert isinstance(verdict(TryAgain("connect-timeout"), failures, failing_for=failing_for), Wait)
+
+
+def test_what_hits_all_servers_at_once_suspends_nobody() -> None:
+    assert seconds(verdict(TryAgain("connect-timeout"), 500, failing_for=10**6, everywhere=True, chance=0.5)) == 300
+
+
+def test_a_refused_log_in_waits_for_a_person_even_while_the_network_is_down() -> None:
+    assert verdict(LoginRejected("login-rejected"), 2, everywhere=True) == Suspend()
+
+
+def test_how_many_failures_suspend_is_the_offices_choice() -> None:
+    assert isinstance(verdict(TryAgain("x"), 3, failing_for=4000, limit=3), Suspend)

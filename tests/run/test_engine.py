@@ -4,166 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
 
-from poststelle.adapters.memory import MemorySender, MemoryServer, MemorySource
 from poststelle.errors import CertificateRejected, LoginRejected, TryAgain
 from poststelle.mail.digest import digest
-from poststelle.mail.ports import FLAGGED, DataStarted, Envelope, Receipt, RecipientResult, RecipientState, Role, Sender
-from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, incoming, outbox, reading
-from poststelle.office.actor import Actor
-from poststelle.office.outbox import Draft
+from poststelle.mail.ports import FLAGGED, Role
+from poststelle.office import accounts, handling, incoming, outbox, reading
 from poststelle.run import engine
-from poststelle.run.engine import Engine, Remembered, Workshop
-from poststelle.store import models, rounds, search
-from poststelle.store.accounts import Access
-from tests.builders import a_letter, an_account, an_office
-from tests.store.conftest import home
+from poststelle.run.workshop import Remembered
+from poststelle.store import index, models, rounds
+from tests.builders import a_letter
+from tests.run.engine_office import Office, home, office, until
 
-__all__ = ["home"]
-
-PATIENCE = 10.0
-"""Seconds until a test gives up; what it waits for takes a fraction of one."""
-
-
-@dataclass
-class Doors:
-    """Doors to the memory server, one mailbox per user name. `closed`: what stands before a mailbox's doors instead."""
-
-    server: MemoryServer
-    closed: dict[str, Exception] = field(default_factory=dict)
-    opened: Counter[str] = field(default_factory=Counter)
-    passwords: list[str] = field(default_factory=list)
-    broken: set[str] = field(default_factory=set)
-    hung: asyncio.Event = field(default_factory=asyncio.Event)
-    hangs: set[str] = field(default_factory=set)
-
-    async def source(self, access: Access) -> MemorySource:
-        login = self._enter(access)
-        return _Broken(self.server, login) if login in self.broken else MemorySource(self.server, login)
-
-    async def sender(self, access: Access) -> Sender:
-        login = self._enter(access)
-        return _Hanging(self.hung) if login in self.hangs else MemorySender(self.server, login)
-
-    def _enter(self, access: Access) -> str:
-        assert access.login is not None
-        assert access.login.password is not None
-        login = access.login.username
-        self.opened[login] += 1
-        self.passwords.append(access.login.password.reveal())
-        if login in self.closed:
-            raise self.closed[login]
-        return login
-
-
-class _Broken(MemorySource):
-    """A bug of ours."""
-
-    async def folders(self) -> Any:
-        raise ZeroDivisionError
-
-
-@dataclass
-class _Hanging:
-    """A server that takes the message and does not answer until `answers`."""
-
-    answers: asyncio.Event
-
-    async def send(self, envelope: Envelope, raw: bytes, data_started: DataStarted) -> Receipt:
-        await data_started()
-        await self.answers.wait()
-        return Receipt(tuple(RecipientResult(one, RecipientState.ACCEPTED, "250") for one in envelope.recipients))
-
-    async def close(self) -> None:
-        """Nothing to hang up."""
-
-
-@dataclass
-class Office:
-    """An office with a mail server in memory, and an engine that may be started."""
-
-    ada: Actor
-    server: MemoryServer
-    doors: Doors
-    shop: Workshop
-
-    async def mailbox(self, login: str) -> AccountRecord:
-        """A mailbox of that name, on the server and here."""
-        address = f"{login}@amt.test"
-        self.server.create_mailbox(login, address)
-        self.server.create_folder(login, ("Sent",), role=Role.SENT)
-        more: dict[str, object] = {"address": address, "login": {"username": login, "password": "geheim"}}
-        record = await self.shop.write(lambda: an_account(self.ada, login, **more))
-        assert isinstance(record, AccountRecord)
-        return record
-
-    @asynccontextmanager
-    async def at_work(self, poll_seconds: float = 3600.0) -> AsyncIterator[Engine]:
-        made = Engine(self.doors, self.shop, poll_seconds)
-        running = asyncio.create_task(made.run())
-        try:
-            yield made
-            assert not running.done(), "the engine has ended by itself"
-        finally:
-            made.stop.set()
-            await asyncio.wait_for(running, PATIENCE)
-
-    async def shown(self, account: AccountRecord) -> AccountRecord:
-        record = await self.shop.write(accounts.show, self.ada, account.id)
-        assert isinstance(record, AccountRecord)
-        return record
-
-    async def subjects(self, account: AccountRecord) -> list[str]:
-        def read() -> list[str]:
-            folders = reading.folders(self.ada, account.id)
-            return sorted(row.subject for one in folders for row in reading.page(self.ada, one.id).items)
-
-        return [*await self.shop.write(read)]
-
-    async def synced(self, account: AccountRecord) -> bool:
-        record = await self.shown(account)
-        return record.synced_at is not None and not record.syncing
-
-    async def troubled(self, account: AccountRecord) -> str:
-        record = await self.shown(account)
-        return record.trouble.code if record.trouble else ""
-
-    async def holds(self, account: AccountRecord, *subjects: str) -> bool:
-        return await self.subjects(account) == sorted(subjects)
-
-    async def state_of(self, number: str) -> str:
-        return str((await self.shop.write(outbox.show, self.ada, number)).state)
-
-    async def submit(self, account: AccountRecord, to: str = "eva@kunde.test") -> str:
-        draft = Draft(account.id, to=(to,), subject="Angebot", text="Anbei.")
-        return str((await self.shop.write(outbox.submit, self.ada, draft)).id)
-
-
-async def until(condition: Callable[[], Awaitable[object]], within: float = PATIENCE) -> float:
-    """Seconds until it holds."""
-    began = time.monotonic()
-    while not await condition():
-        assert time.monotonic() - began < within, "it did not happen"
-        await asyncio.sleep(0.02)
-    return time.monotonic() - began
-
-
-@pytest.fixture
-async def office(transactional_db: None, home: Path) -> AsyncIterator[Office]:
-    server = MemoryServer()
-    async with Workshop() as shop:
-        yield Office(await shop.write(an_office), server, Doors(server), shop)
+__all__ = ["home", "office"]
 
 
 async def test_new_mail_is_here_within_a_second_of_its_delivery(office: Office) -> None:
@@ -181,7 +37,7 @@ async def test_new_mail_is_here_within_a_second_of_its_delivery(office: Office) 
 
 
 async def _indexed(office: Office) -> bool:
-    return await office.shop.write(search.behind) == 0
+    return await office.shop.write(index.behind) == 0
 
 
 async def test_a_mark_is_on_the_server_at_once(office: Office) -> None:
@@ -192,7 +48,8 @@ async def test_a_mark_is_on_the_server_at_once(office: Office) -> None:
 
         def mark() -> None:
             inbox = next(one for one in reading.folders(office.ada, account.id) if one.role is Role.INBOX)
-            reading.mark(office.ada, [reading.page(office.ada, inbox.id).items[0].id], add=[FLAGGED])
+            chosen = handling.Selection([reading.page(office.ada, inbox.id).items[0].id])
+            handling.mark(office.ada, chosen, add=[FLAGGED])
 
         await office.shop.write(mark)
 

@@ -84,21 +84,42 @@ class CertificateAuthority:
         """For localhost, signed by its own key: no authority vouches for it."""
         return self._issue("self-signed", self_signed=True)
 
+    def named(self, file_name: str, *names: x509.GeneralName) -> Certificate:
+        """Trusted and in date, for these names."""
+        return self._issue(file_name, names=names)
+
+    def common_name_only(self, name: str) -> Certificate:
+        """Trusted and in date, with a common name and no alternative names, as of old."""
+        return self._issue("common-name-only", names=(), common_name=name)
+
+    def client(self, name: str) -> Certificate:
+        """For a client to log in with: `name` is its common name."""
+        return self._issue("client", names=(), common_name=name, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def renewed(self, before: Certificate) -> Certificate:
+        """A new certificate for the same names and the same key."""
+        key = serialization.load_pem_private_key(before.key.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return self._issue(f"renewed-{before.cert.stem}", key=key)
+
     def _issue(
         self,
         file_name: str,
         *,
         names: tuple[x509.GeneralName, ...] = LOCAL_NAMES,
+        common_name: str = "",
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        key: ec.EllipticCurvePrivateKey | None = None,
         begins: dt.timedelta = -DAY,
         ends: dt.timedelta = 20 * DAY,
         self_signed: bool = False,
     ) -> Certificate:
         cert_file, key_file = self._directory / f"{file_name}.pem", self._directory / f"{file_name}.key"
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(names[0].value))])
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or str(names[0].value))])
         issuer_key = key if self_signed else self._key
         now = dt.datetime.now(dt.UTC)
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject if self_signed else self._name)
@@ -108,11 +129,12 @@ class CertificateAuthority:
             .not_valid_after(now + ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-            .sign(issuer_key, hashes.SHA256())
         )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(issuer_key, hashes.SHA256())
         cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(
             key.private_bytes(

@@ -1,6 +1,6 @@
 """A real Dovecot on free ports of 127.0.0.1, from a private configuration in a directory of its own.
 
-What it is for: IMAP (plain, STARTTLS, TLS) to test against, and LMTP to put mail into it. Nothing of the machine's own
+What it is for: IMAP and POP3 (plain, STARTTLS, TLS) to test against, and LMTP to put mail into it. Nothing of the machine's own
 Dovecot configuration is read. Since client and server share an address, Dovecot counts plain connections as safe and
 offers LOGIN before TLS; whoever wants to see LOGINDISABLED connects from source address 127.0.0.5.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import smtplib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,43 @@ from tests.servers.ca import Certificate
 from tests.servers.process import Account, Server, ServerMissing, free_port, new_directory
 
 BINARY = Path("/usr/sbin/dovecot")
-MODULES = {"dovecot-imapd": Path("/usr/lib/dovecot/imap"), "dovecot-lmtpd": Path("/usr/lib/dovecot/lmtp")}
+MODULES = {
+    "dovecot-imapd": Path("/usr/lib/dovecot/imap"),
+    "dovecot-pop3d": Path("/usr/lib/dovecot/pop3"),
+    "dovecot-lmtpd": Path("/usr/lib/dovecot/lmtp"),
+}
 
 WITHOUT_CONDSTORE = "IMAP4rev1 SASL-IR LITERAL+ ID IDLE NAMESPACE UIDPLUS SPECIAL-USE CHILDREN UNSELECT"
 """Announced instead of Dovecot's full list by a server made with `condstore=False`."""
+
+CAPABILITIES = (
+    "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC ESEARCH "
+    "SEARCHRES WITHIN LIST-STATUS BINARY MOVE LITERAL+ NOTIFY SPECIAL-USE"
+)
+"""What Dovecot announces of itself, as far as a mail program may care; see `without`."""
+
+PLUGINS = """\
+mail_plugins = acl quota zlib notify
+protocol imap {{
+  mail_plugins = $mail_plugins imap_acl imap_quota imap_zlib
+}}
+plugin {{
+  acl = vfile
+  acl_shared_dict = file:{directory}/state/shared-mailboxes.db
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_rule = *:storage=200M
+}}
+namespace shared {{
+  type = shared
+  separator = /
+  prefix = shared/%%u/
+  location = maildir:{directory}/mail/%%u/Maildir
+  list = children
+  subscriptions = no
+}}
+"""
+"""Rights, quota, compression, and folders people share with each other; see `plugins`."""
 
 CONFIGURATION = """\
 base_dir = {directory}/run
@@ -36,7 +69,7 @@ first_valid_gid = {account.gid}
 mail_uid = {account.uid}
 mail_gid = {account.gid}
 listen = 127.0.0.1
-protocols = imap lmtp
+protocols = imap pop3 lmtp
 hostname = mail.example.test
 postmaster_address = postmaster@example.test
 default_process_limit = 200
@@ -49,7 +82,8 @@ ssl_cert = <{certificate.cert}
 ssl_key = <{certificate.key}
 ssl_dh =
 
-auth_mechanisms = plain login
+{client_certificates}
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 {external}
 auth_failure_delay = 0 secs
 auth_cache_size = 0
 passdb {{
@@ -74,9 +108,10 @@ protocol imap {{
 
 namespace inbox {{
   inbox = yes
-  separator = /
+  {tree}
 {special_folders}
 }}
+{plugins}
 
 service anvil {{
   chroot =
@@ -99,6 +134,21 @@ service imap-login {{
     ssl = yes
   }}
 }}
+service pop3-login {{
+  chroot =
+  service_count = 0
+  inet_listener pop3 {{
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = {pop3s_port}
+    ssl = yes
+  }}
+}}
+service pop3 {{
+  service_count = 100
+  process_limit = 1000
+}}
 service imap {{
   service_count = 100
   process_limit = 1000
@@ -110,6 +160,20 @@ service lmtp {{
   }}
 }}
 """
+
+CLIENT_CERTIFICATES = """\
+ssl_ca = <{authority}
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+auth_ssl_username_from_cert = yes
+ssl_cert_username_field = commonName
+passdb {{
+  driver = static
+  args = nopassword=y
+  mechanisms = external
+}}
+"""
+"""For a server that also lets in whoever shows a certificate of this authority (EXTERNAL)."""
 
 SPECIAL_FOLDER = """\
   mailbox {name} {{
@@ -129,15 +193,26 @@ class User:
 
 
 class Dovecot:
-    """A running server. Ports: `imap_port` (plain and STARTTLS), `imaps_port` (TLS), `lmtp_port`.
+    """A running server. Ports: `imap_port` and `pop3_port` (plain and STARTTLS), `imaps_port` and `pop3s_port` (TLS), `lmtp_port`.
 
-    `condstore=False` announces only what a poor server has (the commands themselves go on working).
+    `condstore=False` announces only what a poor server has (the commands themselves go on working); `without`: capabilities left
+    out of the full list. `below_inbox`: all folders lie below "INBOX.". `plugins`: rights, shared folders, quota, compression.
+    `client_authority`: whoever shows a certificate issued by this one (PEM) may log in as its common name.
     `ServerMissing` names the Debian package if one is not installed.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, certificate: Certificate, *, condstore: bool = True) -> None:
+    def __init__(
+        self,
+        certificate: Certificate,
+        *,
+        condstore: bool = True,
+        without: Collection[str] = (),
+        below_inbox: bool = False,
+        plugins: bool = False,
+        client_authority: Path | None = None,
+    ) -> None:
         for package, program in {"dovecot-core": BINARY, **MODULES}.items():
             if not program.exists():
                 raise ServerMissing(package)
@@ -151,6 +226,14 @@ class Dovecot:
         account.owns(self._users)
         self._account = account
         self.imap_port, self.imaps_port, self.lmtp_port = free_port(), free_port(), free_port()
+        self.pop3_port, self.pop3s_port = free_port(), free_port()
+        client_certificates = ""
+        if client_authority is not None:
+            account.writes(self.directory / "clients.pem", client_authority.read_bytes())
+            client_certificates = CLIENT_CERTIFICATES.format(authority=self.directory / "clients.pem")
+        announced = "" if condstore else WITHOUT_CONDSTORE
+        if without:
+            announced = " ".join(name for name in CAPABILITIES.split() if name not in without)
         configuration = self.directory / "dovecot.conf"
         log = self.directory / "dovecot.log"
         account.writes(
@@ -160,10 +243,16 @@ class Dovecot:
                 log=log,
                 account=account,
                 certificate=certificate.installed(self.directory, account),
-                capability="" if condstore else f"imap_capability = {WITHOUT_CONDSTORE}",
+                capability=f"imap_capability = {announced}" if announced else "",
+                tree="separator = .\n  prefix = INBOX." if below_inbox else "separator = /",
+                plugins=PLUGINS.format(directory=self.directory) if plugins else "",
                 special_folders="\n".join(
                     SPECIAL_FOLDER.format(name=name, use=use) for name, use in SPECIAL_FOLDERS.items()
                 ),
+                client_certificates=client_certificates,
+                external="external" if client_certificates else "",
+                pop3_port=self.pop3_port,
+                pop3s_port=self.pop3s_port,
                 imap_port=self.imap_port,
                 imaps_port=self.imaps_port,
                 lmtp_port=self.lmtp_port,
@@ -173,7 +262,7 @@ class Dovecot:
             [BINARY, "-F", "-c", configuration],
             account=account,
             directory=self.directory,
-            ports=(self.imap_port, self.imaps_port, self.lmtp_port),
+            ports=(self.imap_port, self.imaps_port, self.lmtp_port, self.pop3_port, self.pop3s_port),
             log=log,
         )
 

@@ -114,6 +114,12 @@ begin retry
 
 begin authenticators
 
+cram:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_secret = ${extract{1}{:}{${lookup{$auth1}lsearch{THE_PASSWORDS}}}}
+  server_set_id = $auth1
+
 plain:
   driver = plaintext
   public_name = PLAIN

@@ -10,8 +10,9 @@ import pytest
 from poststelle.adapters.memory import INBOX, MemoryServer
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.records import PlacementRecord
-from poststelle.office import feed, reading
+from poststelle.office import feed, handling, reading
 from poststelle.store import models
+from poststelle.sync import folder as folder_page
 from tests.builders import a_letter
 from tests.store.conftest import LOGIN, Shop
 
@@ -83,7 +84,7 @@ async def test_what_is_read_here_is_read_on_the_server_and_an_older_word_of_the_
     uid = shop.server.deliver(LOGIN, a_letter())
     await shop.sync()
     (row,) = await rows(shop)
-    await shop.write(lambda: reading.mark(shop.actor, [row.id], add=[SEEN]))
+    await shop.write(lambda: handling.mark(shop.actor, handling.Selection([row.id]), add=[SEEN]))
     shop.server.set_flags(LOGIN, INBOX, uid, (FLAGGED,))
     await shop.sync()
     assert shop.server.contents(LOGIN)[uid][1] == {SEEN, FLAGGED}
@@ -140,7 +141,10 @@ async def test_a_damaged_segment_nobody_knows_does_not_keep_the_engine_from_star
     assert (await shop.sync()).new == 1
 
 
-async def test_random_histories_end_with_the_same_mail_on_both_sides(shop: Shop) -> None:
+async def test_random_histories_end_with_the_same_mail_on_both_sides(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_page, "RENUMBERINGS_A_DAY", 1000)
     dice = random.Random(20261121)
     for _ in range(25):
         for _ in range(dice.randint(1, 6)):

@@ -7,6 +7,7 @@ here are each one transaction (no await within, so nothing can come between).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +62,9 @@ class Keeping:
     refused: dict[str, str] = field(default_factory=dict)
     next_errand: int = 1
 
+    wishes: dict[tuple[RemoteFolderId, RemoteId], dict[str, bool]] = field(default_factory=dict)
+    """What people here last wanted of a message's flags; a wish ends with the folder it was uttered in."""
+
     def folder_at(self, path: Path) -> tuple[RemoteFolderId, FolderRow] | None:
         return next(((number, row) for number, row in self.folders.items() if row.path == path), None)
 
@@ -73,7 +77,9 @@ class Keeping:
         """A person flags a message: the change shows at once, and the server is to be told."""
         placement = self.folders[folder].placements[remote]
         placement.flags = (placement.flags | add) - remove
-        self._open(ChangeFlags(folder, remote, add, remove))
+        self._open(ChangeFlags(folder, (remote,), add, remove))
+        wish = self.wishes.setdefault((folder, remote), {})
+        wish |= dict.fromkeys(add, True) | dict.fromkeys(remove, False)
 
     def append_here(self, folder: RemoteFolderId, raw: bytes, flags: frozenset[str], message_id: str) -> None:
         """A copy of what was sent is to be filed on the server."""
@@ -127,7 +133,14 @@ class MemoryShelf:
         row = self._row
         if row.swept == row.generation:
             return None
-        return [remote for remote, placement in row.placements.items() if placement.generation < row.generation]
+        return [remote for remote, placement in row.placements.items() if 0 < placement.generation < row.generation]
+
+    async def placed_ahead(self) -> Sequence[RemoteId]:
+        return [remote for remote, placement in self._row.placements.items() if placement.generation == 0]
+
+    async def is_settled(self) -> bool:
+        row = self._row
+        return row.generation == row.swept and not row.loss_accepted and not await self.placed_ahead()
 
     async def sweep(self, gone: Collection[RemoteId]) -> Tally:
         row = self._row
@@ -148,6 +161,7 @@ class MemoryShelf:
 
     async def apply(self, seen: Observation) -> Tally:
         row, new, changed, set_aside = self._row, 0, 0, 0
+        generation = 0 if seen.cursor is None else row.generation
         arrivals = {arrival.id: arrival for arrival in seen.arrivals}
         for failed in seen.unfetchable:
             if failed.gone:
@@ -157,10 +171,10 @@ class MemoryShelf:
                 row.set_aside[failed.id] = arrivals[failed.id]
         for arrival in arrivals.values():
             if held := row.placements.get(arrival.id):
-                held.generation = row.generation
+                held.generation = held.generation if seen.cursor is None else row.generation
             elif arrival.id in seen.kept:
                 new += 1
-                row.placements[arrival.id] = Placement(seen.kept[arrival.id], arrival.flags, row.generation)
+                row.placements[arrival.id] = Placement(seen.kept[arrival.id], arrival.flags, generation)
                 row.set_aside.pop(arrival.id, None)
         for remote, flags in seen.flags.items():
             if held := row.placements.get(remote):
@@ -171,20 +185,22 @@ class MemoryShelf:
                 row.set_aside[remote] = Arrival(owed.id, flags, owed.received_at, owed.size, owed.ordinal)
         for remote in seen.gone:
             row.placements.pop(remote, None)
-        row.cursor, row.remaining = seen.cursor, seen.remaining
+        if seen.cursor is not None:
+            row.cursor, row.remaining = seen.cursor, seen.remaining
         if seen.whole:
             row.loss_accepted = False
         return Tally(new, changed, len(seen.gone), set_aside)
 
-    async def start_generation(self) -> None:
+    async def start_generation(self) -> int:
         self._row.generation += 1
         self._row.cursor = None
+        return 0
 
     def _settled(self, remote: RemoteId, ours: frozenset[str], theirs: frozenset[str]) -> frozenset[str]:
         """The server's word, except for flags an open errand is about."""
         disputed: frozenset[str] = frozenset()
         for errand in self._keeping.errands.values():
-            if isinstance(errand, ChangeFlags) and (errand.folder, errand.id) == (self._folder, remote):
+            if isinstance(errand, ChangeFlags) and (errand.folder, errand.ids) == (self._folder, (remote,)):
                 disputed |= errand.add | errand.remove
         return (theirs - disputed) | (ours & disputed)
 
@@ -214,3 +230,62 @@ class MemoryDesk:
             row = rows.setdefault(number, FolderRow(folder.path, folder.role))
             row.path, row.role = folder.path, folder.role
         return [MemoryShelf(self._keeping, number) for number in listed]
+
+
+class MemorySide:
+    """Our side as the model plays with it (tests.sync.model_history.OurSide). People mark and file here, and do nothing else."""
+
+    def __init__(self) -> None:
+        self.keeping = Keeping()
+
+    def desk(self) -> MemoryDesk:
+        return MemoryDesk(self.keeping)
+
+    def flag(self, path: Path, raw: bytes, add: frozenset[str], remove: frozenset[str]) -> None:
+        if found := self.keeping.folder_at(path):
+            folder, row = found
+            for remote, placement in row.placements.items():
+                if self.keeping.contents[placement.content] == raw:
+                    self.keeping.change_flags_here(folder, remote, add, remove)
+
+    def append(self, path: Path, raw: bytes, flags: frozenset[str], message_id: str) -> None:
+        if found := self.keeping.folder_at(path):
+            self.keeping.append_here(found[0], raw, flags, message_id)
+
+    def time_passes(self) -> None:
+        """Nothing here waits."""
+
+    def forget_cursor(self, path: Path) -> None:
+        if (found := self.keeping.folder_at(path)) and found[1].cursor:
+            found[1].cursor = Cursor("written by an older release")
+
+    def accept_loss(self) -> None:
+        for row in self.keeping.folders.values():
+            row.loss_accepted = True
+
+    def contents(self) -> dict[Path, Counter[tuple[bytes, frozenset[str]]]]:
+        return {row.path: Counter(self.keeping.messages(row)) for row in self.keeping.folders.values()}
+
+    def complaints(self) -> list[str]:
+        wrong = [f"open: {errand}" for errand in self.keeping.errands.values()]
+        for folder, row in self.keeping.folders.items():
+            if row.set_aside or row.remaining:
+                wrong.append(f"{row.path} is not whole")
+            for remote, placement in row.placements.items():
+                for flag, wanted in self.keeping.wishes.get((folder, remote), {}).items():
+                    if (flag in placement.flags) is not wanted:
+                        wrong.append(f"{row.path} {remote}: {flag} was to be {wanted}")
+        return wrong
+
+    def disputes(self, folder: RemoteFolderId) -> list[str]:
+        """Flags that show the server's word here although people here want it otherwise and the server has not been told."""
+        row = self.keeping.folders[folder]
+        return [
+            f"{remote} {flag}"
+            for errand in self.keeping.errands.values()
+            if isinstance(errand, ChangeFlags) and errand.folder == folder
+            for remote, placement in row.placements.items()
+            if remote in errand.ids
+            for flag in errand.add | errand.remove
+            if (flag in placement.flags) is not self.keeping.wishes[folder, remote][flag]
+        ]

@@ -4,7 +4,8 @@ A *history* is a list of events, fixed by its seed alone. *Clockwork* wraps sour
 of their steps it ticks; at a tick events happen, and the session may be interrupted: the connection breaks, or the process is
 killed. `play` runs account rounds, again and again as an engine would, until the history is over and all is quiet.
 
-This module does not know how our side keeps things; `MemoryShelf` is the reference.
+This module does not know how our side keeps things (`OurSide`): `tests.sync.memory_shelf` is the reference for what the sync
+pages need, `tests.store.store_side` is the real one, with everything people can do.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from poststelle.adapters.memory import INBOX, MemoryServer, MemorySource, folder_id
-from poststelle.errors import MessageTrouble, SuspiciousLoss, TryAgain
+from poststelle.errors import FolderMissing, MessageTrouble, SuspiciousLoss, TryAgain
 from poststelle.mail.ports import (
     ANSWERED,
     FLAGGED,
     SEEN,
     Arrival,
     Batch,
-    ChangeFlags,
     Cursor,
+    Delete,
+    DeleteFolder,
     Errand,
     Outcome,
     RawMessage,
@@ -37,7 +39,7 @@ from poststelle.mail.ports import (
 )
 from poststelle.mail.shelf import Desk, Observation, Shelf, Tally
 from poststelle.sync.account import sync_account
-from tests.sync.memory_shelf import Keeping, MemoryDesk, Path
+from tests.sync.memory_shelf import Path
 
 LOGIN = "kanzlei@model.example"
 THEIR_FLAGS = (SEEN, ANSWERED, "$Forwarded")
@@ -65,16 +67,22 @@ class Event:
         return " ".join(word for word in words if word)
 
 
-def history(seed: int, *, length: int, people_here: bool) -> list[Event]:
-    """Random events that make sense one after the other, whenever they happen. `people_here`: some happen on our side."""
+MARKING = {"flag here": 12, "unflag here": 5, "append here": 4}
+HANDLING = {
+    "move here": 14, "copy here": 5, "delete here": 8, "undo here": 5, "create here": 3, "rename here": 2, "remove here": 1,
+    "time passes": 5,
+}  # fmt: skip
+
+
+def history(seed: int, *, length: int, people_here: Mapping[str, int]) -> list[Event]:
+    """Random events that make sense one after the other, whenever they happen. `people_here`: what happens on our side, how often."""
     dice = random.Random(seed)
     folders: dict[Path, list[str]] = {INBOX: [], ("Gesendet",): []}
     told = 0
     events: list[Event] = []
     kinds = {"deliver": 30, "flag": 12, "remove": 10, "move": 4, "clear": 2, "renumber": 2, "create": 3, "drop": 1}
     kinds |= {"rename": 1, "impoverish": 1, "enrich": 1, "break": 2, "mend": 2, "forget": 2}
-    if people_here:
-        kinds |= {"flag here": 12, "unflag here": 5, "append here": 4}
+    kinds |= people_here
     while len(events) < length:
         (kind,) = dice.choices(list(kinds), weights=list(kinds.values()))
         path = dice.choice(list(folders))
@@ -100,7 +108,32 @@ def history(seed: int, *, length: int, people_here: bool) -> list[Event]:
                     folders[to] = names
                     folders |= {to + below[len(path) :]: folders.pop(below) for below in _below(path, folders)}
                 events.append(Event(kind, path, to=to))
-        elif kind in ("renumber", "impoverish", "enrich", "mend", "forget"):
+        elif kind in ("move here", "copy here"):
+            to = dice.choice(list(folders))
+            if name and to != path:
+                folders[to].append(name)
+                if kind == "move here":
+                    names.remove(name)
+                events.append(Event(kind, path, name, to=to))
+        elif kind == "create here":
+            free = [place for place in PLACES if place not in folders]
+            if free:
+                path = dice.choice(free)
+                folders[path] = []
+                events.append(Event(kind, path))
+        elif kind in ("rename here", "remove here"):
+            if path not in (INBOX, ("Gesendet",)):
+                names = folders.pop(path)
+                told += 1
+                to = (f"Hier-{told}-{len(events)}",) if kind == "rename here" else ()
+                if to:
+                    folders[to] = names
+                    folders |= {to + below[len(path) :]: folders.pop(below) for below in _below(path, folders)}
+                else:
+                    for below in _below(path, folders):
+                        del folders[below]
+                events.append(Event(kind, path, to=to))
+        elif kind in ("renumber", "impoverish", "enrich", "mend", "forget", "undo here", "time passes", "tell", "hide"):
             events.append(Event(kind, path))
         elif kind == "clear" and names:
             names.clear()
@@ -112,7 +145,7 @@ def history(seed: int, *, length: int, people_here: bool) -> list[Event]:
             folders[to].append(f"brief-{told}")
             events += [Event("remove", path, name), Event("deliver", to, f"brief-{told}")]
         elif name:
-            if kind == "remove":
+            if kind in ("remove", "delete here"):
                 names.remove(name)
             events.append(Event(kind, path, name, _some(dice, OUR_FLAGS if kind.endswith("here") else THEIR_FLAGS)))
     return events
@@ -130,107 +163,136 @@ def letter(name: str) -> bytes:
     return f"Message-ID: <{name}@model.example>\r\nSubject: {name}\r\n\r\nGuten Tag.\r\n".encode()
 
 
+class OurSide(Protocol):
+    """Our side of an account, and what people do there. Each call is one transaction; a folder or message not there is no matter."""
+
+    def desk(self) -> Desk: ...
+
+    def flag(self, path: Path, raw: bytes, add: frozenset[str], remove: frozenset[str]) -> None: ...
+
+    def append(self, path: Path, raw: bytes, flags: frozenset[str], message_id: str) -> None: ...
+
+    def time_passes(self) -> None: ...
+
+    def forget_cursor(self, path: Path) -> None: ...
+
+    def accept_loss(self) -> None: ...
+
+    def contents(self) -> Contents: ...
+
+    def complaints(self) -> list[str]: ...
+
+    def disputes(self, folder: RemoteFolderId) -> list[str]: ...
+
+
+Contents = dict[Path, Counter[tuple[bytes, frozenset[str]]]]
+
+
 @dataclass
 class World:
     """Both sides: the server with its people, and what we keep with ours."""
 
     server: MemoryServer
-    keeping: Keeping = field(default_factory=Keeping)
+    side: OurSide
     broken: set[bytes] = field(default_factory=set)
     """Messages the server cannot hand out just now."""
-    wishes: dict[tuple[RemoteFolderId, RemoteId], dict[str, bool]] = field(default_factory=dict)
-    """What people here last wanted of a message's flags; a wish ends with the folder it was uttered in."""
+    delivered: Counter[bytes] = field(default_factory=Counter)
+    """How often each message was delivered, filed or copied."""
+    taken: set[bytes] = field(default_factory=set)
+    """Messages of which somebody has deleted one, there or by our word."""
 
     @classmethod
-    def new(cls) -> World:
+    def new(cls, side: OurSide) -> World:
         server = MemoryServer()
         server.create_mailbox(LOGIN)
         server.create_folder(LOGIN, ("Gesendet",), role=Role.SENT)
-        return cls(server)
+        return cls(server, side)
 
     def happen(self, event: Event) -> None:
-        server, path = self.server, event.path
+        server, side, path = self.server, self.side, event.path
+        raw = letter(event.name)
+        try:
+            self._happen(event, server, side, path, raw)
+        except (FolderMissing, KeyError, StopIteration):
+            # Other people, or ours, were there before: whoever comes too late finds nothing to do.
+            return
+
+    def _happen(self, event: Event, server: MemoryServer, side: OurSide, path: Path, raw: bytes) -> None:
         match event.kind:
             case "deliver":
+                server.folder(LOGIN, path)
+                self.delivered[raw] += 1
                 server.deliver(LOGIN, letter(event.name), path=path, flags=event.flags)
             case "flag":
                 uid, flags = self._find(path, event.name)
                 server.set_flags(LOGIN, path, uid, (*(flags - set(THEIR_FLAGS)), *event.flags))
             case "remove":
-                server.remove(LOGIN, path, self._find(path, event.name)[0])
+                uid, _ = self._find(path, event.name)
+                self.taken.add(raw)
+                server.remove(LOGIN, path, uid)
             case "clear":
+                self.take_all(path)
                 for uid in server.contents(LOGIN, path):
                     server.remove(LOGIN, path, uid)
             case "renumber":
                 server.renumber(LOGIN, path)
             case "create":
-                server.create_folder(LOGIN, path, role=ROLES.get(path, Role.NONE))
+                if path not in server.mailbox(LOGIN).folders:
+                    server.create_folder(LOGIN, path, role=ROLES.get(path, Role.NONE))
             case "drop":
+                self.take_all(path)
                 server.remove_folder(LOGIN, path)
             case "rename":
-                server.rename(LOGIN, path, event.to)
+                if path in server.mailbox(LOGIN).folders:
+                    server.rename(LOGIN, path, event.to)
             case "impoverish" | "enrich":
                 server.modseq = event.kind == "enrich"
             case "break":
                 self.broken.add(letter(event.name))
             case "mend":
                 self.broken.clear()
+            case "tell" | "hide":
+                server.uidplus = event.kind == "tell"
             case "forget":
-                if (found := self.keeping.folder_at(path)) and found[1].cursor:
-                    found[1].cursor = Cursor("written by an older release")
+                side.forget_cursor(path)
             case "append here":
-                if found := self.keeping.folder_at(path):
-                    flags = frozenset(event.flags)
-                    self.keeping.append_here(found[0], letter(event.name), flags, f"<{event.name}@model.example>")
+                # Where its folder is gone by then, it stays unfiled.
+                self.delivered[raw] += 1
+                self.taken.add(raw)
+                side.append(path, raw, frozenset(event.flags), f"<{event.name}@model.example>")
             case "flag here":
-                self._flag_here(event, add=frozenset(event.flags), remove=frozenset())
+                side.flag(path, raw, frozenset(event.flags), frozenset())
             case "unflag here":
-                self._flag_here(event, add=frozenset(), remove=frozenset(event.flags))
-            case kind:
-                raise AssertionError(kind)
+                side.flag(path, raw, frozenset(), frozenset(event.flags))
+            case _:
+                self.handle(event, raw)
 
-    def truth(self) -> dict[Path, Counter[tuple[bytes, frozenset[str]]]]:
+    def handle(self, event: Event, raw: bytes) -> None:
+        """People here do more than mark and file."""
+        raise AssertionError(event.kind)
+
+    def truth(self) -> Contents:
         """What the server holds, by folder."""
         folders = self.server.mailbox(LOGIN).folders
         return {path: Counter(self.server.contents(LOGIN, path).values()) for path in folders}
 
-    def ours(self) -> dict[Path, Counter[tuple[bytes, frozenset[str]]]]:
+    def ours(self) -> Contents:
         """What we hold, by folder."""
-        return {row.path: Counter(self.keeping.messages(row)) for row in self.keeping.folders.values()}
+        return self.side.contents()
+
+    def take_all(self, path: Path) -> None:
+        """Somebody deletes all there is in the folder."""
+        self.taken.update(raw for raw, _ in self.server.contents(LOGIN, path).values())
 
     def has(self, folder: RemoteFolderId, remote: RemoteId) -> bool:
         """Whether the server still has this very message in this very folder."""
         boxes = self.server.mailbox(LOGIN).folders
         return any(folder_id(path) == folder and box.find(remote) is not None for path, box in boxes.items())
 
-    def disputes(self, folder: RemoteFolderId) -> list[str]:
-        """Flags that show the server's word here although people here want it otherwise and the server has not been told."""
-        row = self.keeping.folders[folder]
-        return [
-            f"{remote} {flag}"
-            for errand in self.keeping.errands.values()
-            if isinstance(errand, ChangeFlags) and errand.folder == folder
-            for remote, placement in row.placements.items()
-            if errand.id == remote
-            for flag in errand.add | errand.remove
-            if (flag in placement.flags) is not self.wishes[folder, remote][flag]
-        ]
-
     def _find(self, path: Path, name: str) -> tuple[int, frozenset[str]]:
         raw = letter(name)
         contents = self.server.contents(LOGIN, path).items()
         return next((uid, flags) for uid, (there, flags) in contents if there == raw)
-
-    def _flag_here(self, event: Event, *, add: frozenset[str], remove: frozenset[str]) -> None:
-        found = self.keeping.folder_at(event.path)
-        if not found:
-            return
-        folder, row = found
-        for remote, placement in row.placements.items():
-            if self.keeping.contents[placement.content] == letter(event.name):
-                self.keeping.change_flags_here(folder, remote, add, remove)
-                wish = self.wishes.setdefault((folder, remote), {})
-                wish |= dict.fromkeys(add, True) | dict.fromkeys(remove, False)
 
 
 Interruption = Callable[[], BaseException]
@@ -300,9 +362,28 @@ class TickingSource:
 
     async def perform(self, errand: Errand) -> Outcome:
         self._clock.tick()
+        self._note(errand)
         outcome = await self._source.perform(errand)
         self._clock.tick()
         return outcome
+
+    def _note(self, errand: Errand) -> None:
+        """What is deleted by our word was deleted by somebody."""
+        world = self._clock.world
+        boxes = {folder_id(path): box for path, box in world.server.mailbox(LOGIN).folders.items()}
+        if isinstance(errand, DeleteFolder) and errand.folder in boxes:
+            world.take_all(boxes[errand.folder].path)
+        if isinstance(errand, Delete) and errand.folder in boxes:
+            found = (boxes[errand.folder].find(remote) for remote in errand.ids)
+            world.taken.update(message.raw for message in found if message is not None)
+
+    async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
+        self._clock.tick()
+        return await self._source.window(folder, before, limit)
+
+    async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
+        self._clock.tick()
+        return await self._source.census(folder)
 
     async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:
         return await self._source.wait(watched, timeout)
@@ -390,6 +471,14 @@ class TickingShelf:
         self._clock.tick()
         return tally
 
+    async def placed_ahead(self) -> Sequence[RemoteId]:
+        self._clock.tick()
+        return await self._shelf.placed_ahead()
+
+    async def is_settled(self) -> bool:
+        self._clock.tick()
+        return await self._shelf.is_settled()
+
     async def loss_accepted(self) -> bool:
         self._clock.tick()
         return await self._shelf.loss_accepted()
@@ -405,14 +494,15 @@ class TickingShelf:
         for remote in seen.gone:
             assert not self._clock.world.has(self.folder, remote), f"{remote} is removed here but not on the server"
         tally = await self._shelf.apply(seen)
-        assert self._clock.world.disputes(self.folder) == []
+        assert self._clock.world.side.disputes(self.folder) == []
         self._clock.tick()
         return tally
 
-    async def start_generation(self) -> None:
+    async def start_generation(self) -> int:
         self._clock.tick()
-        await self._shelf.start_generation()
+        lost = await self._shelf.start_generation()
         self._clock.tick()
+        return lost
 
 
 async def play(clock: Clockwork) -> None:
@@ -422,18 +512,47 @@ async def play(clock: Clockwork) -> None:
         over = clock.wound_down
         if over:
             clock.world.broken.clear()
+            clock.world.side.time_passes()
         elif clock.ticks:
             clock.skip()
         try:
             source = await clock.open_source()
             try:
-                await sync_account(clock.open_source, source, TickingDesk(clock, MemoryDesk(clock.world.keeping)))
+                await sync_account(clock.open_source, source, TickingDesk(clock, clock.world.side.desk()))
             finally:
                 await source.close()
         except SuspiciousLoss:
-            for row in clock.world.keeping.folders.values():
-                row.loss_accepted = True
+            clock.world.side.accept_loss()
         except (TryAgain, Killed):
             quiet = 0
         else:
             quiet = quiet + 1 if over else 0
+
+
+KINDS: tuple[Interruption, ...] = (Killed, lambda: TryAgain("connection-lost"))
+
+
+def spread(events: Sequence[Event], dice: random.Random, *, over: int) -> dict[int, list[Event]]:
+    """When the events happen: in their order, at random ticks."""
+    due: dict[int, list[Event]] = {}
+    for tick, event in zip(sorted(dice.randrange(1, over) for _ in events), events, strict=True):
+        due.setdefault(tick, []).append(event)
+    return due
+
+
+def story(seed: int, events: Sequence[Event], breaks: Sequence[int]) -> str:
+    return f"seed {seed}, interrupted at {list(breaks)}:\n" + "\n".join(f"  {event}" for event in events)
+
+
+def assert_in_step(world: World, told: str) -> None:
+    """Both sides are equal, what we keep is in order, nothing is lost, and nothing is there more often than it was made."""
+    assert world.ours() == world.truth(), told
+    assert world.side.complaints() == [], told
+    there = Counter[bytes]()
+    for held in world.truth().values():
+        for (raw, _), times in held.items():
+            there[raw] += times
+    for raw, times in there.items():
+        assert times <= world.delivered[raw], f"{raw!r} is there {times} times: {told}"
+    for raw, times in world.delivered.items():
+        assert not times or raw in there or raw in world.taken, f"{raw!r} is lost: {told}"

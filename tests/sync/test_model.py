@@ -9,42 +9,27 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from poststelle.errors import TryAgain
 from poststelle.sync import account
-from tests.sync.model_history import Clockwork, Event, Interruption, Killed, World, history, play
+from tests.sync.memory_shelf import MemorySide
+from tests.sync.model_history import (
+    KINDS,
+    MARKING,
+    Clockwork,
+    Event,
+    Interruption,
+    World,
+    assert_in_step,
+    history,
+    play,
+    spread,
+    story,
+)
 
 SWEEPS = 60
 """Histories interrupted once, at every single step in turn."""
 
 STORMS = 3000
 """Histories interrupted again and again, with people working on our side as well."""
-
-KINDS: tuple[Interruption, ...] = (Killed, lambda: TryAgain("connection-lost"))
-
-
-def spread(events: Sequence[Event], dice: random.Random, *, over: int) -> dict[int, list[Event]]:
-    """When the events happen: in their order, at random ticks."""
-    due: dict[int, list[Event]] = {}
-    for tick, event in zip(sorted(dice.randrange(1, over) for _ in events), events, strict=True):
-        due.setdefault(tick, []).append(event)
-    return due
-
-
-def story(seed: int, events: Sequence[Event], breaks: Sequence[int]) -> str:
-    return f"seed {seed}, interrupted at {list(breaks)}:\n" + "\n".join(f"  {event}" for event in events)
-
-
-def assert_in_step(world: World, told: str) -> None:
-    assert world.ours() == world.truth(), told
-    assert world.keeping.errands == {}, told
-    for path, held in world.truth().items():
-        assert len({raw for raw, _ in held}) == held.total(), f"a message is twice in {path}: {told}"
-    for folder, row in world.keeping.folders.items():
-        assert not row.set_aside, told
-        assert row.remaining == 0, told
-        for remote, placement in row.placements.items():
-            for flag, wanted in world.wishes.get((folder, remote), {}).items():
-                assert (flag in placement.flags) is wanted, f"{remote} {flag}: {told}"
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +50,11 @@ async def _no_task_is_left_behind() -> AsyncIterator[None]:
 async def test_a_history_interrupted_at_any_single_step_ends_like_an_uninterrupted_one() -> None:
     runs = 0
     for seed in range(SWEEPS):
-        events = history(seed, length=14, people_here=False)
+        events = history(seed, length=14, people_here={})
 
         def begin(breaks: dict[int, Interruption], seed: int = seed, events: Sequence[Event] = events) -> Clockwork:
             due = spread(events, random.Random(seed), over=120)
-            return Clockwork(World.new(), due, breaks, batch_size=seed % 4 + 1)
+            return Clockwork(World.new(MemorySide()), due, breaks, batch_size=seed % 4 + 1)
 
         undisturbed = begin({})
         await play(undisturbed)
@@ -87,9 +72,9 @@ async def test_a_history_interrupted_at_any_single_step_ends_like_an_uninterrupt
 async def test_a_history_with_work_on_both_sides_and_many_interruptions_ends_in_step(tenth: int) -> None:
     for seed in range(tenth * STORMS // 10, (tenth + 1) * STORMS // 10):
         dice = random.Random(seed)
-        events = history(seed, length=dice.randrange(5, 60), people_here=True)
+        events = history(seed, length=dice.randrange(5, 60), people_here=MARKING)
         breaks = {tick: dice.choice(KINDS) for tick in range(1, 600) if dice.random() < 0.03}
         due = spread(events, dice, over=400)
-        clock = Clockwork(World.new(), due, breaks, batch_size=dice.choice((1, 2, 5, 50)))
+        clock = Clockwork(World.new(MemorySide()), due, breaks, batch_size=dice.choice((1, 2, 5, 50)))
         await play(clock)
         assert_in_step(clock.world, story(seed, events, list(breaks)))

@@ -1,27 +1,32 @@
 """How anything here reaches another machine: the egress rule, the connected socket, and what TLS we accept.
 
 Law: `connect` is the only function that opens a way out, and it connects to exactly the address it has checked
-(RELIABILITY Q50, Q51). TLS is verified strictly; no failed check falls back to a weaker one (Q43).
+(RELIABILITY Q50, Q51). TLS is verified as the server's settings say, strictly unless a person chose otherwise, and no failed
+check falls back to a weaker one (Q40, Q43).
 This module does not know any mail protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import ipaddress
+import os
 import re
 import socket
 import ssl
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import idna
-from cryptography import x509
 
+from poststelle.adapters import certificate
 from poststelle.errors import CertificateRejected, HostForbidden, NeedsAttention, Trouble, TryAgain
+from poststelle.mail.secret import Secret
+from poststelle.mail.settings import Certificate, CertificateMode, Encryption, Endpoint
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -192,23 +197,113 @@ async def _connect_address(address: Address, port: int, timeout: float) -> socke
     return made
 
 
-def tls_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
-    """Strict client TLS: 1.2 or newer, chain and subject alternative name checked. `ca_file` adds trusted certificates (PEM).
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom this installation trusts: the system's authorities, and those of `ca_file` (PEM)."""
 
-    Made once per file and shared, because each holds the system's certificates in memory: never change the one you get.
-    """
-    return _context(str(ca_file), Path(ca_file).stat().st_mtime_ns) if ca_file else _context(None, 0)
+    ca_file: Path | str | None = None
+
+    def towards(self, endpoint: Endpoint, client_certificate: Secret | None = None) -> Tls:
+        """How to speak TLS with this server, as its settings say (RELIABILITY Q40-Q43).
+
+        Raises CertificateRejected("exception-expired") and NeedsAttention("client-certificate-unusable").
+        """
+        accepted = endpoint.certificate
+        if accepted.mode is CertificateMode.UNCHECKED and not _still_holds(accepted.until):
+            raise CertificateRejected("exception-expired", host=endpoint.host, port=endpoint.port, until=accepted.until)
+        vouched = accepted.mode in {CertificateMode.STRICT, CertificateMode.OTHER_NAME}
+        ca_file = str(self.ca_file) if self.ca_file and vouched else None
+        changed = Path(ca_file).stat().st_mtime_ns if ca_file else 0
+        pem = client_certificate.reveal() if client_certificate else ""
+        try:
+            context = _context(accepted.mode, ca_file, changed, endpoint.minimum_tls, pem)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            if not pem:
+                raise
+            raise NeedsAttention("client-certificate-unusable", host=endpoint.host, port=endpoint.port) from error
+        return Tls(context, accepted)
 
 
-@functools.lru_cache(maxsize=4)
-def _context(ca_file: str | None, _changed: int) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False
-    if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What is acceptable when a handshake is made: before it (`context`), and of the certificate that was shown."""
+
+    context: ssl.SSLContext
+    accepted: Certificate
+
+    @property
+    def authentic(self) -> bool:
+        """A connection made so is known to end at the right server."""
+        return self.accepted.mode is not CertificateMode.UNCHECKED
+
+    def refusal(self, der: bytes, host: str, port: int) -> CertificateRejected | None:
+        """Why this certificate will not do although the handshake went well; None if it will."""
+        accepted = self.accepted
+        if accepted.mode is CertificateMode.OTHER_NAME:
+            if not accepted.name or not certificate.carries(der, host_name(accepted.name)):
+                return CertificateRejected("certificate-wrong-name", host=host, port=port, **certificate.facts(der))
+        elif accepted.mode is CertificateMode.PINNED:
+            same = accepted.fingerprint == certificate.fingerprint(der)
+            if not same or (accepted.key and accepted.key != certificate.key_fingerprint(der)):
+                return CertificateRejected(
+                    "certificate-changed", host=host, port=port,
+                    old_fingerprint=accepted.fingerprint, old_key=accepted.key, **certificate.facts(der),
+                )  # fmt: skip
+        return None
+
+
+def _still_holds(until: str) -> bool:
+    try:
+        return datetime.now(UTC).date() <= date.fromisoformat(until[:10])
+    except ValueError:
+        return False
+
+
+_TLS_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _context(
+    mode: CertificateMode, ca_file: str | None, _changed: int, minimum_tls: str, client_certificate: str
+) -> ssl.SSLContext:
+    """Made once for equal settings and shared, because each strict one holds the system's certificates in memory."""
+    if mode in {CertificateMode.STRICT, CertificateMode.OTHER_NAME}:
+        context = ssl.create_default_context()
+        context.hostname_checks_common_name = False
+        # In the other mode the name is compared with what was typed, after the handshake (`Tls.refusal`).
+        context.check_hostname = mode is CertificateMode.STRICT
+        if ca_file:
+            context.load_verify_locations(cafile=ca_file)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _TLS_VERSIONS.get(minimum_tls, ssl.TLSVersion.TLSv1_2)
+    if minimum_tls in {"1.0", "1.1"}:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    if client_certificate:
+        _present(context, client_certificate)
     return context
 
+
+def _present(context: ssl.SSLContext, pem: str) -> None:
+    """Give the context a client certificate with its key. `ssl` reads files only: this one is in memory, not on a disk."""
+    descriptor = os.memfd_create("client-certificate")
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path
+        file.write(pem.encode())
+        file.flush()
+        # An empty password, because `ssl` would ask the terminal for one.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
+
+
+UNVERIFIED = Trust().towards(
+    Endpoint("", "", 0, Encryption.TLS, Certificate(CertificateMode.UNCHECKED, until="9999-12-31"))
+)
+"""For looking at a server only: nothing secret ever goes through a connection made with it."""
 
 _VERIFY_CODES = {
     9: "certificate-not-yet-valid",
@@ -242,22 +337,3 @@ def tls_trouble(error: Exception, host: str, port: int) -> Trouble:
             return NeedsAttention("tls-too-old", host=host, port=port, reason=reason)
         return TryAgain("tls-failed", host=host, port=port, reason=reason)
     return TryAgain("connection-lost", host=host, port=port)
-
-
-def certificate_facts(der: bytes) -> dict[str, object]:
-    """What an administrator wants to know of a certificate: `subject`, `names`, `issuer`, `not_before`, `not_after` (ISO, UTC)."""
-    try:
-        shown = x509.load_der_x509_certificate(der)
-        names: list[str] = []
-        with contextlib.suppress(x509.ExtensionNotFound):
-            extension = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            names = [str(name.value)[:253] for name in extension.value][:20]
-        return {
-            "subject": shown.subject.rfc4514_string()[:300],
-            "names": names,
-            "issuer": shown.issuer.rfc4514_string()[:300],
-            "not_before": shown.not_valid_before_utc.isoformat(),
-            "not_after": shown.not_valid_after_utc.isoformat(),
-        }
-    except ValueError:
-        return {}

@@ -11,23 +11,34 @@ runs in one event loop. This module does not know sockets, the sync algorithm, t
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from poststelle.errors import CursorLost, FolderMissing, LoginRejected, TryAgain
+from poststelle.adapters.memory_mailbox import Folder, Mailbox, Path, Stored
+from poststelle.errors import CursorLost, FolderMissing, LoginRejected, MessageTrouble, NeedsAttention, TryAgain
 from poststelle.mail.ports import (
     Append,
     Arrival,
     Batch,
+    ChangeFlags,
+    Copy,
+    CreateFolder,
     Cursor,
     DataStarted,
+    Delete,
+    DeleteFolder,
     Envelope,
     Errand,
     FlagChange,
+    FolderErrand,
+    MessageErrand,
+    Move,
     Outcome,
+    Quota,
     RawMessage,
     Receipt,
     RecipientResult,
@@ -35,71 +46,26 @@ from poststelle.mail.ports import (
     RemoteFolder,
     RemoteFolderId,
     RemoteId,
+    RenameFolder,
     Role,
+    Subscribe,
     Unfetchable,
     flags_of,
 )
 
-Path = tuple[str, ...]
 INBOX: Path = ("INBOX",)
 
 BeforeStep = Callable[[str], None]
 """Called with the step's name (``"changes"``, ``"fetch"`` …) before the step takes effect; what it raises breaks the connection."""
 
 
-@dataclass(slots=True)
-class _Message:
-    uid: int
-    raw: bytes
-    flags: frozenset[str]
-    received_at: datetime
-    modseq: int
-
-
-@dataclass(slots=True)
-class _Folder:
-    path: Path
-    role: Role
-    selectable: bool
-    uidvalidity: int
-    uidnext: int = 1
-    modseq: int = 0
-    messages: dict[int, _Message] = field(default_factory=dict)
-    """By UID, in ascending order."""
-    vanished: list[tuple[int, int]] = field(default_factory=list)
-    """(modseq, UID) of what left, in that order."""
-
-    def add(self, raw: bytes, flags: frozenset[str], received_at: datetime) -> int:
-        uid = self.uidnext
-        self.uidnext += 1
-        self.modseq += 1
-        self.messages[uid] = _Message(uid, raw, flags, received_at, self.modseq)
-        return uid
-
-    def remote_id(self, uid: int) -> RemoteId:
-        return RemoteId(f"{self.uidvalidity}.{uid}")
-
-    def find(self, remote_id: RemoteId) -> _Message | None:
-        uidvalidity, _, uid = remote_id.partition(".")
-        return self.messages.get(int(uid)) if int(uidvalidity) == self.uidvalidity else None
-
-
-@dataclass(slots=True)
-class _Mailbox:
-    addresses: frozenset[str]
-    folders: dict[Path, _Folder] = field(default_factory=dict)
-    shape: int = 0
-    """Grows whenever folders come, go or change their names."""
-    listeners: set[asyncio.Event] = field(default_factory=set)
-
-    def announce(self) -> None:
-        for listener in self.listeners:
-            listener.set()
-
-
 def folder_id(path: Path) -> RemoteFolderId:
     """The id under which sources of this module report the folder at `path`."""
     return RemoteFolderId(json.dumps(path, ensure_ascii=False))
+
+
+def _path(folder: RemoteFolderId) -> Path:
+    return tuple(json.loads(folder))
 
 
 def _counting_clock() -> Callable[[], datetime]:
@@ -116,28 +82,35 @@ def _counting_clock() -> Callable[[], datetime]:
 class MemoryServer:
     """Mailboxes with folders and messages, and mail between them.
 
-    `modseq`: whether the server can say what changed and left since a moment; may be switched while it runs. `clock` dates what is
+    `modseq`: whether the server can say what changed and left since a moment; may be switched while it runs. `uidplus`: whether it
+    says where moved, copied and appended messages lie now. `clock` dates what is
     delivered without a date; by default a clock that moves one minute per look. `first_uidvalidity`: where UIDVALIDITY values start;
     a server that forgets its messages and comes back must start higher than before, or ids would be used twice.
     """
 
     def __init__(
-        self, *, modseq: bool = True, clock: Callable[[], datetime] | None = None, first_uidvalidity: int = 1
+        self,
+        *,
+        modseq: bool = True,
+        uidplus: bool = True,
+        clock: Callable[[], datetime] | None = None,
+        first_uidvalidity: int = 1,
     ) -> None:
         self.modseq = modseq
+        self.uidplus = uidplus
         self._clock = clock or _counting_clock()
         self._next_uidvalidity = first_uidvalidity
-        self._mailboxes: dict[str, _Mailbox] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
 
     def create_mailbox(self, login: str, *addresses: str) -> None:
         """A new mailbox with an inbox, receiving mail for `addresses` (by default for `login` itself)."""
-        self._mailboxes[login] = _Mailbox(frozenset(address.lower() for address in addresses or (login,)))
+        self._mailboxes[login] = Mailbox(frozenset(address.lower() for address in addresses or (login,)))
         self.create_folder(login, INBOX, role=Role.INBOX)
 
     def create_folder(self, login: str, path: Path, *, role: Role = Role.NONE, selectable: bool = True) -> None:
         """A new, empty folder; a removed one that comes back has another UIDVALIDITY."""
         mailbox = self.mailbox(login)
-        mailbox.folders[path] = _Folder(path, role, selectable, self._uidvalidity())
+        mailbox.folders[path] = Folder(path, role, selectable, self._uidvalidity())
         self._reshaped(mailbox)
 
     def remove_folder(self, login: str, path: Path) -> None:
@@ -160,7 +133,7 @@ class MemoryServer:
     def renumber(self, login: str, path: Path) -> None:
         """The server forgets its numbering: new UIDVALIDITY, new UIDs, and nothing known about the past (RFC 9051 section 2.3.1.1)."""
         mailbox, old = self.mailbox(login), self.folder(login, path)
-        new = _Folder(path, old.role, old.selectable, self._uidvalidity())
+        new = Folder(path, old.role, old.selectable, self._uidvalidity())
         for message in old.messages.values():
             new.add(message.raw, message.flags, message.received_at)
         mailbox.folders[path] = new
@@ -180,6 +153,16 @@ class MemoryServer:
         self.mailbox(login).announce()
         return uid
 
+    def set_quota(self, login: str, limit: int | None) -> None:
+        """How many bytes the mailbox may hold; None: the server does not say and does not mind. Deliveries are never refused."""
+        self.mailbox(login).limit = limit
+
+    def subscribe(self, login: str, path: Path, *, subscribed: bool) -> None:
+        """Another client (un)subscribes a folder."""
+        mailbox = self.mailbox(login)
+        mailbox.folders[path].subscribed = subscribed
+        self._reshaped(mailbox)
+
     def set_flags(self, login: str, path: Path, uid: int, flags: Sequence[str]) -> None:
         """Another client sets all flags of a message."""
         folder = self.folder(login, path)
@@ -190,10 +173,7 @@ class MemoryServer:
 
     def remove(self, login: str, path: Path, uid: int) -> None:
         """Another client deletes a message for good."""
-        folder = self.folder(login, path)
-        folder.modseq += 1
-        del folder.messages[uid]
-        folder.vanished.append((folder.modseq, uid))
+        self.folder(login, path).remove(uid)
         self.mailbox(login).announce()
 
     def contents(self, login: str, path: Path = INBOX) -> dict[int, tuple[bytes, frozenset[str]]]:
@@ -210,24 +190,24 @@ class MemoryServer:
         known = (known for mailbox in self._mailboxes.values() for known in mailbox.addresses)
         return any(domain == known_address.rpartition("@")[2] for known_address in known)
 
-    def mailbox(self, login: str) -> _Mailbox:
+    def mailbox(self, login: str) -> Mailbox:
         """For the adapters below. Raises LoginRejected."""
         if login not in self._mailboxes:
             raise LoginRejected("login-rejected", answer="NO [AUTHENTICATIONFAILED] no such mailbox")
         return self._mailboxes[login]
 
-    def folder(self, login: str, path: Path) -> _Folder:
+    def folder(self, login: str, path: Path) -> Folder:
         """For the adapters below. Raises FolderMissing, for folders that hold no messages too."""
         folder = self.mailbox(login).folders.get(path)
         if folder is None or not folder.selectable:
-            raise FolderMissing("folder-missing", path=list(path))
+            raise FolderMissing("folder-missing", folder=folder_id(path))
         return folder
 
     def _uidvalidity(self) -> int:
         self._next_uidvalidity += 1
         return self._next_uidvalidity - 1
 
-    def _reshaped(self, mailbox: _Mailbox) -> None:
+    def _reshaped(self, mailbox: Mailbox) -> None:
         mailbox.shape += 1
         mailbox.announce()
 
@@ -278,7 +258,14 @@ class MemorySource:
         mailbox = self._server.mailbox(self._login)
         self._shape = mailbox.shape
         return [
-            RemoteFolder(folder_id(folder.path), folder.path, folder.role, folder.selectable)
+            RemoteFolder(
+                folder_id(folder.path),
+                folder.path,
+                folder.role,
+                folder.selectable,
+                identity=str(folder.uidvalidity),
+                subscribed=folder.subscribed,
+            )
             for folder in mailbox.folders.values()
         ]
 
@@ -310,7 +297,7 @@ class MemorySource:
         low = arrivals[-1].uid if remaining else done.floor
         return Batch(
             cursor=_Progress(done.uidvalidity, done.modseq, done.floor, done.top, low).write(),
-            arrivals=[Arrival(box.remote_id(m.uid), m.flags, m.received_at, len(m.raw), m.uid) for m in arrivals],
+            arrivals=[box.arrival(message) for message in arrivals],
             flags=flags,
             gone=gone,
             census=census,
@@ -329,18 +316,116 @@ class MemorySource:
 
     async def perform(self, errand: Errand) -> Outcome:
         self._step("perform")
-        box = self._folder(errand.folder)
         if isinstance(errand, Append):
-            if not any(_message_id(message.raw) == errand.message_id for message in box.messages.values()):
-                self._server.deliver(self._login, errand.raw, path=box.path, flags=tuple(errand.flags))
-            return Outcome.DONE
-        message = box.find(errand.id)
-        if message is None:
-            return Outcome.GONE
-        flags = (message.flags | errand.add) - errand.remove
-        if flags != message.flags:
-            self._server.set_flags(self._login, box.path, message.uid, tuple(flags))
-        return Outcome.DONE
+            return self._append(errand)
+        if isinstance(errand, (ChangeFlags, Move, Copy, Delete)):
+            return self._change(errand)
+        return self._reshape(errand)
+
+    def _append(self, errand: Append) -> Outcome:
+        box = self._folder(errand.folder)
+        held = (uid for uid, message in box.messages.items() if _message_id(message.raw) == errand.message_id)
+        uid = next(held, None) if errand.message_id else None
+        if uid is None:
+            self._make_room(len(errand.raw))
+            flags, received_at = tuple(errand.flags), errand.received_at
+            uid = self._server.deliver(self._login, errand.raw, path=box.path, flags=flags, received_at=received_at)
+        return Outcome(id=box.remote_id(uid) if self._server.uidplus else None)
+
+    def _change(self, errand: MessageErrand) -> Outcome:
+        box = self._folder(errand.folder)
+        found = {remote_id: box.find(remote_id) for remote_id in errand.ids}
+        here = {remote_id: message for remote_id, message in found.items() if message is not None}
+        gone = frozenset(found.keys() - here.keys())
+        if isinstance(errand, ChangeFlags):
+            for message in here.values():
+                flags = (message.flags | errand.add) - errand.remove
+                if flags != message.flags:
+                    self._server.set_flags(self._login, box.path, message.uid, tuple(flags))
+            return Outcome(gone)
+        if isinstance(errand, Delete):
+            for message in here.values():
+                self._server.remove(self._login, box.path, message.uid)
+            return Outcome(gone)
+        target = self._folder(errand.target)
+        if isinstance(errand, Move) and target is box:
+            return Outcome(gone, {remote_id: remote_id for remote_id in here})
+        if isinstance(errand, Copy):
+            self._make_room(sum(len(message.raw) for message in here.values()))
+        made = {}
+        for remote_id, message in here.items():
+            made[remote_id] = target.remote_id(target.add(message.raw, message.flags, message.received_at))
+            if isinstance(errand, Move):
+                box.remove(message.uid)
+        self._server.mailbox(self._login).announce()
+        return Outcome(gone, made if self._server.uidplus else {})
+
+    def _reshape(self, errand: FolderErrand) -> Outcome:
+        folders = self._server.mailbox(self._login).folders
+        if isinstance(errand, CreateFolder):
+            if errand.path not in folders or not folders[errand.path].selectable:
+                self._server.create_folder(self._login, errand.path)
+            return Outcome(folder=folder_id(errand.path))
+        path = _path(errand.folder)
+        if isinstance(errand, DeleteFolder):
+            if path == INBOX:
+                raise MessageTrouble("inbox-stays")
+            if path in folders:
+                self._server.remove_folder(self._login, path)
+            return Outcome()
+        if isinstance(errand, Subscribe):
+            if path not in folders:
+                raise FolderMissing("folder-missing", folder=errand.folder)
+            self._server.subscribe(self._login, path, subscribed=errand.subscribed)
+            return Outcome()
+        return self._rename(path, errand)
+
+    def _rename(self, path: Path, errand: RenameFolder) -> Outcome:
+        folders = self._server.mailbox(self._login).folders
+        if path == INBOX:
+            raise MessageTrouble("inbox-stays")
+        if path != errand.path:
+            if path not in folders and errand.path not in folders:
+                raise FolderMissing("folder-missing", folder=errand.folder)
+            if path in folders and (errand.path in folders or errand.path[: len(path)] == path):
+                raise MessageTrouble("folder-exists")
+            if path in folders:
+                self._server.rename(self._login, path, errand.path)
+        return Outcome(folder=folder_id(errand.path))
+
+    def _make_room(self, size: int) -> None:
+        quota = self._server.mailbox(self._login).quota()
+        if quota is not None and quota.used + size > quota.limit:
+            raise NeedsAttention("mailbox-full")
+
+    async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
+        self._step("census")
+        box = self._folder(folder)
+        return frozenset(box.remote_id(uid) for uid in box.messages)
+
+    async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
+        self._step("window")
+        top = None if before is None else before.ordinal
+        return self._newest(folder, lambda message: top is None or message.uid < top, limit)
+
+    async def search(self, folder: RemoteFolderId, words: Sequence[str], limit: int) -> Sequence[Arrival]:
+        self._step("search")
+        wanted = [word.casefold() for word in words]
+
+        def matches(message: Stored) -> bool:
+            text = message.raw.decode("utf-8", "replace").casefold()
+            return all(word in text for word in wanted)
+
+        return self._newest(folder, matches, limit)
+
+    def _newest(self, folder: RemoteFolderId, wanted: Callable[[Stored], bool], limit: int) -> Sequence[Arrival]:
+        box = self._folder(folder)
+        found = (box.arrival(message) for message in reversed(box.messages.values()) if wanted(message))
+        return list(itertools.islice(found, limit))
+
+    async def quota(self) -> Quota | None:
+        self._step("quota")
+        return self._server.mailbox(self._login).quota()
 
     async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:
         self._step("wait")
@@ -373,10 +458,10 @@ class MemorySource:
                 self._open = False
                 raise
 
-    def _folder(self, wanted: RemoteFolderId) -> _Folder:
-        return self._server.folder(self._login, tuple(json.loads(wanted)))
+    def _folder(self, wanted: RemoteFolderId) -> Folder:
+        return self._server.folder(self._login, _path(wanted))
 
-    def _changed(self, folders: Iterable[_Folder]) -> frozenset[RemoteFolderId]:
+    def _changed(self, folders: Iterable[Folder]) -> frozenset[RemoteFolderId]:
         changed = [folder for folder in folders if folder.modseq > self._noticed.get(folder.uidvalidity, 0)]
         for folder in changed:
             self._noticed[folder.uidvalidity] = folder.modseq

@@ -7,17 +7,18 @@ nothing changed on the servers. This module does not know who asks, nor sentence
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-from poststelle.adapters.connection import EgressPolicy, resolve
+from poststelle.adapters.connection import EgressPolicy, Tls, Trust, resolve
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.session import Session
 from poststelle.adapters.imap.source import ImapSource
+from poststelle.adapters.opening import start_tls
+from poststelle.adapters.pop3 import session as pop3
 from poststelle.adapters.smtp import SmtpSender
-from poststelle.adapters.stream import Connection, look_at_certificate
-from poststelle.errors import CertificateRejected, NeedsAttention, Trouble, TryAgain
+from poststelle.adapters.stream import Connection
+from poststelle.errors import NeedsAttention, Trouble, TryAgain
 from poststelle.mail.ports import Role
 from poststelle.mail.records import Step
 from poststelle.mail.settings import AccountSettings, Authentication, Encryption, Endpoint, Login
@@ -31,11 +32,12 @@ Act = Callable[[], Awaitable[Facts]]
 
 
 async def probe(
-    settings: AccountSettings, *, egress: EgressPolicy, tls: ssl.SSLContext, local_hostname: str = "localhost"
+    settings: AccountSettings, *, egress: EgressPolicy, tls: Trust, local_hostname: str = "localhost"
 ) -> AsyncIterator[Step]:
     """Try both directions of the settings. Yields each step as it ends; never raises `Trouble`."""
     if settings.incoming is not None and settings.login is not None:
-        way_in = _Incoming(settings.incoming, settings.login, egress, tls)
+        kind = _Maildrop if settings.incoming.protocol == "pop3" else _Incoming
+        way_in = kind(settings.incoming, settings.login, egress, tls)
         try:
             async for step in _walk("incoming", way_in.steps()):
                 yield step
@@ -77,11 +79,15 @@ async def _walk(direction: str, steps: Sequence[tuple[str, Act]]) -> AsyncIterat
 class _Way:
     """What both directions have in common: finding the server, and TLS in its place."""
 
-    def __init__(self, endpoint: Endpoint, egress: EgressPolicy, tls: ssl.SSLContext) -> None:
+    def __init__(self, endpoint: Endpoint, login: Login | None, egress: EgressPolicy, tls: Trust) -> None:
         self._endpoint = endpoint
+        self._login = login
         self._egress = egress
-        self._tls = tls
+        self._trust = tls
         self._connection: Connection | None = None
+
+    def _tls(self) -> Tls:
+        return self._trust.towards(self._endpoint, self._login.client_certificate if self._login else None)
 
     def _opening(self, greeting: Act, start_tls: Act) -> list[tuple[str, Act]]:
         first: list[tuple[str, Act]] = [("resolve", self._resolve), ("connect", self._connect)]
@@ -101,12 +107,7 @@ class _Way:
 
     async def _implicit_tls(self) -> Facts:
         assert self._connection is not None
-        try:
-            await self._connection.start_tls(self._tls, STEP_SECONDS / 2)
-        except CertificateRejected as rejected:
-            host, port = self._endpoint.host, self._endpoint.port
-            rejected.facts.update(await look_at_certificate(host, port, egress=self._egress))
-            raise
+        await start_tls(self._connection, self._tls(), STEP_SECONDS / 2)
         return self._connection.tls_facts()
 
     async def close(self) -> None:
@@ -115,9 +116,8 @@ class _Way:
 
 
 class _Incoming(_Way):
-    def __init__(self, endpoint: Endpoint, login: Login, egress: EgressPolicy, tls: ssl.SSLContext) -> None:
-        super().__init__(endpoint, egress, tls)
-        self._login = login
+    def __init__(self, endpoint: Endpoint, login: Login, egress: EgressPolicy, tls: Trust) -> None:
+        super().__init__(endpoint, login, egress, tls)
         self._session: Session | None = None
         self._known = False
 
@@ -135,14 +135,17 @@ class _Incoming(_Way):
     async def _start_tls(self) -> Facts:
         assert self._session is not None
         assert self._connection is not None
-        await self._session.start_tls(self._tls, STEP_SECONDS)
+        await self._session.start_tls(self._tls(), STEP_SECONDS)
         return {**self._connection.tls_facts(), "capabilities": sorted(self._session.capable)}
 
     async def _log_in(self) -> Facts:
         assert self._session is not None
+        assert self._login is not None
+        done: Facts = {}
         if not self._known:
-            await self._session.log_in(self._login)
-        return {"username": self._login.username, "capabilities": sorted(self._session.capable)}
+            allowed = self._endpoint.plain_text_allowed
+            done = await self._session.log_in(self._login, plain_text_allowed=allowed)
+        return {**done, "username": self._login.username, "capabilities": sorted(self._session.capable)}
 
     async def _folders(self) -> Facts:
         assert self._session is not None
@@ -159,12 +162,49 @@ class _Incoming(_Way):
         await super().close()
 
 
+class _Maildrop(_Way):
+    def __init__(self, endpoint: Endpoint, login: Login, egress: EgressPolicy, tls: Trust) -> None:
+        super().__init__(endpoint, login, egress, tls)
+        self._session: pop3.Session | None = None
+
+    def steps(self) -> list[tuple[str, Act]]:
+        return [*self._opening(self._greet, self._start_tls), ("login", self._log_in), ("folders", self._folders)]
+
+    async def _greet(self) -> Facts:
+        assert self._connection is not None
+        self._session = pop3.Session(self._connection, pop3.Limits())
+        await self._session.greet(GREETING_SECONDS)
+        return {"capabilities": sorted(self._session.capable)}
+
+    async def _start_tls(self) -> Facts:
+        assert self._session is not None
+        assert self._connection is not None
+        await self._session.start_tls(self._tls(), STEP_SECONDS)
+        return {**self._connection.tls_facts(), "capabilities": sorted(self._session.capable)}
+
+    async def _log_in(self) -> Facts:
+        assert self._session is not None
+        assert self._login is not None
+        done = await self._session.log_in(self._login, plain_text_allowed=self._endpoint.plain_text_allowed)
+        return {**done, "username": self._login.username, "capabilities": sorted(self._session.capable)}
+
+    async def _folders(self) -> Facts:
+        assert self._session is not None
+        messages = len(await self._session.ask_lines(b"LIST", self._session.limits.messages))
+        folder = {"path": ["INBOX"], "role": Role.INBOX.value}
+        return {"count": 1, "folders": [folder], "roles": [Role.INBOX.value], "messages": messages}
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        await super().close()
+
+
 class _Outgoing(_Way):
     def __init__(
-        self, endpoint: Endpoint, login: Login | None, egress: EgressPolicy, tls: ssl.SSLContext, local_hostname: str
+        self, endpoint: Endpoint, login: Login | None, egress: EgressPolicy, tls: Trust, local_hostname: str
     ) -> None:
-        super().__init__(endpoint, egress, tls)
-        self._login = login
+        super().__init__(endpoint, login, egress, tls)
         self._local_hostname = local_hostname
         self._sender: SmtpSender | None = None
 
@@ -173,26 +213,22 @@ class _Outgoing(_Way):
         return [*self._opening(self._greet, self._start_tls), *last]
 
     async def _greet(self) -> Facts:
-        await super().close()
-        self._sender = await SmtpSender.greeted(
-            self._endpoint,
-            egress=self._egress,
-            tls=self._tls,
-            local_hostname=self._local_hostname,
-            timeout=GREETING_SECONDS,
-        )
+        assert self._connection is not None
+        self._sender = SmtpSender(self._connection, self._local_hostname)
+        await self._sender.greet(GREETING_SECONDS)
         return {"capabilities": self._sender.offers}
 
     async def _start_tls(self) -> Facts:
         assert self._sender is not None
-        await self._sender.start_tls(self._tls)
-        return {"capabilities": self._sender.offers}
+        assert self._connection is not None
+        await self._sender.start_tls(self._tls())
+        return {**self._connection.tls_facts(), "capabilities": self._sender.offers}
 
     async def _log_in(self) -> Facts:
         assert self._sender is not None
         assert self._login is not None
-        await self._sender.log_in(self._login)
-        return {"username": self._login.username}
+        done = await self._sender.log_in(self._login, plain_text_allowed=self._endpoint.plain_text_allowed)
+        return {**done, "username": self._login.username}
 
     async def close(self) -> None:
         if self._sender is not None:

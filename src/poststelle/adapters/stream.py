@@ -12,18 +12,23 @@ import contextlib
 import ipaddress
 import re
 import ssl
+import zlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import cast
 
+from poststelle.adapters import certificate, witness
+from poststelle.adapters.compress import Packer, Unpacker
 from poststelle.adapters.connection import (
     CONNECT_SECONDS,
+    UNVERIFIED,
     EgressPolicy,
-    certificate_facts,
+    Tls,
     connect,
     host_name,
     tls_trouble,
 )
-from poststelle.errors import CertificateRejected, NeedsAttention, ProtocolViolation, Trouble, TryAgain
+from poststelle.errors import NeedsAttention, ProtocolViolation, Trouble, TryAgain
 
 READ_SECONDS = 60.0
 _HIGH_WATER = 256 * 1024
@@ -36,9 +41,12 @@ _SLOWEST = 1024
 class Connection(asyncio.Protocol):
     """One TCP connection. Made by `open`; not shared between tasks. Every method but `close` raises `Trouble` only."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, egress: EgressPolicy) -> None:
         self.host = host
         self.port = port
+        self.egress = egress
+        self.witness = witness.current.get()
+        self._heard = self.witness.listen()
         self.peer: str = ""
         self.received = 0
         self._buffer = bytearray()
@@ -50,7 +58,10 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._failure: Trouble | None = None
         self._reason: Exception | None = None
+        self._accepted: Tls | None = None
         self._tls: ssl.SSLObject | None = None
+        self._unpacker: Unpacker | None = None
+        self._packer: Packer | None = None
         self._cipher_in: ssl.MemoryBIO | None = None
         self._cipher_out: ssl.MemoryBIO | None = None
         self._shaking_hands = False
@@ -60,7 +71,7 @@ class Connection(asyncio.Protocol):
     async def open(cls, host: str, port: int, *, egress: EgressPolicy, timeout: float = CONNECT_SECONDS) -> Connection:
         """A plain connection to a permitted address of the host (see `connect` for what it raises)."""
         sock = await connect(host, port, egress=egress, timeout=timeout)
-        connection = cls(host, port)
+        connection = cls(host, port, egress)
         connection.peer = str(sock.getpeername()[0])
         try:
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
@@ -75,9 +86,19 @@ class Connection(asyncio.Protocol):
         return self._tls is not None and not self._shaking_hands
 
     @property
+    def unread(self) -> bool:
+        """Bytes have come that nobody has read."""
+        return bool(self._buffer)
+
+    @property
+    def authentic(self) -> bool:
+        """TLS is established with a server whose certificate was checked."""
+        return self.encrypted and self._accepted is not None and self._accepted.authentic
+
+    @property
     def loopback(self) -> bool:
         """The peer is this machine itself."""
-        return is_loopback(self.peer)
+        return ipaddress.ip_address(self.peer.partition("%")[0]).is_loopback
 
     # -- what asyncio calls ------------------------------------------------------------------------------------------
 
@@ -87,12 +108,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
         if self._tls is None:
-            self._buffer += data
+            self._arrived(data)
         else:
             if self._shaking_hands and len(self._first_bytes) < 8:
                 self._first_bytes += data[:8]
             self._decrypt(data)
-        if not self._paused and self._transport is not None and len(self._buffer) > _HIGH_WATER:
+        if not self._paused and self._transport is not None and self._held > _HIGH_WATER:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -131,9 +152,11 @@ class Connection(asyncio.Protocol):
             try:
                 if self._shaking_hands:
                     self._tls.do_handshake()
+                    if self._refused(self._tls):
+                        return
                     self._shaking_hands = False
                 while piece := self._tls.read(_SLICE):
-                    self._buffer += piece
+                    self._arrived(piece)
             except ssl.SSLWantReadError:
                 self._flush()
             except ssl.SSLError as error:
@@ -142,6 +165,13 @@ class Connection(asyncio.Protocol):
             else:
                 self._ended = True
                 return
+
+    def _refused(self, tls: ssl.SSLObject) -> bool:
+        """Whether the certificate will not do, asked before our own last word of the handshake leaves."""
+        if self._accepted is not None:
+            self._failure = self._accepted.refusal(tls.getpeercert(binary_form=True) or b"", self.host, self.port)
+        self._ended = self._failure is not None
+        return self._ended
 
     def _fail(self, error: ssl.SSLError) -> None:
         self._failure = tls_trouble(error, self.host, self.port)
@@ -154,10 +184,53 @@ class Connection(asyncio.Protocol):
         if self._cipher_out is not None and self._transport is not None and self._cipher_out.pending:
             self._transport.write(self._cipher_out.read())
 
+    @property
+    def _held(self) -> int:
+        """Bytes that have come and were not read."""
+        return len(self._buffer) + (self._unpacker.waiting if self._unpacker is not None else 0)
+
+    def _arrived(self, data: bytes) -> None:
+        """Plain bytes have come, packed or not."""
+        if self._unpacker is None:
+            self._buffer += data
+            self._heard("S", data)
+        else:
+            self._unpacker.feed(data)
+            self._unpack(_LOW_WATER - len(self._buffer))
+
+    def _unpack(self, room: int) -> bool:
+        """Unpack at most so many bytes; whether there were any."""
+        before = self.received
+        while self._unpacker is not None and self._failure is None and room > 0:
+            try:
+                piece = self._unpacker.unpack(room)
+            except zlib.error as error:
+                self._failure = ProtocolViolation("compression-broken", host=self.host, port=self.port)
+                self._failure.__cause__ = error
+                self._ended = True
+                break
+            if not piece:
+                break
+            self._buffer += piece
+            self._heard("S", piece)
+            self.received += len(piece)
+            room -= len(piece)
+        return self.received > before
+
+    def compress(self) -> None:
+        """From the next byte on, everything is packed in both directions (RFC 4978). What is unpacked counts as received, too."""
+        self._unpacker, self._packer = Unpacker(), Packer()
+        early = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
+        self._arrived(early)
+
     # -- reading -----------------------------------------------------------------------------------------------------
 
     async def _fill(self, seconds: float) -> None:
         """Wait until more bytes have come. Raises TryAgain("read-timeout"), TryAgain("connection-lost")."""
+        if self._unpack(_SLICE):
+            return
         if self._failure is not None:
             raise self._failure
         if self._ended:
@@ -182,7 +255,7 @@ class Connection(asyncio.Protocol):
             taken = bytes(view[:size])
         del self._buffer[:size]
         self._scanned = 0
-        if self._paused and len(self._buffer) < _LOW_WATER and self._transport is not None:
+        if self._paused and self._held < _LOW_WATER and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         return taken
@@ -235,16 +308,24 @@ class Connection(asyncio.Protocol):
         await self.read_into(pieces.append, size, seconds)
         return b"".join(pieces)
 
+    async def read_some(self, seconds: float = READ_SECONDS) -> bytes:
+        """What has come, at least one byte; for bodies whose end only their protocol knows."""
+        if not self._buffer:
+            await self._fill(seconds)
+        return self._take(min(len(self._buffer), _SLICE))
+
+    def put_back(self, data: bytes) -> None:
+        """Give back the end of what `read_some` took."""
+        self._buffer[:0] = data
+        self._scanned = 0
+
     async def read_into(self, sink: Callable[[bytes], object], size: int, seconds: float = READ_SECONDS) -> None:
         """Hand exactly `size` bytes on, piece by piece as they come. Raises TryAgain("too-slow") below 1 KiB/s."""
-        loop = asyncio.get_running_loop()
-        begun, left = loop.time(), size
+        pace, left = Pace(self), size
         while left:
             if not self._buffer:
                 await self._fill(seconds)
-                elapsed = loop.time() - begun
-                if elapsed > READ_SECONDS and size - left < elapsed * _SLOWEST:
-                    raise TryAgain("too-slow", host=self.host, port=self.port)
+                pace.keep_up(size - left)
             piece = self._take(min(left, len(self._buffer)))
             left -= len(piece)
             sink(piece)
@@ -253,12 +334,15 @@ class Connection(asyncio.Protocol):
 
     async def write(self, data: bytes, seconds: float = READ_SECONDS) -> None:
         """Send; returns when the operating system has taken enough of it."""
+        self._heard("C", data)
         for start in range(0, len(data), _SLICE):
             if self._failure is not None:
                 raise self._failure
             if self._ended or self._transport is None or self._transport.is_closing():
                 raise self._lost()
             piece = memoryview(data)[start : start + _SLICE]
+            if self._packer is not None:
+                piece = memoryview(self._packer.pack(piece, last=start + _SLICE >= len(data)))
             if self._tls is None:
                 self._transport.write(piece)
             else:
@@ -275,8 +359,8 @@ class Connection(asyncio.Protocol):
 
     # -- TLS ---------------------------------------------------------------------------------------------------------
 
-    async def start_tls(self, context: ssl.SSLContext, timeout: float = CONNECT_SECONDS) -> None:
-        """Shake hands and check the certificate for our host name.
+    async def start_tls(self, tls: Tls, timeout: float = CONNECT_SECONDS) -> None:
+        """Shake hands and check the certificate as `tls` says, before anything else is sent or read.
 
         Raises CertificateRejected, NeedsAttention("tls-on-plain-port", "tls-too-old"), TryAgain, and
         ProtocolViolation("starttls-injection") if bytes are waiting that were sent before TLS.
@@ -286,7 +370,8 @@ class Connection(asyncio.Protocol):
             raise NeedsAttention("tls-on-plain-port", host=self.host, port=self.port, got=got)
         if self._buffer:
             raise ProtocolViolation("starttls-injection", host=self.host, port=self.port)
-        self._begin_handshake(context, host_name(self.host))
+        self._accepted = tls
+        self._begin_handshake(tls.context, host_name(self.host))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while self._shaking_hands:
@@ -312,7 +397,7 @@ class Connection(asyncio.Protocol):
 
     async def answers_tls(self, timeout: float = 2.0) -> bool:
         """Whether a silent server was waiting for TLS. Asks by a handshake; the connection is of no use afterwards."""
-        self._begin_handshake(_unverified(), None)
+        self._begin_handshake(UNVERIFIED.context, None)
         with contextlib.suppress(Trouble):
             await self._fill(timeout)
         # An alert of two bytes or a ServerHello; a server that echoes our own hello is no TLS server.
@@ -322,7 +407,14 @@ class Connection(asyncio.Protocol):
         """TLS version and what the peer's certificate says; empty without TLS."""
         if self._tls is None:
             return {}
-        return {"tls": self._tls.version() or "", **certificate_facts(self._tls.getpeercert(binary_form=True) or b"")}
+        return {"tls": self._tls.version() or "", **certificate.facts(self._shown())}
+
+    def certificate_ends_at(self) -> datetime | None:
+        """When the server's certificate expires (aware); None without TLS."""
+        return certificate.ends_at(self._shown()) if self.encrypted else None
+
+    def _shown(self) -> bytes:
+        return (self._tls.getpeercert(binary_form=True) or b"") if self._tls is not None else b""
 
     async def close(self) -> None:
         """Hang up. Never raises."""
@@ -338,50 +430,22 @@ class Connection(asyncio.Protocol):
         self._wake()
 
 
-def is_loopback(peer: str) -> bool:
-    """Whether a peer's address (as the socket tells it) is this machine itself."""
-    return ipaddress.ip_address(peer.partition("%")[0]).is_loopback
+class Pace:
+    """Whether a long body comes fast enough. Begins when it is made."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._begun = asyncio.get_running_loop().time()
+
+    def keep_up(self, done: int) -> None:
+        """To be told how many bytes have come so far. Raises TryAgain("too-slow") below 1 KiB/s."""
+        elapsed = asyncio.get_running_loop().time() - self._begun
+        if elapsed > READ_SECONDS and done < elapsed * _SLOWEST:
+            raise TryAgain("too-slow", host=self._connection.host, port=self._connection.port)
 
 
 def protocol_of(greeting: bytes) -> str:
     """Which protocol speaks so: ``imap``, ``pop3``, ``smtp``, ``http``, ``ssh``, ``tls`` or ``unknown``."""
-    known = ((b"* ", "imap"), (b"+OK", "pop3"), (b"220", "smtp"), (b"554", "smtp"), (b"421", "smtp"),
+    known = ((b"* ", "imap"), (b"+OK", "pop3"), (b"-ERR", "pop3"), (b"220", "smtp"), (b"554", "smtp"), (b"421", "smtp"),
              (b"HTTP/", "http"), (b"SSH-", "ssh"), (b"\x15\x03", "tls"), (b"\x16\x03", "tls"))  # fmt: skip
     return next((name for start, name in known if greeting.startswith(start)), "unknown")
-
-
-def _unverified() -> ssl.SSLContext:
-    """For looking at a server only: nothing secret ever goes through a connection made with it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-async def open_tls(
-    host: str, port: int, *, egress: EgressPolicy, context: ssl.SSLContext, timeout: float = CONNECT_SECONDS
-) -> Connection:
-    """A connection with TLS from the first byte. A rejected certificate's error also tells what the certificate says."""
-    connection = await Connection.open(host, port, egress=egress, timeout=timeout)
-    try:
-        await connection.start_tls(context, timeout)
-    except CertificateRejected as rejected:
-        rejected.facts.update(await look_at_certificate(host, port, egress=egress))
-        raise
-    finally:
-        if not connection.encrypted:
-            await connection.close()
-    return connection
-
-
-async def look_at_certificate(host: str, port: int, *, egress: EgressPolicy) -> dict[str, object]:
-    """What the certificate of a TLS port says, unverified and only to be shown; empty if it cannot be had."""
-    try:
-        connection = await Connection.open(host, port, egress=egress, timeout=5)
-        try:
-            await connection.start_tls(_unverified(), timeout=5)
-            return connection.tls_facts()
-        finally:
-            await connection.close()
-    except Trouble:
-        return {}

@@ -18,7 +18,23 @@ from ninja.operation import Operation
 
 from poststelle.api import docs, problems
 from poststelle.api.tokens import BearerToken
-from poststelle.api.v1 import accounts, changes, folders, messages, outgoing, search
+from poststelle.api.v1 import (
+    accounts,
+    changes,
+    events,
+    folders,
+    groups,
+    health,
+    ledger,
+    logins,
+    messages,
+    outgoing,
+    outgoing_servers,
+    people,
+    rights,
+    search,
+    templates,
+)
 from poststelle.errors import NotFound
 
 _SHAPES = "#/components/schemas/"
@@ -69,6 +85,15 @@ def _made() -> Api:
     api.add_router("/outgoing", outgoing.router)
     api.add_router("/search", search.router)
     api.add_router("/changes", changes.router)
+    api.add_router("/logins", logins.router)
+    api.add_router("/outgoing-servers", outgoing_servers.router)
+    api.add_router("/templates", templates.router)
+    api.add_router("/groups", groups.router)
+    api.add_router("/people", people.router)
+    api.add_router("", rights.router)
+    api.add_router("", ledger.router)
+    api.add_router("", events.router)
+    api.add_router("/health", health.router)
     return api
 
 

@@ -59,8 +59,14 @@ _LABELS = {
     "cp949": "euc-kr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean windows-949 cseuckr csksc56011987 iso-ir-149",
     "iso2022-kr": "iso-2022-kr csiso2022kr",
 }
+CODECS = frozenset(_LABELS)
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
+_SAMPLE = 4096
+_ESCAPE = re.compile(rb"\x1b\$[@B]")
+_UPPER = bytes(range(0x80, 0x100))
+_UPPER_WORD = re.compile(rb"[\x80-\xff]{3,}")
+_KANA = re.compile("[\u3041-\u30fe]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -70,7 +76,7 @@ def codec_of(label: str) -> str | None:
 
 
 def decode(data: bytes, label: str = "") -> str:
-    """Text of bytes declared as `label`: that charset if the bytes agree, else UTF-8, else windows-1252 with U+FFFD in its gaps.
+    """Text of bytes declared as `label`: that charset if the bytes agree, else UTF-8, else what they look like (`_guessed`).
 
     A byte order mark wins over the label. Bytes that fit their charset only in part keep it, with U+FFFD for the rest.
     """
@@ -79,7 +85,7 @@ def decode(data: bytes, label: str = "") -> str:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return data.decode("utf-16", "replace")
     codec = codec_of(label)
-    if codec is not None and codec != "utf-8":
+    if codec is not None and codec != "utf-8" and not (codec == "ascii" and _ESCAPE.search(data, 0, _SAMPLE)):
         try:
             text = data.decode("utf-16-le" if codec == "utf-16" else codec)
         except UnicodeError:
@@ -87,10 +93,41 @@ def decode(data: bytes, label: str = "") -> str:
         else:
             # Python's UTF-7 lets lone surrogates through; no database or socket takes them.
             return _LONE_SURROGATE.sub("\ufffd", text) if codec == "utf-7" else text
+    if codec in {None, "ascii"} and (guess := _shifted(data[:_SAMPLE])):
+        return _LONE_SURROGATE.sub("\ufffd", data.decode(guess, "replace"))
     try:
         return data.decode("utf-8")
     except UnicodeError:
         return _best_effort(data, codec)
+
+
+def _shifted(sample: bytes) -> str | None:
+    """The charset of unlabelled bytes that are valid ASCII or UTF-8 and yet mean something else."""
+    if _ESCAPE.search(sample):
+        return "iso2022-jp-2"
+    odd, even = sample[1::2].count(0), sample[::2].count(0)
+    if len(sample) >= 16 and max(odd, even) * 5 > len(sample) * 2 and min(odd, even) * 20 < len(sample):
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return None
+
+
+def _guessed(data: bytes) -> str:
+    """The likeliest charset of unlabelled bytes that are no UTF-8: Japanese by its kana, Cyrillic by whole words of upper bytes
+    (of which Russian has mostly small letters), else windows-1252."""
+    sample = data[:_SAMPLE]
+    upper = len(sample) - len(sample.translate(None, _UPPER))
+    words = sum(map(len, _UPPER_WORD.findall(sample)))
+    if words * 2 < upper or words < 8:
+        return "cp1252"
+    for codec in ("cp932", "euc-jp"):
+        # The sample may end within a character.
+        text = sample.decode(codec, "replace")
+        if text.count("\ufffd") <= 1 and len(_KANA.findall(text)) * 5 > len(text):
+            return codec
+    letters = [byte for byte in sample if byte >= 0xC0]
+    if len(letters) * 10 < upper * 8:
+        return "cp1252"
+    return "koi8-r" if sum(byte < 0xE0 for byte in letters) * 2 > len(letters) else "cp1251"
 
 
 def _best_effort(data: bytes, codec: str | None) -> str:
@@ -101,4 +138,4 @@ def _best_effort(data: bytes, codec: str | None) -> str:
     elif codec not in {None, "ascii"}:
         text = data.decode("utf-16-le" if codec == "utf-16" else str(codec), "replace")
         return _LONE_SURROGATE.sub("\ufffd", text)
-    return data.decode("cp1252", "replace")
+    return data.decode("cp1252" if codec == "utf-8" else _guessed(data), "replace")

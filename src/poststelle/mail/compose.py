@@ -44,7 +44,8 @@ class Attachment:
 class Draft:
     """A message as somebody means it. Identifiers without angle brackets; `message_id` and `date` None: made by `compose`.
 
-    `html` is sent as it is, beside `text`; whoever sets it has sanitised what was quoted.
+    `html` is sent as it is, beside `text`; whoever sets it has sanitised what was quoted. `agent`: who sends in the name of
+    `sender` (header Sender, RFC 5322 section 3.6.2).
     """
 
     sender: Address
@@ -60,6 +61,8 @@ class Draft:
     reply_to: tuple[Address, ...] = ()
     message_id: str | None = None
     date: datetime | None = None
+    agent: Address | None = None
+    organisation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,15 @@ def compose(draft: Draft) -> Composed:
         f"Date: {format_datetime(date if date.tzinfo else date.replace(tzinfo=UTC))}",
         _address_line("From", (draft.sender,)),
     ]
+    if draft.agent is not None:
+        lines.append(_address_line("Sender", (draft.agent,)))
     for name, addresses in (("Reply-To", draft.reply_to), ("To", draft.to), ("Cc", draft.cc)):
         if addresses:
             lines.append(_address_line(name, addresses))
     if not draft.to and not draft.cc:
         lines.append("To: undisclosed-recipients:;")
+    if draft.organisation:
+        lines.append(_text_line("Organization", draft.organisation))
     lines += _text_line("Subject", draft.subject), f"Message-ID: <{message_id}>"
     if draft.in_reply_to:
         lines.append(f"In-Reply-To: <{draft.in_reply_to}>")
@@ -118,8 +125,11 @@ def _check(draft: Draft) -> None:
             _check_address(wrong, f"{field}.{number}", address)
     if not (draft.to or draft.cc or draft.bcc):
         wrong["to"] = "missing"
-    if _CONTROL.search(draft.subject):
-        wrong["subject"] = "control-character"
+    if draft.agent is not None:
+        _check_address(wrong, "agent", draft.agent)
+    for field in ("subject", "organisation"):
+        if _CONTROL.search(getattr(draft, field)):
+            wrong[field] = "control-character"
     for number, attachment in enumerate(draft.attachments):
         if _CONTROL.search(attachment.name):
             wrong[f"attachments.{number}.name"] = "control-character"

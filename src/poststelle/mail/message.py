@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-from poststelle.mail import charset, headers, html, mime
+from poststelle.mail import charset, headers, html, mime, tnef
 from poststelle.mail.address import Address, parse_addresses
 from poststelle.mail.headers import Headers
 from poststelle.mail.mime import Node, Part
@@ -25,6 +25,7 @@ Raw = bytes | bytearray | memoryview | mmap.mmap
 
 _PLAIN = {"text/plain", "text/enriched", "text/richtext"}
 _MAX_HTML = 4_000_000
+_LARGEST_ENVELOPE = 64 << 20
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.I)
 _CID = re.compile(rb"cid:([^\"'\s>)\\]{1,998})", re.I)
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
@@ -65,7 +66,21 @@ def parse(raw: Raw) -> ParsedMessage:
     data = bytes(raw) if isinstance(raw, bytearray | memoryview) else raw
     node, defects = mime.scan(data)
     _mark_inline_images(data, node)
-    root = node.freeze()
+    return _message(node.freeze(), tuple(defects))
+
+
+def nested(raw: Raw, parsed: ParsedMessage) -> Iterator[tuple[Raw, ParsedMessage]]:
+    """The messages within this one, each with the bytes its offsets are of; not those within them."""
+    for part in parsed.attachments:
+        if part.content_type in {"message/rfc822", "message/global"}:
+            if part.children:
+                yield raw, _message(part.children[0], ())
+            else:
+                data = part_bytes(raw, part)
+                yield data, parse(data)
+
+
+def _message(root: Part, defects: tuple[str, ...]) -> ParsedMessage:
     body = _Body()
     body.read(root)
     fields = root.headers
@@ -86,7 +101,7 @@ def parse(raw: Raw) -> ParsedMessage:
         html_part=body.html,
         texts=tuple(body.texts),
         attachments=tuple(body.attachments),
-        defects=tuple(defects),
+        defects=defects,
         headers=fields,
     )
 
@@ -230,11 +245,23 @@ def part_text(raw: Raw, part: Part, limit: int | None = None) -> str:
 
 
 def body_text(raw: Raw, parsed: ParsedMessage, limit: int = 200_000) -> str:
-    """The text to be read, for preview and index: the plain parts, or the HTML's words where there are none. At most `limit` characters."""
+    """The text to be read, for preview and index: the plain parts, else the HTML's words, else those in a winmail.dat. At most `limit` characters."""
     text = "\n".join(part_text(raw, part, limit) for part in parsed.texts[:100])
     if not text.strip() and parsed.html_part is not None:
         text = html.text_of(part_text(raw, parsed.html_part, 5 * limit))
+    if not text.strip():
+        text = next((within for part in parsed.attachments if (within := _enveloped_text(raw, part))), text)
     return text[:limit]
+
+
+def is_envelope(part: Part) -> bool:
+    """Whether the part is a winmail.dat that may be opened."""
+    named = part.content_type in tnef.TYPES or part.name.lower() == "winmail.dat"
+    return named and part.end - part.start <= _LARGEST_ENVELOPE
+
+
+def _enveloped_text(raw: Raw, part: Part) -> str:
+    return tnef.unpack(part_bytes(raw, part)).text if is_envelope(part) else ""
 
 
 def preview(text: str, length: int = 200) -> str:

@@ -12,7 +12,18 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from poststelle.mail.ports import Role
-from poststelle.mail.settings import Authentication, Endpoint, Kind, Mechanism, Right, Scope
+from poststelle.mail.settings import (
+    Authentication,
+    Encryption,
+    Endpoint,
+    Kind,
+    Mechanism,
+    Receiving,
+    Right,
+    Scope,
+    Sending,
+    Signature,
+)
 
 T = TypeVar("T")
 
@@ -37,20 +48,81 @@ class UserRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class GrantRecord:
-    """Who may do what with an account."""
+class GroupRecord:
+    """People who get rights together. `members` is filled where one group is looked at."""
 
-    user: UserRecord
+    id: str
+    name: str
+    members: Sequence[UserRecord] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """Who may do what with an account, or (`folder`: its id) one folder of it. Either `user` or `group`; dates may bound it."""
+
+    user: UserRecord | None
     rights: frozenset[Right]
+    group: GroupRecord | None = None
+    folder: str = ""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRecord:
-    """A login without its secret. `has_password`: one is stored."""
+    """A login without its secrets. `has_password`, `has_certificate`: one is stored.
+
+    `label` names a login that is an object of its own; without one it belongs to its account. `hosts`: the servers the secret
+    was confirmed for. `owner` None: the office's. `accounts`: how many mailboxes use it.
+    """
 
     username: str
     mechanism: Mechanism
     has_password: bool
+    id: str = ""
+    label: str = ""
+    domain: str = ""
+    has_certificate: bool = False
+    hosts: frozenset[tuple[str, int, Encryption]] = frozenset()
+    owner: UserRecord | None = None
+    changed_at: datetime | None = None
+    accounts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRecord:
+    """An alternative sender of an account. `signature` None: the account's."""
+
+    id: str
+    address: str
+    display_name: str
+    organisation: str
+    reply_to: str
+    signature: Signature | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionRecord:
+    """One exception from safe connections: which way, what (`Endpoint.exceptions`), who made it and when (ISO)."""
+
+    way: str
+    what: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingServerRecord:
+    """A server that sends for several accounts. `owner` None: the office's. `test_recipient`: whom its last test wrote to."""
+
+    id: str
+    label: str
+    owner: UserRecord | None
+    is_default: bool
+    endpoint: Endpoint
+    login: LoginRecord | None
+    test_recipient: str
+    accounts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +140,8 @@ class AccountRecord:
 
     `state`: ``active``, or ``suspended`` (a person must act; see `trouble`). `trouble` on an active account passes by itself;
     `retry_at` says when. `expected` and `held` count messages over all folders: while `expected` > `held`, mail is coming in.
+    `outgoing_server`: label of the one it refers to. `way_out`: why it sends through the server it does (store.outgoing_servers:
+    account, server, user, office, instance), empty where it cannot send. `version` grows with every change of the settings.
     """
 
     id: str
@@ -92,11 +166,27 @@ class AccountRecord:
     expected: int
     held: int
     created_at: datetime
+    organisation: str = ""
+    reply_to: str = ""
+    signature: Signature = field(default_factory=Signature)
+    active: bool = True
+    is_office_account: bool = False
+    receiving: Receiving = field(default_factory=Receiving)
+    sending: Sending = field(default_factory=Sending)
+    identities: Sequence[IdentityRecord] = ()
+    outgoing_server: str = ""
+    way_out: str = ""
+    version: int = 1
+    exceptions: Sequence[ExceptionRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FolderRecord:
-    """A folder of an account. `path` is decoded, outermost first. `expected`: what the server said it holds, once known."""
+    """A folder of an account. `path` is decoded, outermost first. `expected`: what the server said it holds, once known.
+
+    `place`: ``remote`` (the server's) or ``local`` (kept here only). `owner`: whose it is where it is shared with us. `choices`:
+    what people set (``show``, ``fetch``, ``process``, ``role``). `rights`: the server's letters for us, None where it has no word.
+    """
 
     id: str
     account_id: str
@@ -108,6 +198,11 @@ class FolderRecord:
     expected: int
     set_aside: int
     synced_at: datetime | None
+    place: str = "remote"
+    subscribed: bool = True
+    owner: str = ""
+    rights: str | None = None
+    choices: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -219,3 +314,119 @@ class Step:
     detail: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
     needs_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRecord:
+    """The office's own settings to fill a new account with: part of an account document, without secrets."""
+
+    id: str
+    label: str
+    document: Mapping[str, object]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One line of an account's event log. `level`: info, warning or error."""
+
+    id: int
+    at: datetime
+    level: str
+    code: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """One folder's account of what its server has: the latest comparison, or before the first one what the rows say.
+
+    All counts were taken at `compared_at` and add up: ``server == held + set_aside + to_come + under_way + missing``.
+    `under_way`: moved or deleted here, which the server has still to be told. `missing`: neither held nor set aside nor
+    expected; `recovered`: missed at first and fetched then. `extra`: held here and not on the server (any more); `local`:
+    kept here only. `reasons` counts what is set aside by code. Ids are the server's own, at most 100 of a kind.
+    """
+
+    folder_id: str
+    account_id: str
+    path: tuple[str, ...]
+    server: int | None
+    held: int
+    set_aside: int
+    to_come: int
+    under_way: int
+    missing: int
+    extra: int
+    recovered: int
+    local: int
+    reasons: Mapping[str, int]
+    missing_ids: Sequence[str]
+    extra_ids: Sequence[str]
+    compared_at: datetime | None
+
+    @property
+    def balanced(self) -> bool:
+        """Nothing is missing and nothing too much; only a comparison can tell."""
+        return self.compared_at is not None and not self.missing and not self.extra
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRecord:
+    """How one account is doing, in a word (`state`: `policy.health`) and in figures.
+
+    `in_step`: it is expected to be kept in step every `interval` seconds; `since`: its latest round began, or it was added.
+    `behind`: messages the server has and we have not yet; `rate` those that came per minute lately. `certificate_days` until
+    the first certificate of its servers ends. `quota` (used, limit) in bytes. `watching`: idle, notify, poll or "".
+    `queued`, `deferred`, `uncertain`: mail on its way out.
+    """
+
+    account_id: str
+    label: str
+    address: str
+    state: str
+    active: bool
+    trouble: TroubleRecord | None
+    retry_at: datetime | None
+    since: datetime
+    synced_at: datetime | None
+    received_at: datetime | None
+    sent_at: datetime | None
+    receives: bool
+    in_step: bool
+    interval: float
+    syncing: bool
+    watching: str
+    held: int
+    behind: int
+    rate: float
+    set_aside: int
+    missing: int
+    errands: int
+    queued: int
+    deferred: int
+    uncertain: int
+    certificate_days: int | None
+    quota: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one person may do with one account now. `groups`: names by which they may; `folders`: on how many folders only;
+    `until`: the earliest end of a grant that counts now.
+    """
+
+    rights: frozenset[Right]
+    groups: tuple[str, ...] = ()
+    folders: int = 0
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """`accounts`: (id, label); `cells` by account id and user id, absent where somebody may do nothing. `next`: cursor."""
+
+    accounts: Sequence[tuple[str, str]]
+    people: Sequence[UserRecord]
+    groups: Sequence[GroupRecord]
+    cells: Mapping[tuple[str, str], Cell]
+    next: str | None

@@ -1,7 +1,4 @@
-"""The account document: the settings of one mailbox as values, and how they are read from JSON.
-
-The same document is spoken by form, API and command line. `read` accepts what this release can do and refuses everything
-else by name: an unknown field or a value a later release will bring is `Invalid`, never ignored.
+"""The settings of one mailbox, as values. How they are read from JSON is `mail.account_document`.
 
 This module does not know the store, users or whether a label is taken; the office checks those.
 """
@@ -9,13 +6,9 @@ This module does not know the store, users or whether a label is taken; the offi
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
-from poststelle.errors import Invalid
-from poststelle.mail.address import is_addr_spec
 from poststelle.mail.secret import Secret
 
 
@@ -79,6 +72,9 @@ DEFAULT_PORTS: Mapping[tuple[str, Encryption], int] = {
     ("imap", Encryption.TLS): 993,
     ("imap", Encryption.STARTTLS): 143,
     ("imap", Encryption.NONE): 143,
+    ("pop3", Encryption.TLS): 995,
+    ("pop3", Encryption.STARTTLS): 110,
+    ("pop3", Encryption.NONE): 110,
     ("smtp", Encryption.TLS): 465,
     ("smtp", Encryption.STARTTLS): 587,
     ("smtp", Encryption.NONE): 25,
@@ -126,12 +122,29 @@ class Endpoint:
     minimum_tls: str = "1.2"
     plain_text_allowed: bool = False
 
+    @property
+    def place(self) -> tuple[str, int, Encryption]:
+        """Where it is: a stored secret was confirmed for this host, port and encryption and for no other."""
+        return self.host, self.port, self.encryption
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """In what it is less safe than usual (RELIABILITY Q44), as stable words."""
+        found = {
+            f"certificate-{self.certificate.mode.value}": self.certificate.mode is not CertificateMode.STRICT,
+            "old-tls": self.minimum_tls < "1.2",
+            "plain-text": self.plain_text_allowed,
+            "no-encryption": self.encryption is Encryption.NONE,
+        }
+        return tuple(word for word, holds in found.items() if holds)
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
     """User name and secret. `password` is None in a document that does not carry it (it is write-only).
 
     `domain`: the Windows domain where one is used (``DOMAIN\\user``). `client_certificate`: PEM, certificate and key (EXTERNAL).
+    `by_owner`: the secret comes later, from its owner through a hand-over link; a stored one is forgotten.
     """
 
     username: str
@@ -139,6 +152,7 @@ class Login:
     mechanism: Mechanism = Mechanism.AUTO
     domain: str = ""
     client_certificate: Secret | None = None
+    by_owner: bool = False
 
     @property
     def name(self) -> str:
@@ -219,7 +233,10 @@ class IdentityWish:
 
 @dataclass(frozen=True, slots=True)
 class GrantWish:
-    """A grant as asked for: the user by e-mail address or id, or the group by name or id; `folder` by id; dates as ISO texts."""
+    """A grant as asked for: the user by e-mail address or id, or the group by name or id; `folder` by id; dates as ISO texts.
+
+    `dated`: the document speaks of dates; otherwise a grant that is there already keeps its own.
+    """
 
     user: str
     rights: frozenset[Right]
@@ -227,13 +244,17 @@ class GrantWish:
     folder: str = ""
     starts_at: str = ""
     ends_at: str = ""
+    dated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
     """One account document, checked. `owner` is an e-mail address or id of a user; `grants` None: the default rule.
 
-    `login_of`, `outgoing_server`: label or id of a login or outgoing server that is an object of its own.
+    `login_of`, `outgoing_login_of`, `outgoing_server`: label or id of a login or outgoing server that is an object of its own.
+    Without `outgoing` and `outgoing_server` the account sends through the chain (its user's server, the office's, the
+    installation's). With a reference `login` holds no more than the secret, given to confirm it for other servers. `version`: the
+    settings_version a change was made from.
     """
 
     label: str
@@ -257,209 +278,6 @@ class AccountSettings:
     sending: Sending = Sending()
     identities: tuple[IdentityWish, ...] = ()
     login_of: str = ""
+    outgoing_login_of: str = ""
     outgoing_server: str = ""
-
-
-_LATER = {
-    "incoming.protocol": {"pop3", "ews", "graph"},
-    "outgoing.protocol": {"ews", "graph"},
-    "certificate.mode": {"pinned", "other-name", "unchecked"},
-    "mechanism": {"cram-md5", "scram-sha-1", "scram-sha-256", "xoauth2", "oauthbearer", "ntlm", "external"},
-}
-"""Values that are part of the document's language but that this release cannot serve yet, per field."""
-
-_FIELDS = {
-    "label", "kind", "scope", "owner", "address", "display_name", "incoming", "outgoing", "login", "grants",
-}  # fmt: skip
-
-_E = TypeVar("_E", bound=enum.StrEnum)
-
-_HOST = re.compile(r"(?=.{1,253}$)(?!-)[\w-]{1,63}(?:\.(?!-)[\w-]{1,63})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""What no setting may hold. JSON can spell half a surrogate pair; no server, file or database takes it."""
-
-
-def _refused(value: object, field: str) -> str:
-    """Why a value that cannot be served is refused: it comes later, or nobody knows it."""
-    return "not-available" if isinstance(value, str) and value in _LATER.get(field, ()) else "unknown-value"
-
-
-class _Reader:
-    """Walks a document, collecting what is wrong with each field instead of stopping at the first."""
-
-    def __init__(self) -> None:
-        self.wrong: dict[str, str] = {}
-
-    def known(self, where: str, document: Mapping[str, object], names: set[str]) -> None:
-        for name in document.keys() - names:
-            self.wrong[f"{where}{name}"] = "unknown-field"
-
-    def section(self, where: str, value: object) -> Mapping[str, object] | None:
-        if value is None:
-            return None
-        if isinstance(value, Mapping):
-            return value
-        self.wrong[where] = "not-an-object"
-        return None
-
-    def text(self, where: str, value: object, *, required: bool = True, limit: int = 255) -> str:
-        if value is None or value == "":
-            if required:
-                self.wrong[where] = "missing"
-        elif not isinstance(value, str):
-            self.wrong[where] = "not-text"
-        elif _CONTROL.search(value):
-            self.wrong[where] = "control-character"
-        elif len(value) > limit:
-            self.wrong[where] = "too-long"
-        elif not value.strip():
-            self.wrong[where] = "missing"
-        else:
-            return value.strip()
-        return ""
-
-    def choice(self, where: str, value: object, kinds: type[_E], default: _E, later: str) -> _E:
-        if value is None:
-            return default
-        if isinstance(value, str) and value in {kind.value for kind in kinds}:
-            return kinds(value)
-        self.wrong[where] = _refused(value, later)
-        return default
-
-    def endpoint(self, where: str, value: object, protocol: str, more: set[str]) -> Endpoint | None:
-        document = self.section(where, value)
-        if document is None:
-            return None
-        self.known(f"{where}.", document, {"protocol", "host", "port", "encryption", "certificate"} | more)
-        spoken = document.get("protocol", protocol)
-        if spoken != protocol:
-            self.wrong[f"{where}.protocol"] = _refused(spoken, f"{where}.protocol")
-        host = self.text(f"{where}.host", document.get("host"), limit=253)
-        if host and not _HOST.fullmatch(host):
-            self.wrong[f"{where}.host"] = "not-a-host"
-        encryption = self.choice(
-            f"{where}.encryption", document.get("encryption"), Encryption, Encryption.TLS, "encryption"
-        )
-        port = document.get("port")
-        if port is None:
-            port = DEFAULT_PORTS[protocol, encryption]
-        elif not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-            self.wrong[f"{where}.port"] = "not-a-port"
-            port = 0
-        self._certificate(f"{where}.certificate", document.get("certificate"))
-        return Endpoint(protocol, host, port, encryption)
-
-    def _certificate(self, where: str, value: object) -> None:
-        document = self.section(where, value)
-        if document is None:
-            return
-        self.known(f"{where}.", document, {"mode", "fingerprint", "name"})
-        mode = document.get("mode", "strict")
-        if mode != "strict":
-            self.wrong[f"{where}.mode"] = _refused(mode, "certificate.mode")
-        for name in ("fingerprint", "name"):
-            if document.get(name):
-                self.wrong[f"{where}.{name}"] = "contradiction" if mode == "strict" else "not-available"
-
-    def login(self, where: str, value: object) -> Login | None:
-        document = self.section(where, value)
-        if document is None:
-            return None
-        self.known(f"{where}.", document, {"username", "password", "mechanism"})
-        username = self.text(f"{where}.username", document.get("username"))
-        password = document.get("password")
-        if password is not None and (not isinstance(password, str) or not password):
-            self.wrong[f"{where}.password"] = "missing" if password == "" else "not-text"
-        elif isinstance(password, str) and re.search(r"[\r\n\x00\ud800-\udfff]", password):
-            self.wrong[f"{where}.password"] = "control-character"
-        mechanism = self.choice(f"{where}.mechanism", document.get("mechanism"), Mechanism, Mechanism.AUTO, "mechanism")
-        return Login(username, Secret(password) if isinstance(password, str) else None, mechanism)
-
-    def grants(self, value: object) -> tuple[GrantWish, ...] | None:
-        if value is None:
-            return None
-        if not isinstance(value, list):
-            self.wrong["grants"] = "not-a-list"
-            return None
-        wishes = []
-        for number, item in enumerate(value):
-            where = f"grants.{number}"
-            document = self.section(where, item)
-            if document is None:
-                self.wrong.setdefault(where, "not-an-object")
-                continue
-            self.known(f"{where}.", document, {"user", "group", "rights"})
-            if document.get("group"):
-                self.wrong[f"{where}.group"] = "not-available"
-                continue
-            user = self.text(f"{where}.user", document.get("user"))
-            rights = document.get("rights")
-            if not isinstance(rights, list) or not all(right in [*Right] for right in rights):
-                self.wrong[f"{where}.rights"] = "unknown-value"
-                continue
-            wishes.append(GrantWish(user, frozenset(Right(right) for right in rights)))
-        return tuple(wishes)
-
-
-def read(document: Mapping[str, object]) -> AccountSettings:
-    """The settings a document describes, ports and defaults filled in. Raises Invalid naming every field that is wrong."""
-    if not isinstance(document, Mapping):
-        raise Invalid({"": "not-an-object"})
-    reader = _Reader()
-    reader.known("", document, _FIELDS)
-    label = reader.text("label", document.get("label"), limit=120)
-    address = reader.text("address", document.get("address"), limit=254)
-    if address and not is_addr_spec(address):
-        reader.wrong["address"] = "not-an-address"
-    display_name = reader.text("display_name", document.get("display_name"), required=False)
-    owner = reader.text("owner", document.get("owner"), required=False) or None
-    scope = reader.choice("scope", document.get("scope"), Scope, Scope.PERSONAL if owner else Scope.SHARED, "scope")
-    incoming = reader.endpoint("incoming", document.get("incoming"), "imap", set())
-    outgoing = reader.endpoint("outgoing", document.get("outgoing"), "smtp", {"authentication", "login"})
-    way_out = reader.section("outgoing", document.get("outgoing")) or {}
-    login = reader.login("login", document.get("login"))
-    outgoing_login = reader.login("outgoing.login", way_out.get("login"))
-    authentication = reader.choice(
-        "outgoing.authentication",
-        way_out.get("authentication"),
-        Authentication,
-        Authentication.OWN if outgoing_login else Authentication.SAME if login else Authentication.NONE,
-        "authentication",
-    )
-    kind = reader.choice(
-        "kind",
-        document.get("kind"),
-        Kind,
-        Kind.SYNCHRONISED if document.get("incoming") or not document.get("outgoing") else Kind.SEND_ONLY,
-        "kind",
-    )
-    wrong = reader.wrong
-    if kind is Kind.SYNCHRONISED and "kind" not in wrong and document.get("incoming") is None:
-        wrong.setdefault("incoming", "missing")
-    if kind is Kind.SEND_ONLY and document.get("incoming") is not None:
-        wrong.setdefault("incoming", "contradiction")
-    if kind is Kind.SEND_ONLY and document.get("outgoing") is None:
-        wrong.setdefault("outgoing", "missing")
-    if login is None and (incoming or (outgoing and authentication is Authentication.SAME)):
-        wrong.setdefault("login", "missing")
-    if outgoing and authentication is Authentication.OWN and outgoing_login is None:
-        wrong.setdefault("outgoing.login", "missing")
-    if outgoing_login and authentication is not Authentication.OWN:
-        wrong.setdefault("outgoing.login", "contradiction")
-    grants = reader.grants(document.get("grants"))
-    if wrong:
-        raise Invalid(wrong)
-    return AccountSettings(
-        label,
-        kind,
-        scope,
-        address,
-        display_name,
-        owner,
-        incoming,
-        outgoing,
-        authentication,
-        login,
-        outgoing_login,
-        grants,
-    )
+    version: int | None = None

@@ -53,9 +53,10 @@ class Observation:
 
     `kept` is whatever `Shelf.keep` returned; only the shelf reads it. Arrivals not in it are held already, or set aside with
     the reason in `unfetchable`, or left the server meanwhile. `whole`: with this batch the folder has been reported completely.
+    Without a `cursor` it says nothing of how far the folder was read: some messages are placed ahead of their turn.
     """
 
-    cursor: Cursor
+    cursor: Cursor | None
     arrivals: Sequence[Arrival]
     kept: Any
     unfetchable: Sequence[Unfetchable]
@@ -106,6 +107,14 @@ class Shelf(Protocol):
         """Remove what this generation has not confirmed; it is swept with that, even when nothing was left to remove."""
         ...
 
+    async def placed_ahead(self) -> Sequence[RemoteId]:
+        """What was placed by an observation without a cursor and has not been reported in the ordinary way since."""
+        ...
+
+    async def is_settled(self) -> bool:
+        """Nothing waits for the next whole report: no sweep, no loss accepted, nothing placed or moved ahead of it."""
+        ...
+
     async def loss_accepted(self) -> bool:
         """A person said that the messages missing on the server may go here too."""
         ...
@@ -118,8 +127,8 @@ class Shelf(Protocol):
         """Placements, flags, removals, set-asides, progress, journal and cursor, all or nothing. Twice equals once."""
         ...
 
-    async def start_generation(self) -> None:
-        """Forget the cursor, keep everything else; what is applied from now on confirms."""
+    async def start_generation(self) -> int:
+        """Forget the cursor, keep everything else; what is applied from now on confirms. How many were lost within a day, with this."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Which messages belong together: reference chains and base subjects (RFC 5256, RFC 5322 section 3.6.4).
 
 Law: pure functions of header values, linear, the same answer on every machine.
-This module does not know the store, which decides what a thread is there.
+This module does not know the store, which finds the threads (`store.threads`).
 """
 
 from __future__ import annotations
@@ -37,22 +37,8 @@ def is_reply(subject: str) -> bool:
     return bool(_LEADER.match(subject[:_LONGEST_SUBJECT]))
 
 
-def ancestors(in_reply_to: tuple[str, ...], references: tuple[str, ...]) -> tuple[str, ...]:
-    """The messages this one follows, oldest first, each once: the references, and In-Reply-To if it names one they do not."""
-    return tuple(dict.fromkeys(references + in_reply_to[:1]))
-
-
 def references_chain(message_id: str, in_reply_to: tuple[str, ...], references: tuple[str, ...]) -> tuple[str, ...]:
     """What a reply to this message puts into References: its ancestors and itself, the middle left out beyond `MAX_CHAIN`."""
     before = references or (in_reply_to if len(in_reply_to) == 1 else ())
     chain = tuple(dict.fromkeys((*(name for name in before if name != message_id), *filter(None, (message_id,)))))
     return chain if len(chain) <= MAX_CHAIN else (chain[0], *chain[-MAX_CHAIN + 1 :])
-
-
-def thread_key(message_id: str, in_reply_to: tuple[str, ...], references: tuple[str, ...], subject: str) -> str:
-    """A key messages of one conversation share as far as this message alone can tell: ``id:`` and the oldest message known,
-    else, where no identifier helps, ``subject:`` and the base subject in lower case."""
-    oldest = next(iter(ancestors(in_reply_to, references)), message_id)
-    if oldest and not (oldest == message_id and is_reply(subject)):
-        return f"id:{oldest}"
-    return f"subject:{base_subject(subject).casefold()}"

@@ -1,7 +1,7 @@
 """Accounts at the counter: add, change, remove, list, test, send/receive.
 
 Creating an account takes an administrator; changing it the right *administer*; asking for a round the right *see* or
-*administer*. The document language is `mail.settings`.
+*administer*. The document language is `mail.account_document`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 
 from poststelle.adapters import probe as probing
-from poststelle.adapters.connection import EgressPolicy, tls_context
-from poststelle.errors import NotPermitted
-from poststelle.mail import settings as documents
+from poststelle.adapters.connection import EgressPolicy, Trust
+from poststelle.errors import Invalid, NotPermitted
+from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord, Page, Step
-from poststelle.mail.settings import AccountSettings, Login, Right, Scope
+from poststelle.mail.relay import read_relay
+from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope, SentCopy
+from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import Actor, require_administrator
-from poststelle.store import accounts, people, rounds
+from poststelle.store import accounts, logins, messages, outgoing_servers, people, rounds
+
+SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
 
 
 def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
@@ -29,28 +33,43 @@ def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
     Raises Invalid naming the fields.
     """
     require_administrator(actor)
-    settings, caretaker = documents.read(document), _caretaker(actor)
+    return _shown(
+        actor, accounts.add(actor.reach.pool, new(actor, document), actor=actor.name, caretaker=caretaker(actor))
+    )
+
+
+def new(actor: Actor, document: Mapping[str, object]) -> AccountSettings:
+    """The settings of a new account as they would be saved. Administrators only. Raises Invalid naming the fields."""
+    require_administrator(actor)
+    settings = permitted(actor, read(document), None)
     if settings.scope is Scope.PERSONAL and settings.owner is None:
-        settings = replace(settings, owner=caretaker)
-    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker)
-    return _shown(actor, number)
+        settings = replace(settings, owner=caretaker(actor))
+    return settings
 
 
 def change(actor: Actor, account: str, changes: Mapping[str, object]) -> AccountRecord:
-    """Change what the document names and leave the rest. Raises NotFound, NotPermitted, Invalid.
+    """Change what the document names and leave the rest. Raises NotFound, NotPermitted, Invalid, Conflict("changed-meanwhile").
 
     A part given as an object is merged into what is stored, null removes it. A new host, port, encryption or user name asks
-    for the password again (``login.password``: ``needed-again``).
+    for the password again (``login.password``: ``needed-again``). With `version` the change counts only if that is still the
+    settings' version.
     """
-    record = _administered(actor, account)
-    settings = documents.read(_merged(document_of(record), changes))
-    accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=_caretaker(actor))
+    record = administered(actor, account)
+    settings = permitted(actor, read(_changed(record, changes)), record)
+    if record.kind is Kind.ARCHIVE and settings.kind is not Kind.ARCHIVE:
+        raise Invalid({"kind": "one-way"})
+    if record.kind is not Kind.ARCHIVE and settings.kind is Kind.ARCHIVE:
+        # Turning one into an archive is a step of its own, confirmed: kinds.to_archive.
+        raise Invalid({"kind": "contradiction"})
+    if settings.sending.sent_copy is SentCopy.FOLDER and settings.sending != record.sending:
+        _check_sent_folder(actor, settings.sending.sent_folder)
+    accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=caretaker(actor))
     return _shown(actor, record.id)
 
 
 def remove(actor: Actor, account: str) -> None:
     """Forget the account here; the server is not touched. Raises NotFound, NotPermitted."""
-    accounts.remove(actor.reach, _administered(actor, account).id, actor=actor.name)
+    accounts.remove(actor.reach, administered(actor, account).id, actor=actor.name)
 
 
 def show(actor: Actor, account: str) -> AccountRecord:
@@ -63,9 +82,16 @@ def page(actor: Actor, limit: int = 50, after: str | None = None) -> Page[Accoun
     return accounts.page(actor.reach, limit, after)
 
 
+def overview(actor: Actor, limit: int = 50, after: str | None = None) -> Page[AccountRecord]:
+    """Every account of the office, by label, whoever may read it. Administrators only; says nothing of what is in them."""
+    require_administrator(actor)
+    return accounts.page(Actor(None).reach, limit, after)
+
+
 def senders(actor: Actor) -> list[AccountRecord]:
-    """The accounts the actor may send from, by label."""
-    return [record for record in accounts.within(actor.reach, Right.SEND_AS) if record.outgoing is not None]
+    """The accounts the actor may send from, in their own name or on behalf, by label."""
+    found = accounts.within(actor.reach, *SENDING)
+    return [record for record in found if record.way_out and record.active and record.sending.included]
 
 
 def send_receive(actor: Actor, account: str | None = None) -> list[tuple[AccountRecord, datetime]]:
@@ -78,7 +104,7 @@ def send_receive(actor: Actor, account: str | None = None) -> list[tuple[Account
     if account is None:
         within = accounts.within(actor.reach, Right.SEE, Right.ADMINISTER)
         # A refused password is not tried again because somebody wants to see new mail.
-        records = [record for record in within if record.state == accounts.ACTIVE]
+        records = [record for record in within if record.state == accounts.ACTIVE and record.receiving.included]
     else:
         record = show(actor, account)
         if not record.rights & {Right.SEE, Right.ADMINISTER}:
@@ -87,20 +113,32 @@ def send_receive(actor: Actor, account: str | None = None) -> list[tuple[Account
     return [
         (record, rounds.want(actor.reach, record.id, actor=actor.name))
         for record in records
-        if record.incoming is not None
+        if record.incoming is not None and record.active
     ]
 
 
 def accept_loss(actor: Actor, account: str) -> None:
     """What vanished on the server may go here too (after SuspiciousLoss). Raises NotFound, NotPermitted."""
-    rounds.accept_loss(actor.reach, _administered(actor, account).id, actor=actor.name)
+    rounds.accept_loss(actor.reach, administered(actor, account).id, actor=actor.name)
+
+
+def exceptions(actor: Actor, limit: int = 200, after: str | None = None) -> Page[AccountRecord]:
+    """Every account with an exception from safe connections (RELIABILITY Q44), by label. Administrators only.
+
+    What they are, who made them and when is in their `exceptions`.
+    """
+    require_administrator(actor)
+    return accounts.with_exceptions(actor.reach.pool, limit, after)
 
 
 def egress() -> EgressPolicy:
-    """Where this installation may connect to: never to itself."""
+    """Where this installation may connect to: never to itself; to its own relay always (RELIABILITY Q51)."""
     configuration = django_settings.POSTSTELLE
     own = frozenset({(configuration.host, configuration.port)})
-    return EgressPolicy.of(",".join(configuration.egress_allow), own)
+    allowed = [*configuration.egress_allow]
+    if configuration.relay:
+        allowed.append(read_relay(configuration.relay)[0].host)
+    return EgressPolicy.of(",".join(allowed), own)
 
 
 async def probe(actor: Actor, document: Mapping[str, object], account: str | None = None) -> AsyncIterator[Step]:
@@ -109,54 +147,43 @@ async def probe(actor: Actor, document: Mapping[str, object], account: str | Non
     `account`: test that account, with the document's changes merged in; its stored password is used only while host, port,
     encryption and user name are unchanged. Raises Invalid, NotFound, NotPermitted before the first step.
     """
-    settings = await sync_to_async(_to_probe)(actor, document, account)
-    tls = tls_context(django_settings.POSTSTELLE.ca_file)
+    settings = await sync_to_async(to_probe)(actor, document, account)
+    tls = Trust(django_settings.POSTSTELLE.ca_file)
     async for step in probing.probe(settings, egress=egress(), tls=tls):
         yield step
 
 
-def document_of(record: AccountRecord) -> dict[str, object]:
-    """The account as its document, without secrets: what API and command line print, and what a change is merged into."""
+def to_probe(actor: Actor, document: Mapping[str, object], account: str | None = None) -> AccountSettings:
+    """The settings a test tries, with the secrets it may use: stored ones only at the servers they were confirmed for.
 
-    def endpoint(one: documents.Endpoint | None) -> dict[str, object] | None:
-        if one is None:
-            return None
-        return {
-            "protocol": one.protocol, "host": one.host, "port": one.port, "encryption": one.encryption.value,
-            "certificate": {"mode": "strict"},
-        }  # fmt: skip
-
-    outgoing = endpoint(record.outgoing)
-    if outgoing is not None:
-        outgoing["authentication"] = record.authentication.value
-        if record.outgoing_login:
-            outgoing["login"] = _login_document(record.outgoing_login.username, record.outgoing_login.mechanism)
-    login = _login_document(record.login.username, record.login.mechanism) if record.login else None
-    return {
-        "label": record.label, "kind": record.kind.value, "scope": record.scope.value,
-        "owner": record.owner.email if record.owner else None, "address": record.address,
-        "display_name": record.display_name, "incoming": endpoint(record.incoming), "outgoing": outgoing, "login": login,
-        "grants": [
-            {"user": grant.user.email, "rights": [right.value for right in Right if right in grant.rights]}
-            for grant in record.grants
-        ],
-    }  # fmt: skip
+    Raises Invalid, NotFound, NotPermitted.
+    """
+    if account is None:
+        require_administrator(actor)
+        return _with_objects(actor, permitted(actor, read(document), None))
+    record = administered(actor, account)
+    settings = permitted(actor, read(_changed(record, document)), record)
+    access = accounts.stored_logins(record.id)
+    way_out = settings.outgoing if settings.authentication is Authentication.SAME else None
+    settings = replace(
+        settings,
+        login=_with_stored(settings.login, access[0], settings.incoming, way_out),
+        outgoing_login=_with_stored(settings.outgoing_login, access[1], settings.outgoing),
+    )
+    return _with_objects(actor, settings)
 
 
-def _caretaker(actor: Actor) -> str:
-    """Whoever acts; by command line the first administrator."""
-    return (actor.user or people.first_administrator()).id
-
-
-def _login_document(username: str, mechanism: documents.Mechanism) -> dict[str, object]:
-    return {"username": username, "mechanism": mechanism.value}
-
-
-def _administered(actor: Actor, account: str) -> AccountRecord:
+def administered(actor: Actor, account: str) -> AccountRecord:
+    """One account the actor administers. Raises NotFound, NotPermitted."""
     record = show(actor, account)
     if Right.ADMINISTER not in record.rights:
         raise NotPermitted("administer-needed")
     return record
+
+
+def caretaker(actor: Actor) -> str:
+    """Whoever acts; by command line the first administrator."""
+    return (actor.user or people.first_administrator()).id
 
 
 def _shown(actor: Actor, account: str) -> AccountRecord:
@@ -164,45 +191,45 @@ def _shown(actor: Actor, account: str) -> AccountRecord:
     return accounts.find(Actor(None).reach if actor.is_administrator else actor.reach, account)
 
 
-def _merged(document: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    merged = dict(document)
-    for name, value in changes.items():
-        present = merged.get(name)
-        if isinstance(value, Mapping) and isinstance(present, Mapping):
-            merged[name] = _merged(present, value)
-        elif value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = value
-    return merged
+def _changed(record: AccountRecord, changes: Mapping[str, object]) -> dict[str, object]:
+    """What is stored with the changes merged in. The user name of a shared log-in, said again without a secret, changes nothing."""
+    login = changes.get("login")
+    if isinstance(login, Mapping) and record.login is not None and record.login.label:
+        told = {name: value for name, value in login.items() if value not in {None, ""}}
+        if told.get("username") == record.login.username and "password" not in told:
+            changes = {name: value for name, value in changes.items() if name != "login"}
+    return merged(document_of(record), changes)
 
 
-def _to_probe(actor: Actor, document: Mapping[str, object], account: str | None) -> AccountSettings:
-    if account is None:
-        require_administrator(actor)
-        return documents.read(document)
-    record = _administered(actor, account)
-    settings = documents.read(_merged(document_of(record), document))
-    access = accounts.access_of(record.id)
-    return replace(
-        settings,
-        login=_with_stored(
-            settings.login, access.login, unmoved=_servers_of_login(settings) <= _servers_of_login(record)
-        ),
-        outgoing_login=_with_stored(
-            settings.outgoing_login, access.outgoing_login, unmoved=settings.outgoing == record.outgoing
-        ),
-    )
+def _check_sent_folder(actor: Actor, folder: str) -> None:
+    if Right.SEE not in accounts.rights_on(actor.reach, messages.folder(actor.reach, folder).account_id, folder):
+        raise Invalid({"sending.sent_folder": "unknown-folder"})
 
 
-def _servers_of_login(one: AccountSettings | AccountRecord) -> set[documents.Endpoint]:
-    way_out = one.outgoing if one.authentication is documents.Authentication.SAME else None
-    return {server for server in (one.incoming, way_out) if server is not None}
+def _with_objects(actor: Actor, settings: AccountSettings) -> AccountSettings:
+    """With the log-ins and the server it refers to in their places."""
+    if settings.login_of:
+        shared = logins.opened_shared(actor.reach.pool, settings.login_of, settings.incoming, settings.outgoing)
+        given = settings.login.password if settings.login is not None else shared.password
+        settings = replace(settings, login=replace(shared, password=given))
+    if settings.outgoing_login_of:
+        own = logins.opened_shared(actor.reach.pool, settings.outgoing_login_of, settings.outgoing)
+        settings = replace(settings, outgoing_login=own)
+    if settings.outgoing_server:
+        server = outgoing_servers.find(actor.reach, settings.outgoing_server)
+        settings = replace(settings, outgoing=server.endpoint)
+        if settings.authentication is Authentication.SERVER:
+            login = outgoing_servers.opened_login(actor.reach, server.id)
+            kind = Authentication.OWN if login is not None else Authentication.NONE
+            settings = replace(settings, authentication=kind, outgoing_login=login)
+    elif settings.authentication is Authentication.SERVER:
+        settings = replace(settings, authentication=Authentication.NONE)
+    return settings
 
 
-def _with_stored(login: Login | None, stored: Login | None, *, unmoved: bool) -> Login | None:
-    if login is None or login.password is not None or stored is None:
+def _with_stored(login: Login | None, stored: accounts.StoredLogin | None, *servers: Endpoint | None) -> Login | None:
+    if login is None or login.password is not None or stored is None or not stored.serves(*servers):
         return login
-    if unmoved and login.username == stored.username:
-        return replace(login, password=stored.password)
+    if login.name == stored.login.name:
+        return replace(login, password=stored.login.password, client_certificate=stored.login.client_certificate)
     return login

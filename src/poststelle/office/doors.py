@@ -9,11 +9,15 @@ from typing import Protocol
 from django.conf import settings as django_settings
 
 from poststelle.adapters import smtp
-from poststelle.adapters.connection import EgressPolicy, tls_context
+from poststelle.adapters.connection import EgressPolicy, Trust, connect
 from poststelle.adapters.imap import source as imap
+from poststelle.adapters.pop3 import source as pop3
 from poststelle.errors import NeedsAttention
 from poststelle.mail.ports import Sender, Source
+from poststelle.mail.settings import Endpoint
 from poststelle.store.accounts import Access
+
+REACH_SECONDS = 3.0
 
 
 class Doors(Protocol):
@@ -27,6 +31,10 @@ class Doors(Protocol):
         """The way out, connected and logged in."""
         ...
 
+    async def reach(self, endpoint: Endpoint) -> None:
+        """See whether anybody answers there, and hang up."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkDoors:
@@ -37,20 +45,25 @@ class NetworkDoors:
     async def source(self, access: Access) -> Source:
         if access.incoming is None:
             raise NeedsAttention("no-way-in")
-        if access.login is None or access.login.password is None:
+        if access.login is None or not (access.login.password or access.login.client_certificate):
             raise NeedsAttention("password-missing")
-        tls = tls_context(django_settings.POSTSTELLE.ca_file)
-        return await imap.open_source(access.incoming, access.login, egress=self.egress, tls=tls)
+        open_source = pop3.open_source if access.incoming.protocol == "pop3" else imap.open_source
+        return await open_source(access.incoming, access.login, egress=self.egress, tls=_trust())
 
     async def sender(self, access: Access) -> Sender:
         if access.outgoing is None:
             raise NeedsAttention("no-way-out")
-        if access.outgoing_login is not None and access.outgoing_login.password is None:
+        login = access.outgoing_login
+        if login is not None and not (login.password or login.client_certificate):
             raise NeedsAttention("password-missing")
         return await smtp.open_sender(
-            access.outgoing,
-            access.outgoing_login,
-            egress=self.egress,
-            tls=tls_context(django_settings.POSTSTELLE.ca_file),
-            local_hostname=socket.gethostname(),
+            access.outgoing, login, egress=self.egress, tls=_trust(), local_hostname=socket.gethostname()
         )
+
+    async def reach(self, endpoint: Endpoint) -> None:
+        (await connect(endpoint.host, endpoint.port, egress=self.egress, timeout=REACH_SECONDS)).close()
+
+
+def _trust() -> Trust:
+    """Whom this installation trusts."""
+    return Trust(django_settings.POSTSTELLE.ca_file)

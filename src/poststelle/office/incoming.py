@@ -1,14 +1,18 @@
 """Mail coming in, as the engine sees it: open an account, bring it up to date, listen, tell the server.
 
-The office introduces the adapters, the sync pages and the store to each other; when to come back is the engine's, guided by
-`policy.retry`. Only the system acts here.
+One session watches; what takes long (a first sync, a big catch-up) goes to a second one (`Bulk`), so that the first stays free for
+what arrives and for what is done here. The office introduces the adapters, the sync pages and the store to each other; when to
+come back is the engine's, guided by `policy.retry`. Only the system acts here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -16,34 +20,88 @@ from django.utils import timezone
 
 from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble
 from poststelle.mail.ports import RemoteFolderId, Role, Source
-from poststelle.mail.shelf import Tally
+from poststelle.mail.shelf import Shelf, Tally
+from poststelle.office import events, ledger
 from poststelle.office.doors import Doors
 from poststelle.policy import retry
-from poststelle.store import accounts, messages, outbox, rounds
+from poststelle.policy.scheduling import Limits, bulk_may_go_on
+from poststelle.store import accounts, outbox, rounds
 from poststelle.store.accounts import Access
-from poststelle.store.desk import AccountDesk
+from poststelle.store.desk import AccountDesk, accounts_with_errands
+from poststelle.store.rounds import News
 from poststelle.store.shelf import FolderShelf, Tools
-from poststelle.sync.account import carry_out_errands, sync_account, sync_one
+from poststelle.sync.account import Turns, work_off
+from poststelle.sync.errands import carry_out_errands
+from poststelle.sync.folder import LONGEST_SILENCE, Alive, glance, nobody
+from poststelle.sync.watch import State
+
+PATIENCE_SECONDS = 2.0
+"""After so much work in one go the watching session hands the rest to the second one."""
+
+TRAFFIC_SECONDS = 5.0
+LONGEST_COMPARISON = 600.0
+ATTEMPTS_AT_A_SECOND_SESSION = 3
+
+Turn = Callable[[str], AbstractAsyncContextManager[None]]
+"""Waits until a bulk session with this server may be opened, and holds the place."""
 
 
 @dataclass(slots=True)
 class OpenAccount:
-    """An account with its session. Made by `open_account`; `close` it."""
+    """An account with its session. Made by `open_account`; `close` it.
+
+    `woken`: called when the second session has ended, so that whoever listens looks again. `alive`: see `sync.folder.Alive`.
+    """
 
     access: Access
     source: Source
     desk: AccountDesk
     doors: Doors
     tools: Tools
+    limits: Limits = field(default_factory=Limits)
+    turn: Turn | None = None
+    woken: Callable[[], None] = lambda: None
+    alive: Alive = nobody
+    _bulk: Bulk | None = None
+    _alone: bool = False
+    _left_out: frozenset[str] = frozenset()
+    _report: dict[str, Tally] = field(default_factory=dict)
+    _began: tuple[datetime, datetime | None] | None = None
 
-    async def round(self) -> list[dict[str, object]]:
-        """Errands and all folders; its report, one entry per folder that can hold messages. Raises Trouble."""
-        began = timezone.now()
-        await self.tools.write(rounds.started, self.access.account)
-        tallies = await sync_account(self._another_session, self.source, self.desk)
-        report = [_entry(shelf, tallies.get(shelf.folder, Tally())) for shelf in self.desk.shelves]
-        await self.tools.write(rounds.finished, self.access.account, report, began)
-        return report
+    @property
+    def is_catching_up(self) -> bool:
+        """The second session is at work."""
+        return self._bulk is not None
+
+    async def round(self, *, routine: bool = False) -> Sequence[dict[str, object]] | None:
+        """Errands and all folders; its report, one entry per folder that can hold messages. Raises Trouble.
+
+        `routine`: nobody waits for it, so that nothing need be noted where nothing has happened. None: a second session goes on
+        with it, and the round ends when that has ended (`settle`).
+        """
+        wish = None if routine else await self.tools.write(rounds.started, self.access.account, State.CATCHING_UP)
+        if self._began is None:
+            self._began, self._report = (timezone.now(), wish), {}
+        elif wish is not None:
+            # Whoever asked while the second session was at work is answered when all folders have been looked at after it.
+            self._began = (self._began[0], wish)
+        await carry_out_errands(self.source, self.desk)
+        self.alive(LONGEST_SILENCE)
+        await self.desk.reconcile(await self.source.folders())
+        if not self.access.receiving.all_folders:
+            self._left_out = frozenset(await self.tools.write(rounds.beside_the_chosen, self.access.account))
+        await self._bring_up(self._wanted())
+        if self._bulk is not None:
+            return None
+        if self.access.receiving.background and await self.tools.write(ledger.due, self.access.account):
+            self.alive(LONGEST_COMPARISON)
+            await ledger.compare(self)
+        return await self._finished(noted=not routine)
+
+    @property
+    def is_told_everything(self) -> bool:
+        """The server reports changes in every folder by itself, so that rounds are for safety only."""
+        return bool(getattr(self.source, "tells_everything", False))
 
     async def listen(self, timeout: float) -> frozenset[RemoteFolderId] | None:
         """Sleep until the server reports something (see `Source.wait`); the inbox is watched. May be cancelled."""
@@ -53,47 +111,247 @@ class OpenAccount:
             return None
         return await self.source.wait(inbox.folder, timeout)
 
-    async def look(self, folders: frozenset[RemoteFolderId]) -> None:
+    async def look(self, folders: Collection[RemoteFolderId]) -> None:
         """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
+        mine = [shelf for shelf in self._wanted() if shelf.folder in folders]
         try:
-            for shelf in self.desk.shelves:
-                if shelf.folder in folders:
-                    await sync_one(self._another_session, self.source, shelf)
+            for shelf in mine:
+                if self._bulk is not None and shelf.folder in self._bulk:
+                    done = await glance(self.source, shelf, alive=self.alive)
+                    await self._count(done.bytes)
+            await self._bring_up([one for one in mine if self._bulk is None or one.folder not in self._bulk])
         except FolderMissing:
             await self.round()
 
     async def tell(self) -> None:
         """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
-        await self.look(await carry_out_errands(self.source, self.desk))
+        if filled := await carry_out_errands(self.source, self.desk):
+            await self.look(filled)
+
+    async def settle(self) -> bool:
+        """Where the second session has ended, the round it was part of ends too; whether all is in step. Raises its Trouble."""
+        bulk = self._bulk
+        if bulk is None or not bulk.task.done():
+            return bulk is None
+        self._bulk = None
+        for folder, tally in bulk.tallies.items():
+            self._report[folder] = self._report.get(folder, Tally()) + tally
+        if bulk.refused is not None:
+            # The server lets us have this one session: what is left goes over it, with looks at the inbox between.
+            self._alone = True
+            await self._bring_up(bulk.left)
+        else:
+            bulk.task.result()
+        return await self.round() is not None
 
     async def close(self) -> None:
         """Hang up. Never raises."""
+        if self._bulk is not None:
+            self._bulk.task.cancel()
+            await asyncio.gather(self._bulk.task, return_exceptions=True)
+            self._bulk = None
         await self.source.close()
 
-    async def _another_session(self) -> Source:
-        return await self.doors.source(self.access)
+    def _wanted(self) -> list[FolderShelf]:
+        """The folders that are fetched; none of an account that is only looked at."""
+        if not self.access.receiving.background:
+            return []
+        return [shelf for shelf in self.desk.shelves if shelf.folder not in self._left_out]
+
+    async def _bring_up(self, shelves: Sequence[Shelf]) -> None:
+        busy = self._bulk
+        mine = [shelf for shelf in shelves if busy is None or shelf.folder not in busy]
+        alone = self.turn is None or self._alone
+        patience = PATIENCE_SECONDS if not alone or self.bytes_a_day is not None else float("inf")
+        async with Turns(self.another_session, self.source, mine, alive=self.alive) as turns:
+            try:
+                whole = await work_off(turns, self.desk, patience=patience)
+                while alone and not whole and await self._may_go_on(turns):
+                    whole = await work_off(turns, self.desk, patience=patience)
+            finally:
+                for folder, tally in turns.tallies.items():
+                    self._report[folder] = self._report.get(folder, Tally()) + tally
+            await self._count(sum(tally.bytes for tally in turns.tallies.values()))
+            if turns.left and not alone:
+                self._hand_over(turns.left)
+
+    async def _may_go_on(self, turns: Turns) -> bool:
+        """Whether there are bytes left for today; what is left undone without them is the next round's."""
+        today = await self.tools.write(rounds.fetched_today, self.access.account)
+        return bulk_may_go_on(today + sum(tally.bytes for tally in turns.tallies.values()), self.bytes_a_day)
+
+    def _hand_over(self, shelves: Sequence[Shelf]) -> None:
+        if self._bulk is None:
+            self._bulk = Bulk(self, shelves)
+            self._bulk.task.add_done_callback(lambda _: self.woken())
+        else:
+            self._bulk.add(shelves)
+
+    async def _finished(self, *, noted: bool) -> Sequence[dict[str, object]]:
+        began, wish = self._began or (timezone.now(), None)
+        report = [_entry(shelf, self._report.get(shelf.folder, Tally())) for shelf in self.desk.shelves]
+        if noted or any(tally.new or tally.changed or tally.removed for tally in self._report.values()):
+            state = State.WATCHING if self.access.receiving.background else State.LIVE
+            finish = partial(rounds.finished, state=state, answers=wish)
+            await self.tools.write(finish, self.access.account, report, began)
+            events.round_done(self.access.account, report)
+        self._began, self._report = None, {}
+        return report
+
+    async def _count(self, fetched: int) -> None:
+        if fetched:
+            await self.tools.write(rounds.note_traffic, self.access.account, fetched)
+
+    async def another_session(self) -> Source:
+        """One more session of the same account. Raises Trouble."""
+        async with events.watching(self.access.account, "incoming", self.tools.write):
+            return await self.doors.source(self.access)
+
+    @property
+    def bytes_a_day(self) -> int | None:
+        """How much may be fetched for this account in a day."""
+        way_in = self.access.incoming
+        return self.limits.bytes_a_day(way_in.host, way_in.protocol) if way_in else None
 
 
-async def open_account(account: str, doors: Doors, tools: Tools) -> OpenAccount:
-    """Connect and log in. Raises Trouble, NotFound."""
+class Bulk:
+    """What a second session of an account fetches, in turns, until nothing is left.
+
+    `refused`: why the server would not have a second session; then `left` is still to be done. `tallies`: what was done.
+    """
+
+    def __init__(self, account: OpenAccount, shelves: Sequence[Shelf]) -> None:
+        self._account = account
+        self._waiting = [*shelves]
+        self._turns: Turns | None = None
+        self.tallies: dict[str, Tally] = {}
+        self.refused: Trouble | None = None
+        self.resting = False
+        self.task = asyncio.create_task(self._run())
+
+    @property
+    def left(self) -> Sequence[Shelf]:
+        """The folders with work left."""
+        return [*self._waiting, *(self._turns.left if self._turns is not None else ())]
+
+    def __contains__(self, folder: RemoteFolderId) -> bool:
+        return any(shelf.folder == folder for shelf in self.left)
+
+    def add(self, shelves: Sequence[Shelf]) -> None:
+        """More folders."""
+        for shelf in shelves:
+            if self._turns is not None:
+                self._turns.add(shelf)
+            elif shelf.folder not in self:
+                self._waiting.append(shelf)
+
+    async def _run(self) -> None:
+        failures = 0
+        while self._waiting:
+            await self._until_tomorrow()
+            before = sum(tally.bytes for tally in self.tallies.values())
+            try:
+                await self._some()
+            except NeedsAttention:
+                raise
+            except Trouble as error:
+                progress = sum(tally.bytes for tally in self.tallies.values()) > before
+                failures = 1 if progress else failures + 1
+                verdict = retry.verdict(error, failures)
+                if not isinstance(verdict, retry.Wait):
+                    raise
+                if failures >= ATTEMPTS_AT_A_SECOND_SESSION:
+                    self.refused = error
+                    return
+                await asyncio.sleep(verdict.seconds)
+
+    async def _until_tomorrow(self) -> None:
+        """While today's share of the provider's bytes is used up."""
+        account = self._account
+        while not bulk_may_go_on(
+            await account.tools.write(rounds.fetched_today, account.access.account), account.bytes_a_day
+        ):
+            self.resting = True
+            await account.tools.write(rounds.stands, account.access.account, "daily-limit")
+            await asyncio.sleep(_seconds_to_midnight())
+        self.resting = False
+
+    async def _some(self) -> None:
+        """Fetch until nothing is left, or today's bytes are used up."""
+        account = self._account
+        assert account.turn is not None  # without it nothing is handed over
+        host = account.access.incoming.host if account.access.incoming else ""
+        async with account.turn(host):
+            source = await account.another_session()
+            try:
+                await source.folders()
+                async with Turns(account.another_session, source, self._waiting) as turns:
+                    self._turns, self._waiting = turns, []
+                    try:
+                        await self._take_turns(turns)
+                    finally:
+                        self._turns, self._waiting = None, [*turns.left]
+                        for folder, tally in turns.tallies.items():
+                            self.tallies[folder] = self.tallies.get(folder, Tally()) + tally
+            finally:
+                await source.close()
+
+    async def _take_turns(self, turns: Turns) -> None:
+        account, counted, at = self._account, 0, time.monotonic()
+        today = await account.tools.write(rounds.fetched_today, account.access.account)
+        more = enough = True
+        while more and enough:
+            more = await turns.step()
+            fetched = sum(tally.bytes for tally in turns.tallies.values())
+            enough = bulk_may_go_on(today + fetched - counted, account.bytes_a_day)
+            if time.monotonic() - at > TRAFFIC_SECONDS or not (more and enough):
+                today = await account.tools.write(rounds.note_traffic, account.access.account, fetched - counted)
+                counted, at = fetched, time.monotonic()
+        await turns.settle()
+
+
+async def open_account(
+    account: str, doors: Doors, tools: Tools, *, access: Access | None = None, limits: Limits | None = None,
+    turn: Turn | None = None, woken: Callable[[], None] | None = None, alive: Alive = nobody,
+) -> OpenAccount:  # fmt: skip
+    """Connect and log in. Without `turn` everything goes over one session. Raises Trouble, NotFound."""
+    access = access or await access_of(account, tools)
+    async with events.watching(account, "incoming", tools.write):
+        source = await doors.source(access)
+    desk = AccountDesk(tools, access.pool, UUID(account))
+    return OpenAccount(access, source, desk, doors, tools, limits or Limits(), turn, woken or (lambda: None), alive)
+
+
+async def access_of(account: str, tools: Tools) -> Access:
+    """How to get into the mailbox. Raises NotFound, NeedsAttention."""
     try:
-        access = await tools.write(accounts.access_of, account)
+        return await tools.write(accounts.access_of, account)
     except Conflict as error:
         raise NeedsAttention(error.code) from error
-    source = await doors.source(access)
-    return OpenAccount(access, source, AccountDesk(tools, access.pool, UUID(account)), doors, tools)
 
 
-async def failed(account: str, error: Trouble, tools: Tools, *, version: int | None = None) -> float | None:
-    """Note the failure; seconds to wait before the next try, None when a person must act first.
+async def failed(
+    account: str,
+    error: Trouble,
+    tools: Tools,
+    *,
+    version: int | None = None,
+    everywhere: bool = False,
+    limit: int = retry.FAILURES_TO_SUSPEND,
+) -> retry.Verdict:
+    """Note the failure; what follows from it.
 
-    `version`: of the settings it failed with, where they may have been changed since.
+    `version`: of the settings it failed with, where they may have been changed since. `everywhere`: all servers fail just now.
+    `limit`: failures that suspend.
     """
-    failures = await tools.write(rounds.failures_of, account)
-    verdict = retry.verdict(error, failures + 1)
-    seconds = verdict.seconds if isinstance(verdict, retry.Wait) else None
-    await tools.write(partial(rounds.failed, account, error, seconds, version=version))
-    return seconds
+    past = await tools.write(rounds.failures_of, account)
+    verdict = retry.verdict(error, past.count + 1, failing_for=past.seconds, everywhere=everywhere, limit=limit)
+    suspended = isinstance(verdict, retry.Suspend)
+    seconds = verdict.again_after if isinstance(verdict, retry.Suspend) else verdict.seconds
+    note = partial(rounds.failed, version=version, suspended=suspended, counts=not everywhere)
+    await tools.write(note, account, error, seconds)
+    events.troubled(account, error, seconds=seconds, suspended=suspended)
+    return verdict
 
 
 def engine_started() -> None:
@@ -102,19 +360,51 @@ def engine_started() -> None:
     outbox.engine_started()
 
 
-def to_watch() -> Mapping[str, int]:
-    """Active synchronised accounts: id and settings version."""
-    return rounds.to_watch()
+def to_watch(only: Collection[str] | None = None) -> Mapping[str, int]:
+    """Active accounts that receive: id and settings version."""
+    return rounds.to_watch(only)
 
 
-def asked_for() -> set[str]:
+def news(since: int) -> News:
+    """Whose accounts have been changed, or have something to do, since that position of the journal."""
+    return rounds.news(since)
+
+
+def asked_for(only: Collection[str] | None = None) -> set[str]:
     """Accounts somebody wants a round of now."""
-    return rounds.waiting()
+    return rounds.waiting(only)
 
 
 def with_errands() -> set[str]:
     """Accounts whose server has still to be told something."""
-    return messages.with_errands()
+    return accounts_with_errands()
+
+
+def stands(account: str, state: State) -> None:
+    """Note where the account stands."""
+    rounds.stands(account, state)
+
+
+def rest_of(account: str) -> float:
+    """Seconds a suspended account is still to be left alone."""
+    return rounds.rest_of(account)
+
+
+def confirmed(moments: Mapping[str, datetime]) -> None:
+    """These accounts were in step at these moments."""
+    rounds.confirmed(moments)
+
+
+def clock_was_set_back(seconds: float) -> None:
+    """The clock stands so many seconds earlier than it did."""
+    rounds.clock_was_set_back(seconds)
+
+
+def _seconds_to_midnight() -> float:
+    now = timezone.now()
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # Looked at again in between: clocks are set.
+    return min((midnight - now).total_seconds() + 1.0, 3600.0)
 
 
 def _entry(shelf: FolderShelf, tally: Tally) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Writing at the counter: submit a message, look at what became of it, begin a reply or a forward.
 
-Submitting takes the right *send as* on the account. Bytes and Message-ID are fixed at once; the engine sends.
+Submitting takes the right *send as* on the account, or *send on behalf*: then the message names the person as its Sender. Bytes and
+Message-ID are fixed at once; the engine sends.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Attachment:
 class Draft:
     """What a person or program wants sent. Addresses as typed: ``a@b`` or ``Name <a@b>``.
 
-    `account`: id or label. `sender`: empty for the account's own address. `answers`: the placement replied to (it becomes
+    `account`: id or label. `sender`: empty for the account's own address, else one of its identities. `answers`: the placement replied to (it becomes
     \\Answered and gives References). `forwards`: the placement whose attachments go along.
     """
 
@@ -58,14 +59,14 @@ def submit(actor: Actor, draft: Draft, *, idempotency_key: str | None = None) ->
     Raises Invalid (fields account, from, to.0 …, subject), NotPermitted, NotFound, Conflict("idempotency-key-reused").
     """
     record = accounts.show(actor, draft.account)
-    if Right.SEND_AS not in record.rights:
+    if not record.rights & accounts.SENDING:
         raise NotPermitted("send-as-needed")
     author = actor.user.id if actor.user else None
     request = hashlib.sha256(repr((draft, [file.data for file in draft.attachments])).encode()).hexdigest()
     if idempotency_key and (earlier := outbox.submitted_before(author, idempotency_key, request)):
         return outbox.find(actor.reach, earlier)
-    sender = _sender(record, draft)
-    composed = compose.compose(_letter(actor, draft, sender))
+    head = _head(actor, record, draft)
+    composed = compose.compose(_letter(actor, draft, head))
     recipients = [
         (address, kind)
         for kind, typed in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc))
@@ -77,7 +78,7 @@ def submit(actor: Actor, draft: Draft, *, idempotency_key: str | None = None) ->
     number = outbox.submit(
         actor.reach,
         outbox.Submission(
-            account=record.id, sender=sender.address, recipients=[*once.items()], raw=composed.raw,
+            account=record.id, sender=head.sender.address, recipients=[*once.items()], raw=composed.raw,
             message_id=composed.message_id, answers=draft.answers, idempotency_key=idempotency_key, request_digest=request,
         ),
         author=author,
@@ -96,18 +97,35 @@ def show(actor: Actor, number: str) -> OutgoingRecord:
     return outbox.find(actor.reach, number)
 
 
-def _sender(record: AccountRecord, draft: Draft) -> Address:
-    if record.outgoing is None:
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Who a message says it is from. `agent`: the person who sends on behalf of the account."""
+
+    sender: Address
+    agent: Address | None
+    organisation: str
+    reply_to: str
+
+
+def _head(actor: Actor, record: AccountRecord, draft: Draft) -> _Head:
+    if not record.way_out or not record.active or not record.sending.included:
         raise Invalid({"account": "cannot-send"})
-    if not draft.sender:
-        return Address(record.display_name, record.address)
-    typed = _typed(draft.sender)
-    if typed.address.lower() != record.address.lower():
+    agent = None
+    if Right.SEND_AS not in record.rights and actor.user is not None:
+        agent = Address(actor.user.name, actor.user.email)
+    typed = _typed(draft.sender) if draft.sender else Address("", record.address)
+    if typed.address.lower() == record.address.lower():
+        name = typed.name or record.display_name
+        return _Head(Address(name, record.address), agent, record.organisation, record.reply_to)
+    identity = next((one for one in record.identities if one.address.lower() == typed.address.lower()), None)
+    if identity is None:
         raise Invalid({"from": "not-an-identity"})
-    return Address(typed.name or record.display_name, record.address)
+    name = typed.name or identity.display_name or record.display_name
+    organisation = identity.organisation or record.organisation
+    return _Head(Address(name, identity.address), agent, organisation, identity.reply_to or record.reply_to)
 
 
-def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
+def _letter(actor: Actor, draft: Draft, head: _Head) -> compose.Draft:
     references: tuple[str, ...] = ()
     in_reply_to = draft.in_reply_to.strip().strip("<>")
     if draft.answers is not None:
@@ -119,7 +137,7 @@ def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
     if draft.forwards is not None:
         files = [*_attachments_of(messages.raw(actor.reach, draft.forwards)), *files]
     return compose.Draft(
-        sender=sender,
+        sender=head.sender,
         to=tuple(_typed(one) for one in draft.to),
         cc=tuple(_typed(one) for one in draft.cc),
         bcc=tuple(_typed(one) for one in draft.bcc),
@@ -129,6 +147,9 @@ def _letter(actor: Actor, draft: Draft, sender: Address) -> compose.Draft:
         attachments=tuple(files),
         in_reply_to=in_reply_to,
         references=references,
+        reply_to=(Address("", head.reply_to),) if head.reply_to else (),
+        agent=head.agent,
+        organisation=head.organisation,
     )
 
 

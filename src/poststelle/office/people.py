@@ -7,12 +7,13 @@ from datetime import timedelta
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
-from poststelle.errors import Conflict, Invalid, NotPermitted
+from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
 from poststelle.mail.address import is_addr_spec
-from poststelle.mail.records import UserRecord
+from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.secret import Secret
+from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor, require_administrator
-from poststelle.store import people
+from poststelle.store import accounts, people
 
 LANGUAGES = ("de", "en")
 TOKEN_LIFETIME = timedelta(days=365)
@@ -100,7 +101,8 @@ def actor_of_session(user_id: str) -> Actor:
     return Actor(people.find_user(user_id))
 
 
-def _wrong(email: str, name: str, password: Secret) -> dict[str, str]:
+def wrong_person(email: str, name: str) -> dict[str, str]:
+    """What is wrong with e-mail address and name, by field."""
     wrong: dict[str, str] = {}
     if not email.strip():
         wrong["email"] = "missing"
@@ -108,9 +110,48 @@ def _wrong(email: str, name: str, password: Secret) -> dict[str, str]:
         wrong["email"] = "not-an-address"
     if not name.strip():
         wrong["name"] = "missing"
+    return wrong
+
+
+def wrong_password(password: Secret) -> str:
+    """Why a new password cannot be taken, empty when it can."""
     try:
         validate_password(password.reveal())
     except ValidationError as error:
         codes = {item.code for item in error.error_list}
-        wrong["password"] = "too-short" if "password_too_short" in codes else "too-common"
+        return "too-short" if "password_too_short" in codes else "too-common"
+    return ""
+
+
+def set_default_sender(actor: Actor, account: str | None) -> None:
+    """The account new mail of the acting person begins with; None forgets it. Raises NotFound, NotPermitted, Invalid."""
+    if actor.user is None:
+        raise NotPermitted("people-only")
+    if account is None:
+        people.set_preference(actor.user.id, "default_sender", None)
+        return
+    record = accounts.find(actor.reach, account)
+    if not record.rights & {Right.SEND_AS, Right.SEND_ON_BEHALF}:
+        raise NotPermitted("send-as-needed")
+    if not record.way_out:
+        raise Invalid({"account": "cannot-send"})
+    people.set_preference(actor.user.id, "default_sender", record.id)
+
+
+def default_sender(actor: Actor) -> AccountRecord | None:
+    """The account new mail of the acting person begins with, while they may still send from it."""
+    chosen = people.preference(actor.user.id, "default_sender") if actor.user else None
+    try:
+        record = accounts.find(actor.reach, chosen) if isinstance(chosen, str) else None
+    except NotFound:
+        return None
+    if record is None or not record.rights & {Right.SEND_AS, Right.SEND_ON_BEHALF} or not record.way_out:
+        return None
+    return record
+
+
+def _wrong(email: str, name: str, password: Secret) -> dict[str, str]:
+    wrong = wrong_person(email, name)
+    if reason := wrong_password(password):
+        wrong["password"] = reason
     return wrong

@@ -1,6 +1,6 @@
-"""Reading at the counter: trees, lists, messages, attachments, flags, search.
+"""Reading at the counter: trees, lists, messages, attachments, search.
 
-Seeing takes the right *see*, which never changes anything on the server; marking takes *process*.
+Seeing takes the right *see*, which never changes anything on the server; `office.handling` changes.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from poststelle.errors import NotFound, NotPermitted
+from poststelle.errors import NotFound
 from poststelle.mail import html as html_mail
+from poststelle.mail.enclosures import enclosures
 from poststelle.mail.files import IMAGE_TYPES
 from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
 from poststelle.mail.mime import Part
-from poststelle.mail.ports import flags_of
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
 from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor
 from poststelle.store import accounts, messages
-from poststelle.store import search as index
+from poststelle.store import search as search_index
 
 _INLINE_LIMIT = 5 * 1024 * 1024
 
@@ -116,10 +116,10 @@ def open_message(actor: Actor, number: str) -> OpenMessage:
         text=body_text(content, parsed),
         has_html=parsed.html_part is not None,
         attachments=[
-            AttachmentView(position, part.name, part.content_type, len(part_bytes(content, part)))
-            for position, part in enumerate(parsed.attachments)
+            AttachmentView(position, file.name, file.content_type, len(file.data))
+            for position, file in enumerate(enclosures(content, parsed))
         ],
-        may_process=Right.PROCESS in accounts.rights_on(actor.reach, record.account_id),
+        may_process=Right.PROCESS in accounts.rights_on(actor.reach, record.account_id, record.folder_id),
         raw=content,
     )
 
@@ -145,29 +145,18 @@ def html_document(actor: Actor, number: str, *, remote: bool) -> tuple[str, int]
 def attachment(actor: Actor, number: str, position: int) -> Download:
     """One attachment, decoded. Raises NotFound."""
     content = messages.raw(actor.reach, number)
-    attachments = parse(content).attachments
+    attachments = enclosures(content, parse(content))
     if not 0 <= position < len(attachments):
         raise NotFound("attachment-unknown", message=number, attachment=position)
-    part = attachments[position]
-    return Download(part.name, part.content_type, part_bytes(content, part))
+    file = attachments[position]
+    return Download(file.name, file.content_type, file.data)
 
 
-def mark(actor: Actor, numbers: Iterable[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> int:
-    """Add and remove flags (IMAP spelling) of these placements, here at once and on the server soon. How many changed.
-
-    Raises NotFound, NotPermitted where the actor may see but not process.
-    """
-    chosen = list(numbers)
-    for number in chosen:
-        record = messages.placement(actor.reach, number)
-        if Right.PROCESS not in accounts.rights_on(actor.reach, record.account_id):
-            raise NotPermitted("process-needed")
-    return messages.mark(actor.reach, chosen, flags_of([*add]), flags_of([*remove]), actor=actor.name)
-
-
-def search(actor: Actor, query: str, limit: int = 50, after: str | None = None) -> Page[SearchHit]:
-    """Messages with all these words (the last one may be the beginning of a word), newest first."""
-    return index.find(actor.reach, query, limit, after)
+def search(
+    actor: Actor, query: str, limit: int = 50, after: str | None = None, *, ranked: bool = False
+) -> Page[SearchHit]:
+    """Messages the query (`mail.query`) describes, newest first or the best first. Raises Invalid for a foreign cursor."""
+    return search_index.find(actor.reach, query, limit, after, ranked=ranked)
 
 
 def _parts(part: Part) -> Iterable[Part]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from poststelle.errors import PoststelleError, Trouble, TryAgain
 from poststelle.mail.ports import Envelope, Receipt
+from poststelle.office import events
 from poststelle.office.doors import Doors
 from poststelle.policy import retry, sending
 from poststelle.store import accounts, messages, outbox
@@ -46,6 +47,7 @@ async def send(number: str, doors: Doors, write: Write) -> None:
         receipt = await _hand_over(claim, doors, write, data_started)
     except Exception as error:
         trouble = _told(error, number)
+        events.troubled(claim.account, trouble, way="outgoing")
         if started:
             await write(outbox.uncertain, claim.id, trouble)
         else:
@@ -63,9 +65,10 @@ def _told(error: Exception, number: str) -> PoststelleError:
 
 
 async def _hand_over(claim: outbox.Claim, doors: Doors, write: Write, data_started: Any) -> Receipt:
-    access = await write(accounts.access_of, claim.account)
+    access = await write(accounts.access_of, claim.account, claim.author)
     raw = await write(messages.content, access.pool, claim.content)
-    sender = await doors.sender(access)
+    async with events.watching(claim.account, "outgoing", write):
+        sender = await doors.sender(access)
     try:
         return await sender.send(Envelope(claim.sender, tuple(claim.recipients)), raw, data_started)
     finally:
@@ -76,6 +79,7 @@ async def _settle(claim: outbox.Claim, receipt: Receipt, write: Write) -> None:
     results = receipt.results
     if claim.attempts >= sending.LONGEST_DEFERRAL_ATTEMPTS:
         results = tuple(sending.given_up(result) for result in results)
+    events.sent(claim.account, [result.state.value for result in results])
     recipients = [*claim.settled, *(result.state.value for result in results)]
     state = sending.move("sending", sending.state_after(recipients))
     due_at = _later(TryAgain("deferred"), claim.attempts) if state == "deferred" else None

@@ -116,6 +116,22 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("The certificate of “%(host)s” cannot be trusted."),
         _("Ask the mail provider. Nothing was sent."),
     ),
+    "certificate-changed": (
+        _("“%(host)s” shows another certificate than the one that was confirmed."),
+        _("Ask the mail provider whether it was renewed. Confirm the new one only if both fingerprints are explained."),
+    ),
+    "exception-expired": (
+        _("The exception for the certificate of “%(host)s” has ended."),
+        _("Confirm the certificate the server shows now, or renew the exception."),
+    ),
+    "client-certificate-missing": (
+        _("Logging in at “%(host)s” needs a certificate of your own, and there is none."),
+        _("Add the certificate with its key to the log-in, or choose another log-in method."),
+    ),
+    "client-certificate-unusable": (
+        _("The certificate for logging in at “%(host)s” cannot be read."),
+        _("It must be in PEM form with its key, and the key without a password."),
+    ),
     # Logging in
     "login-rejected": (
         _("User name or password is wrong."),
@@ -128,6 +144,17 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "mechanism-not-offered": (
         _("The server does not offer a way to log in that Poststelle can use here."),
         _("Set the log-in method to automatic. If it is already, ask the mail provider for IMAP and SMTP with password."),
+    ),
+    "password-unencrypted": (
+        _("The password goes over an unencrypted line."),
+        _("Whoever can listen can read it. Choose TLS as soon as the server offers it."),
+    ),
+    "sasl-challenge-malformed": (_("The server breaks the rules while logging in."), _PROVIDER),
+    "sasl-endless": (_("The server does not come to an end with the log-in."), _PROVIDER),
+    "sasl-iterations": (_("The server asks for an absurd amount of computing before the log-in."), _PROVIDER),
+    "server-unproven": (
+        _("The server lets us in without showing that it knows the password."),
+        _("Somebody may be pretending to be the server. Nothing was fetched or sent. Ask the mail provider."),
     ),
     "password-missing": (_("There is no password for this mailbox."), _("Enter the password in the mailbox's settings.")),
     "mailbox-full": (
@@ -172,6 +199,19 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("“%(host)s” refuses to talk to this machine."),
         _("Ask the mail provider; often the address of this machine is on a block list."),
     ),
+    "no-room": (
+        _("The disk of this installation is full."), _("Nothing is lost. Make room; then it goes on by itself."),
+    ),
+    "database-busy": (
+        _("The database of this installation is in use by something else."), _("It goes on by itself as soon as it is free."),
+    ),
+    "no-progress": (
+        _("Nothing has been heard of this mailbox for too long; it was started afresh."), _BY_ITSELF,
+    ),
+    "renumbered-again": (
+        _("The server has renumbered a folder %(times)s times within a day."),
+        _("Nothing was removed here. Ask the mail provider what is wrong, then try again."),
+    ),
     "step-timeout": (_("The server took too long for this step."), _("Try again; if it stays so, ask the mail provider.")),
     "internal-error": (_("Poststelle itself made a mistake (%(kind)s)."), _BY_ITSELF),
     "no-way-in": (_("This mailbox does not receive anything."), _("Enter a server for receiving in its settings.")),
@@ -191,10 +231,62 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     ),
     "gone": (_("The message is no longer on the server."), _("Nothing needs to be done.")),
     "vanished": (_("The message is no longer on the server."), _("Nothing needs to be done.")),
+    "inbox-stays": (
+        _("The inbox can be neither renamed nor removed."), _("Move its messages into another folder instead."),
+    ),
+    "folder-exists": (_("There is a folder of that name already."), _("Choose another name.")),
+    "folder-name-impossible": (
+        _("The server allows no folder of that name."), _("Choose a name without special characters."),
+    ),
+    "unsupported-by-protocol": (
+        _("POP3 cannot do that on the server."), _("It is kept here only. Use IMAP if the provider offers it."),
+    ),
+    "uidl-changed": (_("The server names its messages differently from one moment to the next."), _PROVIDER),
+    "search-unsupported": (
+        _("The server cannot search for these words."), _("Try other words, or search what is stored here."),
+    ),
+    "compression-broken": (_("The server's compressed answers cannot be unpacked."), _PROVIDER),
     "errand-unsendable": (
         _("This mark cannot be written on the server."), _("It is kept here only."),
     ),
+    "missed": (
+        _("The server has this message, and it had not been noticed here."), _("It is being fetched; nothing needs to be done."),
+    ),
     # Refusals
+    "last-administrator": (_("This is the last administrator."), _("Make somebody else administrator first.")),
+    "not-oneself": (_("Nobody can do that to themselves."), _("Ask another administrator.")),
+    "own-heir": (_("Mailboxes must go to somebody else who can log in."), _("Choose another person.")),
+    "invitation-unknown": (
+        _("This link is not valid."), _("It has expired or been used. Ask for a new one on the log-in page."),
+    ),
+    "not-convertible": (
+        _("This kind of mailbox cannot become that."), _("Only mailboxes that receive can become an archive or move."),
+    ),
+    "errands-open": (
+        _("The present server has still to be told of changes made here."),
+        _("Let Poststelle send and receive once more, then move the mailbox."),
+    ),
+    "template-unknown": (_("There is no such template."), _("Look at the list of templates.")),
+    "group-unknown": (_("There is no such group."), _("Look at the list of groups.")),
+    "group-in-use": (
+        _("Nobody else administers some of the mailboxes of this group."), _("Give somebody else the right first."),
+    ),
+    "hand-over-unknown": (
+        _("This link is not valid."), _("It has expired or been used. Ask whoever gave it to you for a new one."),
+    ),
+    "no-own-login": (
+        _("This mailbox has no log-in of its own."), _("Enter server and user name first, or change the shared log-in."),
+    ),
+    "login-unknown": (_("There is no such log-in."), _("Look at the list of log-ins, or you have no right to it.")),
+    "login-in-use": (_("Mailboxes use this log-in."), _("Give them another one first.")),
+    "login-of-an-account": (_("This log-in belongs to one mailbox."), _("Change it in the mailbox's settings.")),
+    "outgoing-server-unknown": (
+        _("There is no such outgoing server."), _("Look at the list of outgoing servers, or you have no right to it."),
+    ),
+    "outgoing-server-in-use": (_("%(count)s mailboxes send through this server."), _("Give them another one first.")),
+    "changed-meanwhile": (
+        _("Somebody else has changed this in the meantime."), _("Look at it again and repeat your change."),
+    ),
     "administer-needed": (
         _("You may not change this mailbox."), _("Ask somebody who administers it for the right “administer”."),
     ),
@@ -202,6 +294,21 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "system-only": (_("That is possible on the server's command line only."), _OURS),
     "own-tokens-only": (_("You can create access tokens for yourself only."), _("Let the person do it themselves.")),
     "people-only": (_("That is a person's own choice."), _("Log in as that person.")),
+    "server-forbids": (
+        _("The server does not allow this in the folder “%(folder)s”."),
+        _("Ask whoever the folder belongs to for the right to do it."),
+    ),
+    "folder-cannot-take": (
+        _("No messages can be put into this folder."), _("Choose another folder."),
+    ),
+    "no-such-role": (
+        _("The mailbox has no folder for this purpose."), _("Set one of its folders up for it in the folder's settings."),
+    ),
+    "too-late-to-undo": (
+        _("This can no longer be taken back."), _("What was deleted for good is gone from the server."),
+    ),
+    "nothing-to-undo": (_("There is nothing to take back."), _("Only what you did yourself can be taken back.")),
+    "system-only": (_("Only the program itself may do this."), _("Nothing needs to be done.")),
     "process-needed": (
         _("You may read this mailbox, but not change anything in it."),
         _("Ask somebody who administers it for the right “process”."),
@@ -324,6 +431,27 @@ REASONS: Mapping[str, Text] = {
     "nobody-administers": _("Somebody must administer this mailbox. Tick it for at least one person."),
     "needed-again": _("Server, encryption or user name have changed: please enter the password again."),
     "not-readable": _("This file cannot be read."),
+    "not-a-date": _("This is not a date. It looks like 2026-03-31."),
+    "not-a-fingerprint": _("This is not a fingerprint: 64 hexadecimal digits (SHA-256)."),
+    "not-a-certificate": _("This must hold a certificate and its private key in PEM form."),
+    "not-for-a-folder": _("On one folder only “see” and “process” can be granted."),
+    "ends-before-it-begins": _("This lies before the beginning."),
+    "archive-has-no-server": _("An archive lies here only: it has no servers and no log-in."),
+    "folders-need-imap": _("Only IMAP knows folders. Switch this off, or choose IMAP."),
+    "another-office-account": _("Another mailbox is the office account already. There can be only one."),
+    "unknown-group": _("There is no such group."),
+    "unknown-folder": _("There is no such folder."),
+    "unknown-login": _("There is no such log-in, or you may not use it."),
+    "unknown-server": _("There is no such outgoing server, or you may not use it."),
+    "does-not-match": _("This is not the stored password."),
+    "only-administrators": _("Only administrators may choose this."),
+    "switched-off-here": _("This is switched off in this installation."),
+    "one-way": _("An archive stays an archive."),
+    "not-a-table": _("This is not a table of mailboxes: the first line names the columns, the next ones hold a mailbox each."),
+    "wrong-number-of-cells": _("This line has more or fewer cells than there are columns."),
+    "below-itself": _("A folder cannot be moved below itself."),
+    "inbox-stays": _("The inbox stays the inbox."),
+    "not-in-a-template": _("This belongs to one mailbox, not into a template."),
 }
 """Every reason `Invalid` can give for a field."""
 
@@ -360,9 +488,49 @@ JOURNAL: Mapping[str, Text] = {
     "loss-accepted": _("Loss accepted"),
     "flags-changed": _("Marked"),
     "errand-refused": _("The server refused a change"),
+    "errand-undone": _("Taken back"),
+    "messages-moved": _("Moved"),
+    "messages-copied": _("Copied"),
+    "messages-deleted": _("Deleted"),
+    "message-appended": _("Message put into a folder"),
+    "folder-created": _("Folder created"),
+    "folder-renamed": _("Folder renamed"),
+    "folder-deleted": _("Folder deleted"),
+    "folder-changed": _("Folder set up"),
     "outgoing-submitted": _("Message written"),
     "outgoing-changed": _("Sending went on"),
     "sync-requested": _("Send/receive asked for"),
+    "ledger-missing": _("The comparison with the server found messages missing here"),
+    "ledger-extra": _("The comparison with the server found messages it no longer has"),
+    "set-aside-retried": _("Messages set aside are tried again"),
+    "transcript-started": _("Protocol transcript switched on"),
+    "transcript-stopped": _("Protocol transcript switched off"),
+    "grants-changed": _("Rights on a mailbox changed"),
+    "exception-made": _("Exception from safe connections made"),
+    "exception-ended": _("Exception from safe connections ended"),
+    "account-converted": _("Mailbox turned into an archive"),
+    "account-moved": _("Mailbox moved to another provider"),
+    "login-added": _("Log-in added"),
+    "login-changed": _("Log-in changed"),
+    "login-removed": _("Log-in removed"),
+    "password-changed": _("Password changed"),
+    "outgoing-server-added": _("Outgoing server added"),
+    "outgoing-server-changed": _("Outgoing server changed"),
+    "outgoing-server-removed": _("Outgoing server removed"),
+    "template-added": _("Template added"),
+    "template-changed": _("Template changed"),
+    "template-removed": _("Template removed"),
+    "group-added": _("Group added"),
+    "group-changed": _("Group changed"),
+    "group-removed": _("Group removed"),
+    "hand-over-created": _("Hand-over link created"),
+    "hand-over-used": _("Password entered through the hand-over link"),
+    "user-invited": _("Person invited"),
+    "user-blocked": _("Person blocked"),
+    "user-unblocked": _("Person may log in again"),
+    "mailboxes-handed-over": _("Mailboxes handed over to somebody else"),
+    "accounts-imported": _("Mailboxes imported"),
+    "accounts-exported": _("Mailboxes exported"),
 }
 """Every kind of journal entry."""
 

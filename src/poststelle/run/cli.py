@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -63,8 +64,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_office(commands)
     _add_accounts(commands)
+    _add_shared(commands)
+    _add_rights(commands)
     _add_mail(commands)
     _add_operation(commands)
+    _add_oversight(commands)
     return top
 
 
@@ -109,11 +113,21 @@ def _add_office(commands: _Commands) -> None:
     init.add_argument("--admin-name", required=True, metavar="N")
     init.add_argument("--admin-password-stdin", required=True, action="store_true")
     init.add_argument("--language", choices=("de", "en"), default="de")
-    user = _command(_group(commands, "user", "people"), "add", "office.add_user", "add a person")
+    people = _group(commands, "user", "people")
+    user = _command(people, "add", "office.add_user", "add a person")
     user.add_argument("email", metavar="EMAIL")
     user.add_argument("--name", required=True, metavar="N")
     user.add_argument("--admin", action="store_true")
     user.add_argument("--password-stdin", required=True, action="store_true")
+    invite = _command(people, "invite", "office.invite", "add a person, who chooses a password by a link")
+    invite.add_argument("email", metavar="EMAIL")
+    invite.add_argument("--name", required=True, metavar="N")
+    invite.add_argument("--admin", action="store_true")
+    for name, text in (("block", "let a person in no more"), ("unblock", "let a blocked person in again")):
+        _command(people, name, f"office.{name}", text).add_argument("email", metavar="EMAIL")
+    leave = _command(people, "leave", "office.leave", "block a departing colleague and hand over what was theirs")
+    leave.add_argument("email", metavar="EMAIL")
+    leave.add_argument("--heir", required=True, metavar="EMAIL")
     token = _command(
         _group(commands, "token", "API tokens"), "add", "office.add_token", "make an API token and print it"
     )
@@ -137,6 +151,94 @@ def _add_accounts(commands: _Commands) -> None:
     remove = _command(within, "remove", "accounts.remove", "forget a mailbox here; the server is not touched")
     remove.add_argument("label", metavar="LABEL")
     remove.add_argument("--yes", required=True, action="store_true", help="really")
+    _add_kinds(within)
+
+
+def _add_kinds(within: _Commands) -> None:
+    for name, does, text in (
+        ("change", "change", "change what a document names"),
+        ("move", "move", "move a mailbox to another provider; nothing comes twice"),
+    ):
+        one = _command(within, name, f"kinds.{does}", text)
+        one.add_argument("label", metavar="LABEL")
+        one.add_argument("--json", required=True, metavar="FILE", help="the changes; - for standard input")
+    for name, does, text in (
+        ("copy", "copy", "print the document of a second mailbox like this one, without secrets"),
+        ("hand-over", "link", "print a one-time link by which the owner enters the password"),
+        ("way-out", "way_out", "say which server sends for a mailbox, and why"),
+    ):
+        _command(within, name, f"kinds.{does}", text).add_argument("label", metavar="LABEL")
+    archive = _command(within, "archive", "kinds.archive", "turn a mailbox into an archive, for good")
+    archive.add_argument("label", metavar="LABEL")
+    archive.add_argument("--yes", required=True, action="store_true", help="really")
+    lost = _command(within, "consequences", "kinds.consequences", "what removing a mailbox would take along")
+    lost.add_argument("label", metavar="LABEL")
+    _add_json(lost)
+    _add_json(_command(within, "exceptions", "kinds.exceptions", "every exception from safe connections"))
+    table = _command(within, "import", "kinds.import_all", "add many mailboxes from a table; a preview first")
+    table.add_argument("file", metavar="FILE", help="CSV; - for standard input")
+    table.add_argument("--apply", action="store_true", help="save")
+    table.add_argument("--update", action="store_true", help="change mailboxes whose label is there already")
+    table.add_argument("--partly", action="store_true", help="leave out wrong lines instead of saving none")
+    _add_json(table)
+    _command(within, "export", "kinds.export_all", "every mailbox as a table, without secrets")
+
+
+def _add_shared(commands: _Commands) -> None:
+    login = _group(commands, "login", "log-ins that several mailboxes share")
+    _add_json(_command(login, "list", "shared.list_logins", "list log-ins"))
+    _add_document(_command(login, "add", "shared.add_login", "add a log-in"))
+    password = _command(login, "password", "shared.change_password", "a new password in one place")
+    password.add_argument("login", metavar="LOGIN")
+    password.add_argument("--password-stdin", required=True, action="store_true")
+    password.add_argument("--test", action="store_true", help="keep it only if every server lets it in")
+    _command(login, "remove", "shared.remove_login", "forget an unused log-in").add_argument("login", metavar="LOGIN")
+    server = _group(commands, "server", "outgoing servers that several mailboxes share")
+    _add_json(_command(server, "list", "shared.list_servers", "list outgoing servers"))
+    _add_document(_command(server, "add", "shared.add_server", "add an outgoing server"))
+    change = _command(server, "change", "shared.change_server", "change what a document names")
+    change.add_argument("server", metavar="SERVER")
+    _add_document(change)
+    _command(server, "remove", "shared.remove_server", "forget an unused server").add_argument(
+        "server", metavar="SERVER"
+    )
+    template = _group(commands, "template", "the office's settings for new mailboxes")
+    _add_json(_command(template, "list", "shared.list_templates", "list templates"))
+    put = _command(template, "put", "shared.put_template", "make or replace a template")
+    put.add_argument("label", metavar="TEMPLATE")
+    _add_document(put)
+    preview = _command(template, "preview", "shared.preview_template", "what a template would change in a mailbox")
+    preview.add_argument("template", metavar="TEMPLATE")
+    preview.add_argument("label", metavar="LABEL")
+    _command(template, "remove", "shared.remove_template", "forget a template").add_argument(
+        "template", metavar="TEMPLATE"
+    )
+
+
+def _add_rights(commands: _Commands) -> None:
+    group = _group(commands, "group", "people who get rights together")
+    _add_json(_command(group, "list", "shared.list_groups", "list groups"))
+    people = _command(group, "put", "shared.put_group", "make a group, or give one other people")
+    people.add_argument("name", metavar="NAME")
+    people.add_argument("--member", action="append", default=[], metavar="EMAIL")
+    _command(group, "remove", "shared.remove_group", "forget a group with its grants").add_argument(
+        "name", metavar="NAME"
+    )
+    grant = _command(
+        commands, "grant", "shared.grant", "set what somebody may do with a mailbox; without --right nothing"
+    )
+    grant.add_argument("label", metavar="LABEL")
+    who = grant.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", metavar="EMAIL")
+    who.add_argument("--group", metavar="NAME")
+    grant.add_argument("--right", action="append", default=[], metavar="RIGHT", help="see, process, send-as …")
+    grant.add_argument("--folder", metavar="ID", help="one folder only")
+    grant.add_argument("--from", dest="begin", metavar="DATE")
+    grant.add_argument("--until", metavar="DATE")
+
+
+def _add_document(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", required=True, metavar="FILE", help="the document; - for standard input")
 
 
 def _add_mail(commands: _Commands) -> None:
@@ -161,6 +263,42 @@ def _add_operation(commands: _Commands) -> None:
     )
     _add_json(_command(commands, "status", "operation.status", "what the mailboxes are doing"))
     _add_json(_command(commands, "doctor", "operation.doctor", "check data folder, database, messages and disk"))
+
+
+def _add_oversight(commands: _Commands) -> None:
+    ledger = _command(commands, "ledger", "ledger.show", "what the servers have against what is here, per folder")
+    ledger.add_argument("label", metavar="LABEL", nargs="?")
+    ledger.add_argument("--compare", action="store_true", help="ask the servers now")
+    _add_json(ledger)
+    verify = _command(
+        commands, "verify", "ledger.verify", "prove that journal, database and messages are as they were written"
+    )
+    verify.add_argument("--all", action="store_true", help="read back every message, not only the newest thousand")
+    verify.add_argument(
+        "--head", metavar="ID:DIGEST", help="a journal entry noted outside earlier: it must still be there"
+    )
+    _add_json(verify)
+    events = _command(commands, "events", "events.show", "what was done for a mailbox")
+    events.add_argument("label", metavar="LABEL")
+    events.add_argument("--follow", action="store_true", help="go on as things happen")
+    events.add_argument("--limit", type=_within(1, 2_000), default=50, metavar="N")
+    _add_json(events)
+    transcript = _command(
+        commands, "transcript", "events.transcript", "write down what is said with a mailbox's servers"
+    )
+    transcript.add_argument("label", metavar="LABEL")
+    choice = transcript.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--for", dest="length", type=_length, metavar="TIME", help="begin, for 30m, 2h …; at most 24h")
+    choice.add_argument("--off", action="store_true", help="stop")
+    choice.add_argument("--show", action="store_true", help="print what was written")
+
+
+def _length(text: str) -> timedelta:
+    units = {"s": "seconds", "m": "minutes", "h": "hours"}
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 7) or unit not in units:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 30m or 2h")
+    return timedelta(**{units[unit]: int(number)})
 
 
 _OPEN_THEMSELVES = {"office.init", "operation.serve", "operation.doctor"}

@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from poststelle.adapters.connection import EgressPolicy
+from poststelle.mail.relay import read_relay
 
 PREFIX = "POSTSTELLE_"
 FILE = "poststelle.toml"
@@ -38,7 +39,16 @@ class Configuration(BaseModel):
     ca_file: Path | None = None
     egress_allow: tuple[str, ...] = ()
     poll_seconds: int = Field(default=60, ge=10)
+    bulk_connections: int = Field(default=8, ge=1)
+    bulk_connections_per_host: int = Field(default=4, ge=1)
+    connects_per_second: int = Field(default=20, ge=1)
+    daily_megabytes: int = Field(default=0, ge=0)
+    suspend_after: int = Field(default=5, ge=1)
+    relay: str = ""
+    allow_unchecked_certificates: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    metrics_per_account: bool = False
     demo: bool = False
 
     @field_validator("allowed_hosts", "egress_allow", mode="before")
@@ -52,6 +62,13 @@ class Configuration(BaseModel):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         EgressPolicy.of(",".join(value))
+        return value
+
+    @field_validator("relay")
+    @classmethod
+    def _relay(cls, value: str) -> str:
+        if value:
+            read_relay(value)
         return value
 
     @field_validator("log_level", mode="before")

@@ -1,8 +1,9 @@
 """The engine: one process that watches every account, sends what is due and keeps the search index behind the rows.
 
-The only place that starts loops and threads. All of its state is in the store: it finds its work there (accounts to watch,
-rounds asked for, errands, due mail), learns of commits by polling SQLite's data_version, and can be killed at any moment. Its
-standard input is a pipe from its parent; when that ends, so does the engine.
+The only place that starts loops and threads. All of its state is in the store: it learns of commits by polling SQLite's
+data_version, of what they mean from the journal, and can be killed at any moment. While nothing happens it does next to nothing,
+however many accounts there are. Its standard input is a pipe from its parent; when that ends, so does the engine. Its standard
+output says ``alive`` while none of its parts has frozen; when that ends, the parent ends it.
 """
 
 from __future__ import annotations
@@ -11,204 +12,161 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import signal
 import sqlite3
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from django.conf import settings as django_settings
-from django.db import connection
 
-from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
-from poststelle.mail.digest import Digest
-from poststelle.office import incoming, sending
+from poststelle.office import events, incoming, sending
 from poststelle.office.accounts import egress
 from poststelle.office.doors import Doors, NetworkDoors
-from poststelle.run.readers import Readers
-from poststelle.store import search
-from poststelle.store.messages import segments
-from poststelle.store.shelf import Orphans, Tools
+from poststelle.policy.scheduling import Limits, Pace
+from poststelle.run.configuration import Configuration
+from poststelle.run.network import BulkPlaces, PacedDoors
+from poststelle.run.watcher import Town, Watcher
+from poststelle.run.workshop import Workshop
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 COMMIT_POLL_SECONDS = 0.2
 LOOK_ANYWAY_SECONDS = 5.0
+LOOK_AT_ALL_SECONDS = 60.0
+WRITE_DOWN_SECONDS = 30.0
 SET_BACK_SECONDS = 5.0
-LISTEN_SECONDS = 20 * 60.0
 STOP_SECONDS = 3.0
-_INDEX_STOP_SECONDS = 1.0
-SMALL_INDEX_BATCH, GATHER_SECONDS = 300, 0.25
-_REMEMBERED_BYTES = 8 << 20
-_SMALLEST_DIGEST = 1024
-
-
-class Remembered:
-    """Digests just read, for the index to come: spares it reading them again. Bounded; what falls out is read again."""
-
-    def __init__(self) -> None:
-        self._digests: OrderedDict[bytes, Digest] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-        self.fresh = threading.Event()
-
-    def put(self, digests: Mapping[bytes, Digest]) -> None:
-        """Called after the rows were committed."""
-        with self._lock:
-            for content, one in digests.items():
-                # Two accounts may have got the same message at the same time.
-                self._drop(content)
-                self._digests[content] = one
-                self._bytes += _weight(one)
-            while self._bytes > _REMEMBERED_BYTES:
-                self._drop(next(iter(self._digests)))
-        self.fresh.set()
-
-    def take(self, content: bytes) -> Digest | None:
-        """Give it away."""
-        with self._lock:
-            return self._drop(content)
-
-    def _drop(self, content: bytes) -> Digest | None:
-        one = self._digests.pop(content, None)
-        if one is not None:
-            self._bytes -= _weight(one)
-        return one
-
-
-def _weight(one: Digest) -> int:
-    return _SMALLEST_DIGEST + len(one.text)
-
-
-class Workshop:
-    """What an engine works with: the writer thread, reader processes, the index thread. An async context manager."""
-
-    def __init__(self) -> None:
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-        self._readers = Readers()
-        self._remembered = Remembered()
-        self._stopping = threading.Event()
-        self._indexer = threading.Thread(target=self._index, name="index", daemon=True)
-        store = segments()
-        self.tools = Tools(store, Orphans(store), self.write, self._readers.read, self._remembered.put)
-
-    def write(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
-        """Run in the writer thread: the engine's one connection that writes."""
-        return asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
-
-    async def __aenter__(self) -> Workshop:
-        await self.write(self.tools.orphans.look)
-        await self.write(incoming.engine_started)
-        self._indexer.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._remembered.fresh.set()
-        await self._readers.close()
-        await asyncio.to_thread(self._indexer.join, _INDEX_STOP_SECONDS)
-        await self.write(_let_go)
-        self._writer.shutdown(wait=True)
-
-    def _index(self) -> None:
-        writer: search.Writer | None = None
-        try:
-            while not self._stopping.is_set():
-                self._remembered.fresh.clear()
-                try:
-                    writer = writer or search.Writer()
-                    some = writer.index_some(self._remembered.take)
-                except Exception as error:  # mail is sent and received without it; it goes on where it stopped
-                    log.exception("index: set back, trying again")
-                    if writer is not None:
-                        writer.close()
-                        writer = None
-                    if search.is_damaged(error):
-                        search.start_over()
-                    self._stopping.wait(SET_BACK_SECONDS)
-                    continue
-                if not some:
-                    self._remembered.fresh.wait(1.0)
-                elif some < SMALL_INDEX_BATCH:
-                    # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather.
-                    self._stopping.wait(GATHER_SECONDS)
-        finally:
-            if writer is not None:
-                writer.close()
-            connection.close()
+FROZEN_SECONDS = 90.0
+SIGN_OF_LIFE_SECONDS = 15.0
+PROBE_SECONDS, WAKING_SECONDS = 5.0, 5.0
+CLOCK_JUMP_SECONDS = 30.0
 
 
 class Engine:
-    """Watches and sends until told to stop."""
+    """Watches and sends until told to stop. `heard`: called again and again while all of its parts are at work."""
 
-    def __init__(self, doors: Doors, workshop: Workshop, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        workshop: Workshop,
+        poll_seconds: float,
+        *,
+        limits: Limits | None = None,
+        suspend_after: int = 5,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        limits = limits or Limits()
         self._doors = doors
         self._shop = workshop
-        self._poll = poll_seconds
-        self._watched: dict[str, tuple[int, asyncio.Task[None]]] = {}
-        self._nudges: dict[str, asyncio.Event] = {}
+        self._heard = heard
+        self.town = Town(
+            workshop, PacedDoors(doors, Pace(limits)), limits, BulkPlaces(limits), poll_seconds, suspend_after
+        )
+        self._watched: dict[str, Watcher] = {}
         self._senders: dict[str, asyncio.Task[None]] = {}
-        self._seen, self._look_at = -1, 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commits = _Commits()
+        self._position = -1
+        self._look_at = self._all_at = self._write_at = self._probe_at = 0.0
+        self._drift = time.time() - time.monotonic()
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
         """Until `stop` is set. Ends within `STOP_SECONDS`; what is still at work then is only asked to end."""
+        notes = asyncio.create_task(events.write_down(self._shop.write))
         try:
             while not self.stop.is_set():
                 pause = COMMIT_POLL_SECONDS
                 try:
-                    if await self._has_news():
-                        await self._arrange()
+                    await self._tick()
                 except Exception:  # a database that is locked or a full disk passes; the accounts go on meanwhile
                     log.exception("engine: set back, trying again")
                     pause = SET_BACK_SECONDS
+                # Whatever came of it, the loop and the writer have answered.
+                if self._shop.index_silence < FROZEN_SECONDS:
+                    self._heard()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.stop.wait(), pause)
         finally:
+            notes.cancel()
             await self._end()
+            self._commits.close()
 
     async def _end(self) -> None:
-        watching, senders = [task for _, task in self._watched.values()], [*self._senders.values()]
-        for task in watching:
+        watching, senders = [watcher.task for watcher in self._watched.values()], [*self._senders.values()]
+        for task in (*watching, *self._tasks):
             task.cancel()
         # A message cut off on its way is uncertain: those that are nearly through get the time.
         await _wait(senders, STOP_SECONDS / 2)
         for task in senders:
             task.cancel()
-        await _wait([*watching, *senders], STOP_SECONDS / 2)
+        await _wait([*watching, *senders, *self._tasks], STOP_SECONDS / 2)
+        with contextlib.suppress(Exception):
+            await self._write_down()
+            await self._shop.write(events.flush)
 
-    async def _has_news(self) -> bool:
-        """At the start, after every commit anywhere, and every few seconds, for what is due by the clock alone."""
-        version = await self._shop.write(_data_version)
+    # -- what is to be done ------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """At the start, after every commit, and every few seconds, for what is due by the clock alone."""
         now = asyncio.get_running_loop().time()
-        if version == self._seen and now < self._look_at:
-            return False
-        self._seen, self._look_at = version, now + LOOK_ANYWAY_SECONDS
-        return True
+        if now >= self._all_at:
+            position = (await self._shop.write(incoming.news, max(self._position, 0))).position
+            await self._arrange(None)
+            self._position, self._all_at = position, now + LOOK_AT_ALL_SECONDS
+        elif self._commits.happened():
+            news = await self._shop.write(incoming.news, self._position)
+            if news.accounts is None or news.accounts:
+                await self._arrange(news.accounts)
+                self._look_at = 0.0
+            self._position = news.position
+        if now >= self._look_at:
+            self._look_at = now + LOOK_ANYWAY_SECONDS
+            await self._look_at_what_is_due()
+            self._look_after(now)
+        if now >= self._write_at:
+            self._write_at = now + WRITE_DOWN_SECONDS
+            await self._write_down()
 
-    async def _arrange(self) -> None:
-        wanted = await self._shop.write(incoming.to_watch)
-        for account, (version, task) in [*self._watched.items()]:
-            if wanted.get(account) != version:
-                task.cancel()
-            if task.done() or account not in wanted:
-                del self._watched[account], self._nudges[account]
+    async def _arrange(self, only: Collection[str] | None) -> None:
+        """Start, restart and stop watching as the settings say now: for all accounts, or only for some."""
+        wanted = await self._shop.write(incoming.to_watch, only)
+        for account in [*self._watched] if only is None else only:
+            watcher = self._watched.get(account)
+            if watcher is not None and wanted.get(account) != watcher.version:
+                watcher.task.cancel()
+                if account not in wanted:
+                    del self._watched[account]
         for account, version in wanted.items():
             before = self._watched.get(account)
-            if before is None or before[0] != version:
-                self._nudges[account] = asyncio.Event()
-                watching = asyncio.create_task(self._watch(account, version, before[1] if before else None))
-                self._watched[account] = (version, watching)
-        for account in await self._shop.write(_nudged):
-            if account in self._nudges:
-                self._nudges[account].set()
+            if before is None or before.version != version or before.task.done():
+                self._watched[account] = Watcher(self.town, account, version, before.task if before else None)
+        for account in await self._shop.write(incoming.asked_for, only):
+            if account in self._watched:
+                self._watched[account].ask()
+
+    async def _look_at_what_is_due(self) -> None:
+        for account in await self._shop.write(incoming.with_errands):
+            if account in self._watched:
+                self._watched[account].tell()
         for account, due in (await self._shop.write(sending.due)).items():
             if account not in self._senders or self._senders[account].done():
                 self._senders[account] = asyncio.create_task(self._send(account, due))
+        back = self._drift - (time.time() - time.monotonic())
+        if abs(back) > CLOCK_JUMP_SECONDS:
+            log.warning("the clock was set %s by %.0f s", "back" if back > 0 else "forward", abs(back))
+            if back > 0:
+                await self._shop.write(incoming.clock_was_set_back, back)
+            self._drift -= back
+
+    async def _write_down(self) -> None:
+        if self.town.confirmed:
+            moments = dict(self.town.confirmed)
+            await self._shop.write(incoming.confirmed, moments)
+            self.town.confirmed.clear()
 
     async def _send(self, account: str, due: Sequence[str]) -> None:
         """What is due from one account, one after the other: a server that hangs delays nobody else's mail."""
@@ -221,85 +179,69 @@ class Engine:
             log.exception("outbox of account %s: set back", account)
             await asyncio.sleep(SET_BACK_SECONDS)
 
-    async def _watch(self, account: str, version: int, before: asyncio.Task[None] | None) -> None:
-        """Keep one account in step until it is suspended, changed or removed. `before`: who watched it until now."""
-        if before is not None:
-            await _wait([before], STOP_SECONDS)
-        while True:
-            try:
-                seconds = await self._until_trouble(account, version)
-                if seconds is None:
-                    return
-                await self._nudge_or(account, seconds)
-            except Exception:  # not even the trouble could be noted: the database is locked or the disk is full
-                log.exception("account %s: set back", account)
-                await asyncio.sleep(SET_BACK_SECONDS)
+    # -- who is stuck, who is becalmed -------------------------------------------------------------------------------
 
-    async def _until_trouble(self, account: str, version: int) -> float | None:
-        """Seconds to leave the account alone; None until a person has acted. One account's bug does not stop the others."""
+    def _look_after(self, now: float) -> None:
+        for account, watcher in [*self._watched.items()]:
+            if now <= watcher.deadline or watcher.task.done():
+                continue
+            log.error("account %s: nothing was heard of it while %s", account, watcher.state)
+            if watcher.stuck:
+                # It does not even end when told to: whoever replaces it does not wait for it.
+                watcher.forgotten = True
+                watcher.task.cancel()
+                self._watched[account] = Watcher(self.town, account, watcher.version)
+            else:
+                watcher.stuck = True
+                watcher.task.cancel()
+                watcher.alive(2 * LOOK_ANYWAY_SECONDS)
+        if self.town.becalmed and now >= self._probe_at and self.town.doors.weather.is_silent():
+            self._probe_at = now + PROBE_SECONDS
+            self._start(self._probe())
+
+    async def _probe(self) -> None:
+        """See whether one of the servers nobody has heard of lately can be reached; then the others can, too."""
+        endpoint = random.choice([*self.town.becalmed.values()]).endpoint  # noqa: S311 - any will do
+        if endpoint is None:
+            return
+        with contextlib.suppress(Exception):
+            await self.town.doors.reach(endpoint)
+            becalmed = [*self.town.becalmed.values()]
+            self.town.becalmed.clear()
+            loop = asyncio.get_running_loop()
+            for watcher in becalmed:
+                loop.call_later(random.uniform(0.0, min(WAKING_SECONDS, 0.02 * len(becalmed))), watcher.clear_up)  # noqa: S311
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Commits:
+    """Notices commits of any connection to the database by SQLite's data_version, which costs no query and no disk."""
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        self._seen: int | None = None
+
+    def happened(self) -> bool:
+        """Whether there was one since the last call. When it cannot be known, there was."""
         try:
-            await self._stay_with(account)
-        except NotFound:
-            return None
-        except Trouble as error:
-            log.info("account %s: %s", account, error)
-            trouble = error
-        except PoststelleError as error:
-            log.warning("account %s: %s", account, error)
-            trouble = TryAgain(error.code)
-            trouble.facts.update(error.facts)
-        except Exception as error:
-            log.exception("account %s: unexpected", account)
-            trouble = TryAgain("internal-error", kind=type(error).__name__)
-        return await incoming.failed(account, trouble, self._shop.tools, version=version)
+            if self._connection is None:
+                name = str(django_settings.DATABASES["default"]["NAME"])
+                self._connection = sqlite3.connect(name, timeout=0)
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return True
+        before, self._seen = self._seen, int(version)
+        return before != self._seen
 
-    async def _stay_with(self, account: str) -> None:
-        opened = await incoming.open_account(account, self._doors, self._shop.tools)
-        try:
-            await opened.round()
-            clock = asyncio.get_running_loop().time
-            rounded = clock()
-            while True:
-                left = rounded + self._poll - clock()
-                changed = await self._listen(account, opened, min(max(left, 0.0), LISTEN_SECONDS))
-                await opened.tell()
-                asked = await self._shop.write(incoming.asked_for)
-                if changed is None or account in asked or clock() - rounded >= self._poll:
-                    await opened.round()
-                    rounded = clock()
-                elif changed:
-                    await opened.look(changed)
-        finally:
-            await opened.close()
-
-    async def _listen(self, account: str, opened: incoming.OpenAccount, seconds: float) -> frozenset[Any] | None:
-        """What changed on the server, or nothing when somebody here wants something first."""
-        nudge = self._nudges[account]
-        if nudge.is_set():
-            nudge.clear()
-            return frozenset()
-        listening = asyncio.create_task(opened.listen(seconds))
-        nudged = asyncio.create_task(nudge.wait())
-        try:
-            await asyncio.wait({listening, nudged}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            nudged.cancel()
-            listening.cancel()
-            # Only then is the session free for something else.
-            await asyncio.gather(listening, return_exceptions=True)
-        nudge.clear()
-        return frozenset() if listening.cancelled() else listening.result()
-
-    async def _nudge_or(self, account: str, seconds: float) -> None:
-        nudge = self._nudges[account]
-        deadline = asyncio.get_running_loop().time() + seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(nudge.wait(), left)
-                nudge.clear()
-                # Only a person's wish shortens the wait; an errand waits with the rest.
-                if account in await self._shop.write(incoming.asked_for):
-                    return
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
@@ -307,40 +249,47 @@ async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:
         await asyncio.wait(tasks, timeout=seconds)
 
 
-def _nudged() -> set[str]:
-    return incoming.asked_for() | incoming.with_errands()
-
-
-def _data_version() -> int:
-    """Changes with every commit of another connection; and with our own, because a second one asks."""
-    probe: sqlite3.Connection | None = getattr(_local, "probe", None)
-    if probe is None:
-        probe = _local.probe = sqlite3.connect(str(django_settings.DATABASES["default"]["NAME"]))
-    (version,) = probe.execute("PRAGMA data_version").fetchone()
-    return int(version)
-
-
-def _let_go() -> None:
-    """Close what the writer thread has open."""
-    connection.close()
-    if (probe := getattr(_local, "probe", None)) is not None:
-        probe.close()
-
-
-_local = threading.local()
-
-
 async def run(doors: Doors | None = None) -> None:
     """Run an engine in this process until SIGTERM, or until standard input ends."""
-    configuration = django_settings.POSTSTELLE
+    configuration: Configuration = django_settings.POSTSTELLE
     loop = asyncio.get_running_loop()
     async with Workshop() as shop:
-        engine = Engine(doors or NetworkDoors(egress()), shop, configuration.poll_seconds)
+        engine = Engine(
+            doors or NetworkDoors(egress()), shop, configuration.poll_seconds, limits=limits_of(configuration),
+            suspend_after=configuration.suspend_after, heard=_now_and_then(lambda: _say("alive")),
+        )  # fmt: skip
         loop.add_signal_handler(signal.SIGTERM, engine.stop.set)
         parent = threading.Thread(target=_until_orphaned, args=(loop, engine.stop), daemon=True)
         parent.start()
-        print("ready", flush=True)  # noqa: T201 - the parent waits for this line
+        _say("ready")
         await engine.run()
+
+
+def limits_of(configuration: Configuration) -> Limits:
+    """What the installation allows itself."""
+    return Limits(
+        configuration.bulk_connections, configuration.bulk_connections_per_host, configuration.connects_per_second,
+        configuration.daily_megabytes * 10**6,
+    )  # fmt: skip
+
+
+def _now_and_then(do: Callable[[], None]) -> Callable[[], None]:
+    """The same, but not more often than every `SIGN_OF_LIFE_SECONDS`."""
+    latest = float("-inf")
+
+    def perhaps() -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= SIGN_OF_LIFE_SECONDS:
+            latest = time.monotonic()
+            do()
+
+    return perhaps
+
+
+def _say(word: str) -> None:
+    # The parent waits for these lines.
+    with contextlib.suppress(OSError):
+        print(word, flush=True)  # noqa: T201
 
 
 def _until_orphaned(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

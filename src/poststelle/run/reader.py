@@ -27,19 +27,21 @@ def to_json(one: Digest) -> list[Any]:
     sent_at = one.sent_at.isoformat() if one.sent_at else None
     return [
         one.subject, one.sender, one.recipients, sent_at, one.message_id, one.references, one.preview,
-        one.has_attachments, one.defects, one.text, one.files,
+        one.has_attachments, one.defects, one.text, one.files, one.more, one.others,
     ]  # fmt: skip
 
 
 def from_json(values: list[Any]) -> Digest:
     """The digest again. Raises ValueError or TypeError when the values are not one."""
-    subject, sender, recipients, sent_at, message_id, references, preview, has_attachments, defects, text, files = (
-        values
-    )
+    (
+        subject, sender, recipients, sent_at, message_id, references, preview, has_attachments, defects, text, files,
+        more, others,
+    ) = values  # fmt: skip
     return Digest(
         str(subject), _pair(sender), [_pair(person) for person in recipients],
         datetime.fromisoformat(sent_at) if sent_at else None, str(message_id), [str(one) for one in references],
         str(preview), bool(has_attachments), [str(one) for one in defects], str(text), [str(one) for one in files],
+        str(more), str(others),
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import uvloop
@@ -14,12 +13,12 @@ from django.conf import settings as django_settings
 
 from poststelle.errors import Conflict, NeedsAttention, NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, incoming
+from poststelle.office import accounts, events, incoming
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import NetworkDoors
-from poststelle.run.engine import Workshop
 from poststelle.run.locks import ENGINE, SERVE, held, is_held
-from poststelle.store import rounds, search
+from poststelle.run.workshop import Workshop
+from poststelle.store import index, rounds
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +62,7 @@ async def _here(chosen: Sequence[AccountRecord]) -> Report:
         doors = NetworkDoors(accounts.egress())
         entries = await asyncio.gather(*(_one(record, doors, shop) for record in chosen))
         await asyncio.to_thread(_wait_for_the_index)
+        await shop.write(events.flush)
         return {"accounts": entries, "indexed": True}
 
 
@@ -71,7 +71,7 @@ async def _one(record: AccountRecord, doors: NetworkDoors, shop: Workshop) -> Re
     try:
         opened = await incoming.open_account(record.id, doors, shop.tools)
         try:
-            folders = await opened.round()
+            folders = await opened.round() or []
         finally:
             await opened.close()
     except Trouble as error:
@@ -88,16 +88,17 @@ async def _one(record: AccountRecord, doors: NetworkDoors, shop: Workshop) -> Re
 
 def _by_the_engine(chosen: Sequence[AccountRecord]) -> Report | None:
     """None when `serve` ended before it could answer."""
-    asked = {record.id: accounts.send_receive(SYSTEM, record.id)[0][1] for record in chosen}
+    for record in chosen:
+        accounts.send_receive(SYSTEM, record.id)
     began = time.monotonic()
     entries = []
     for record in chosen:
-        while (entry := _answer(record, asked[record.id], time.monotonic() - began)) is None:
+        while (entry := _answer(record, time.monotonic() - began)) is None:
             if not _is_served():
                 return None
             time.sleep(POLL_SECONDS)
         entries.append(entry)
-    while search.behind():
+    while index.behind():
         if not _is_served():
             return None
         time.sleep(POLL_SECONDS / 4)
@@ -109,20 +110,20 @@ def _is_served() -> bool:
 
 
 def _wait_for_the_index() -> None:
-    while search.behind():
+    while index.behind():
         time.sleep(POLL_SECONDS / 4)
 
 
-def _answer(record: AccountRecord, asked_at: datetime, seconds: float) -> Report | None:
+def _answer(record: AccountRecord, seconds: float) -> Report | None:
     """What became of the round asked for; None while it is still running."""
     try:
-        finished_at, folders = rounds.latest(record.id)
-        if finished_at is not None and finished_at >= asked_at:
-            return _entry(record, "done", seconds, folders, None)
+        answered, folders = rounds.latest(record.id)
         now = accounts.show(SYSTEM, record.id)
     except NotFound as error:
         return _entry(record, "trouble", seconds, [], error)
-    if now.trouble is not None and now.trouble.since >= asked_at:
+    if answered and now.trouble is None:
+        return _entry(record, "done", seconds, folders, None)
+    if answered and now.trouble is not None:
         trouble = PoststelleError(now.trouble.code, **now.trouble.facts)
         # The engine tries a refused log-in once more by itself; whoever asked here is told now.
         person = now.state == rounds.SUSPENDED or trouble.code == "login-rejected"

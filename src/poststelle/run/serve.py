@@ -1,12 +1,14 @@
 """`serve`: the web in this process, the engine as its child; one of each per data folder.
 
-The port opens when the data folder is prepared and the engine is ready. A crashed engine is started again, ever more slowly; the
-engine ends by itself when this process does, however it ends.
+The port opens when the data folder is prepared and the engine is ready. A crashed engine is started again, ever more slowly, and so
+is one that has fallen silent; the engine ends by itself when this process does, however it ends.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
+SILENCE_SECONDS = 110.0
 _LONGEST_PAUSE = 60.0
 
 
@@ -74,11 +77,23 @@ class EngineProcess:
             [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._child.stdout is not None
-        if self._child.stdout.readline() == b"ready\n":
+        said = self._child.stdout
+        if said.readline() == b"ready\n":
             self._ready.set()
+            if not _listen(said.fileno(), SILENCE_SECONDS):
+                log.error("the engine has frozen: nothing was heard of it for %.0f s", SILENCE_SECONDS)
+                self._child.kill()
         code = self._child.wait()
         if not self._stopping.is_set():
             log.error("the engine ended with code %s; starting it again", code)
+
+
+def _listen(handle: int, silence: float) -> bool:
+    """Read what comes until its end (true), or until nothing has come for so long (false)."""
+    while select.select([handle], [], [], silence)[0]:
+        if not os.read(handle, 4096):
+            return True
+    return False
 
 
 class _Server(uvicorn.Server):

@@ -142,8 +142,11 @@ WHITENOISE_AUTOREFRESH = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"()": "poststelle.run.logs.TextLines"},
+        "json": {"()": "poststelle.run.logs.JsonLines"},
+    },
+    "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": POSTSTELLE.log_format}},
     "root": {"handlers": ["terminal"], "level": "WARNING"},
     "loggers": {
         "poststelle": {"level": POSTSTELLE.log_level},

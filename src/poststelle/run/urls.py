@@ -5,8 +5,9 @@ from __future__ import annotations
 from allauth.account.views import account_inactive, login, logout
 from django.urls import include, path
 
+from poststelle.run import monitoring
 from poststelle.web import live
-from poststelle.web.pages import entry, files, mail, mailboxes, people, write
+from poststelle.web.pages import account_events, entry, files, health, mail, mailboxes, people, write
 
 urlpatterns = [
     path("", entry.home, name="home"),
@@ -36,6 +37,17 @@ urlpatterns = [
     path("mailboxes/<str:account>/remove/", mailboxes.remove, name="mailbox-remove"),
     path("mailboxes/<str:account>/retry/", mailboxes.retry, name="mailbox-retry"),
     path("mailboxes/<str:account>/accept-loss/", mailboxes.accept_loss, name="accept-loss"),
+    path("mailboxes/<str:account>/events/", account_events.log, name="mailbox-events"),
+    path("mailboxes/<str:account>/transcript/", account_events.switch_transcript, name="mailbox-transcript"),
+    path("mailboxes/<str:account>/transcript.txt", account_events.transcript, name="mailbox-transcript-file"),
+    path("mailboxes/<str:account>/ledger/", health.account_ledger, name="mailbox-ledger"),
+    path("mailboxes/<str:account>/ledger/compare/", health.compare, name="ledger-compare"),
+    path("health/", health.board, name="health"),
+    path("ledger/", health.ledger_overview, name="ledger"),
+    path("unreadable/", health.unreadable, name="unreadable"),
+    path("unreadable/<str:folder>/retry/", health.try_again, name="unreadable-retry"),
+    path("journal/", health.journal, name="journal"),
+    path("journal/verify/", health.verify, name="verify"),
     path("people/", people.people, name="people"),
     path("me/", people.personal, name="personal"),
     path("me/language/", people.language, name="language"),
@@ -43,6 +55,9 @@ urlpatterns = [
     path("me/token/", people.token, name="token"),
     path("live/", live.live, name="live"),
     path("api/v1/", include("poststelle.api.urls")),
+    path("healthz", monitoring.alive, name="alive"),
+    path("readyz", monitoring.ready, name="ready"),
+    path("metrics", monitoring.metrics, name="metrics"),
 ]
 
 handler404 = "poststelle.web.entrance.not_found"

@@ -1,7 +1,8 @@
-"""Reach: which accounts somebody may see, applied by the store in every query (RELIABILITY Q70).
+"""Reach: which accounts and folders somebody may see, applied by the store in every query (RELIABILITY Q70).
 
 A reach is made by the office from the acting person and handed into every reading or writing verb. Outside it nothing exists:
-a thing that is there and a thing that is not are the same `NotFound`.
+a thing that is there and a thing that is not are the same `NotFound`. A grant is to a person or to a group, for an account or
+for one folder of it, optionally between two moments; conditions here are subqueries, so that several grants never double a row.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from poststelle.mail.settings import Right
+from poststelle.store.models import Grant, Group
 
 _COLUMNS = {
     Right.SEE: "see",
@@ -38,31 +41,75 @@ def column_of(right: Right) -> str:
 
 
 def granted(reach: Reach, *rights: Right) -> Q:
-    """Accounts on which the reach holds at least one of these rights now. Combine with ``.distinct()``-free lookups: one grant each."""
+    """Accounts on which the reach holds at least one of these rights now, on the whole of them."""
     if reach.user is None:
         return Q(pool=reach.pool)
-    now = timezone.now()
-    any_right = Q()
-    for right in rights:
-        any_right |= Q(**{f"grants__{_COLUMNS[right]}": True})
-    # One Q, so that Django puts all conditions on the same grant row.
-    return Q(
-        Q(grants__starts_at=None) | Q(grants__starts_at__lte=now),
-        Q(grants__ends_at=None) | Q(grants__ends_at__gt=now),
-        any_right,
-        pool=reach.pool,
-        grants__user=reach.user,
+    return Q(pool=reach.pool, pk__in=grants_of(reach, *rights).filter(folder=None).values("account"))
+
+
+def reachable(reach: Reach, *rights: Right) -> Q:
+    """Accounts on which, or on one folder of which, the reach holds at least one of these rights now."""
+    if reach.user is None:
+        return Q(pool=reach.pool)
+    return Q(pool=reach.pool, pk__in=grants_of(reach, *rights).values("account"))
+
+
+def granted_folders(reach: Reach, *rights: Right) -> Q:
+    """Folders on which the reach holds at least one of these rights now, by their account or by themselves."""
+    if reach.user is None:
+        return Q(account__pool=reach.pool)
+    grants = grants_of(reach, *rights)
+    whole = grants.filter(folder=None).values("account")
+    return Q(account__pool=reach.pool) & (
+        Q(account__in=whole) | Q(pk__in=grants.filter(folder__isnull=False).values("folder"))
     )
 
 
-def granted_sql(reach: Reach, right: Right, account: str, now: datetime | None = None) -> tuple[str, Sequence[object]]:
-    """The same as a SQL condition on the column `account` (an account id), with its parameters."""
+def grants_of(reach: Reach, *rights: Right) -> QuerySet[Grant]:
+    """The reach's grants that hold now, with at least one of these rights (default: all its grants). Not for the system."""
+    assert reach.user is not None  # the system needs no grants
+    now, person = timezone.now(), UUID(reach.user)
+    any_right = Q()
+    for right in rights:
+        any_right |= Q(**{_COLUMNS[right]: True})
+    return Grant.objects.filter(
+        Q(user=person) | Q(group__in=Group.objects.filter(members=person).values("pk")),
+        Q(starts_at=None) | Q(starts_at__lte=now),
+        Q(ends_at=None) | Q(ends_at__gt=now),
+        any_right,
+    )
+
+
+def granted_sql(
+    reach: Reach,
+    right: Right,
+    account: str,
+    now: datetime | None = None,
+    *,
+    folder: str | None = None,
+    anywhere: bool = False,
+) -> tuple[str, Sequence[object]]:
+    """The same as a SQL condition on the column `account` (an account id) and `folder` (a folder id), with its parameters.
+
+    Without `folder` only grants on the whole account count, unless one of its folders is enough (`anywhere`).
+    """
     if reach.user is None:
         return f"{account} IN (SELECT id FROM store_account WHERE pool_id = %s)", [reach.pool]  # noqa: S608 - column names are ours
     moment = str((now or timezone.now()).replace(tzinfo=None))
+    person = reach.user.replace("-", "")
+    grants = (
+        "FROM store_grant g JOIN store_account a ON a.id = g.account_id"  # noqa: S608 - column names are ours
+        " WHERE (g.user_id = %s OR g.group_id IN (SELECT group_id FROM store_group_members WHERE user_id = %s))"
+        f" AND g.{_COLUMNS[right]} AND a.pool_id = %s"
+        " AND (g.starts_at IS NULL OR g.starts_at <= %s) AND (g.ends_at IS NULL OR g.ends_at > %s)"
+    )
+    parameters = [person, person, reach.pool, moment, moment]
+    if anywhere:
+        return f"{account} IN (SELECT g.account_id {grants})", parameters
+    whole = f"{account} IN (SELECT g.account_id {grants} AND g.folder_id IS NULL)"
+    if folder is None:
+        return whole, parameters
     return (
-        f"{account} IN (SELECT g.account_id FROM store_grant g JOIN store_account a ON a.id = g.account_id"  # noqa: S608
-        f" WHERE g.user_id = %s AND g.{_COLUMNS[right]} AND a.pool_id = %s"
-        " AND (g.starts_at IS NULL OR g.starts_at <= %s) AND (g.ends_at IS NULL OR g.ends_at > %s))",
-        [reach.user.replace("-", ""), reach.pool, moment, moment],
+        f"({whole} OR {folder} IN (SELECT g.folder_id {grants} AND g.folder_id IS NOT NULL))",
+        [*parameters, *parameters],
     )

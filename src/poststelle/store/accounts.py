@@ -1,48 +1,55 @@
 """Accounts: their settings, secrets and grants; verbs that return records. What the engine notes of them is in `store.rounds`.
 
-Secrets go in and come out only through `access_of`, which the engine and the probe use. A change of host, port, encryption or
-user name drops the stored secret unless a new one comes with it (RELIABILITY section 3).
+Secrets go in and come out only through `access_of`, which the engine and the probe use (laws: `store.login_rows`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from poststelle.errors import Invalid, NotFound
-from poststelle.mail.records import AccountRecord, GrantRecord, LoginRecord, Page
+from poststelle.errors import Conflict, Invalid, NotFound
+from poststelle.mail.records import AccountRecord, ExceptionRecord, GrantRecord, IdentityRecord, Page
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
-    Encryption,
+    Certificate,
+    CertificateMode,
     Endpoint,
     Kind,
     Login,
-    Mechanism,
+    Receiving,
     Right,
     Scope,
+    Sending,
 )
-from poststelle.store import journal, models
-from poststelle.store.access import Reach, column_of, granted
-from poststelle.store.keys import KeyFile, open_key_file
-from poststelle.store.people import find_user, user_record
+from poststelle.store import grants, journal, models
+from poststelle.store.access import Reach, reachable
+from poststelle.store.account_rows import endpoint, fill, logins_of, put_identities, tell_exceptions
+from poststelle.store.ids import is_id
+from poststelle.store.login_rows import Servers, drop_unused, hosts, opened, opened_for, places, record
+from poststelle.store.people import user_record
 from poststelle.store.rows import change as change_rows
-from poststelle.store.secrets import Place, seal, unseal
+from poststelle.store.settings_columns import receiving_of, sending_of, signature_of
 from poststelle.store.trouble import trouble_record
+from poststelle.store.way_out import Defaults, choose, login_for
 
 ACTIVE = "active"
-ALL_RIGHTS = frozenset(Right)
+ALL_RIGHTS = grants.ALL_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to get into a mailbox and out of it, secrets included. Never leaves the process, never logged."""
+    """How to get into a mailbox and out of it, secrets included. Never leaves the process, never logged.
+
+    `outgoing` is what the chain gives (store.way_out), for the reason `way_out`. An exception that has run out counts no more:
+    the endpoint is strict again.
+    """
 
     account: str
     pool: int
@@ -52,65 +59,100 @@ class Access:
     login: Login | None
     outgoing: Endpoint | None
     outgoing_login: Login | None
+    kind: Kind = Kind.SYNCHRONISED
+    receiving: Receiving = field(default_factory=Receiving)
+    sending: Sending = field(default_factory=Sending)
+    way_out: str = "account"
 
 
 def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> str:
     """A new account, active; its id. `caretaker`: the user who gets all rights where the settings name no grants and no owner.
 
-    Raises Invalid naming label (``taken``), owner or grants (``unknown-user``).
+    Raises Invalid naming label (``taken``), owner or grants (``unknown-user``), and what `account_rows.fill` names.
     """
     try:
         with transaction.atomic():
             row = models.Account(pool_id=pool)
-            _fill(row, settings)
+            fill(row, settings, actor=actor)
             _check_label(row)
             row.save()
-            _grant(row, settings, caretaker)
+            put_identities(row, settings.identities)
             journal.write(
                 pool, actor, "account-added", f"account:{row.pk}", account=row.pk, facts={"label": settings.label}
             )
+            grants.put(row, settings, caretaker=caretaker, actor=actor)
+            tell_exceptions(row, {}, actor)
     except IntegrityError as error:
         raise Invalid({"label": "taken"}) from error
     return str(row.pk)
 
 
 def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str, caretaker: str) -> None:
-    """New settings for an account; it becomes active and is tried at once."""
+    """New settings for an account; it becomes active and is tried at once.
+
+    Raises what `add` raises, and Conflict("changed-meanwhile") when the settings were made from an earlier version.
+    """
     try:
         with transaction.atomic():
             row = account_row(reach, account)
-            logins = _logins(row)
-            changed = _fill(row, settings)
+            if settings.version not in {None, row.settings_version}:
+                raise Conflict("changed-meanwhile", version=row.settings_version)
+            logins = logins_of(row)
+            ways = {way: endpoint(row, way) for way in ("incoming", "outgoing")}
+            changed = fill(row, settings, actor=actor)
             _check_label(row)
             row.settings_version += 1
             resume(row)
             row.save()
-            _drop_unused(logins)
-            if _grant(row, settings, caretaker):
-                changed.add("grants")
+            drop_unused(logins)
+            if put_identities(row, settings.identities):
+                changed.add("identities")
+            differs = grants.put(row, settings, caretaker=caretaker, actor=actor)
             journal.write(
                 reach.pool,
                 actor,
                 "account-changed",
                 f"account:{row.pk}",
                 account=row.pk,
-                facts={"fields": sorted(changed)},
+                facts={"fields": sorted(changed | ({"grants"} if differs else set()))},
             )
+            tell_exceptions(row, ways, actor)
     except IntegrityError as error:
         raise Invalid({"label": "taken"}) from error
+
+
+class _NotMeant(Exception):
+    """Undoes what was only tried."""
+
+
+def check(pool: int, settings: AccountSettings, account: str | None, *, caretaker: str) -> None:
+    """Raises what `add`, or `change` of `account`, would raise; changes nothing."""
+    system = Reach(pool, None)
+    with suppress(_NotMeant), transaction.atomic():
+        if account is None:
+            add(pool, settings, actor=journal.SYSTEM, caretaker=caretaker)
+        else:
+            change(system, account, settings, actor=journal.SYSTEM, caretaker=caretaker)
+        raise _NotMeant
+
+
+def tell_bulk(pool: int, kind: str, actor: str, **counts: int) -> None:
+    """Journal that many accounts were imported or exported."""
+    with transaction.atomic():
+        journal.write(pool, actor, kind, "accounts:all", facts=counts)
 
 
 def remove(reach: Reach, account: str, *, actor: str) -> None:
     """Forget the account, its folders and placements. The server is not touched; messages stay in their segments."""
     with transaction.atomic():
         row = account_row(reach, account)
-        logins = _logins(row)
+        logins = logins_of(row)
         journal.write(
             reach.pool, actor, "account-removed", f"account:{row.pk}", account=row.pk, facts={"label": row.label}
         )
         _forget_placements(row)
         row.delete()
-        _drop_unused(logins)
+        drop_unused(logins)
 
 
 def _forget_placements(row: models.Account) -> None:
@@ -124,25 +166,26 @@ def _forget_placements(row: models.Account) -> None:
         change_rows(f"DELETE FROM {table} WHERE folder_id IN ({folders})", [account])  # noqa: S608
 
 
-def _logins(row: models.Account) -> list[models.Login]:
-    return [login for login in (row.login, row.outgoing_login) if login is not None]
-
-
-def _drop_unused(logins: Sequence[models.Login]) -> None:
-    """A secret nobody uses is not kept."""
-    for login in logins:
-        if not models.Account.objects.filter(Q(login=login) | Q(outgoing_login=login)).exists():
-            login.delete()
-
-
 def find(reach: Reach, account: str) -> AccountRecord:
     """One account by id or label, within reach by any right. Raises NotFound."""
     return _records(reach, [account_row(reach, account)])[0]
 
 
+def named(reach: Reach, label: str) -> AccountRecord:
+    """One account by its label in any case, within reach by any right. Raises NotFound."""
+    row = _base().filter(reachable(reach, *ALL_RIGHTS), label__iexact=label).first()
+    if row is None:
+        raise NotFound("account-unknown", account=label)
+    return _records(reach, [row])[0]
+
+
 def page(reach: Reach, limit: int, after: str | None, *rights: Right) -> Page[AccountRecord]:
     """Accounts within reach by any of these rights (default: any right), by label. Raises Invalid for a foreign cursor."""
-    rows = _base().filter(granted(reach, *(rights or ALL_RIGHTS))).order_by("label", "pk")
+    return _window(reach, _base().filter(reachable(reach, *(rights or ALL_RIGHTS))), limit, after)
+
+
+def _window(reach: Reach, rows: QuerySet[models.Account], limit: int, after: str | None) -> Page[AccountRecord]:
+    rows = rows.order_by("label", "pk")
     if after is not None:
         rows = rows.filter(label__gt=_label(after))
     found = list(rows[: limit + 1])
@@ -150,37 +193,75 @@ def page(reach: Reach, limit: int, after: str | None, *rights: Right) -> Page[Ac
 
 
 def within(reach: Reach, *rights: Right) -> list[AccountRecord]:
-    """All accounts within reach by any of these rights, by label."""
-    return _records(reach, list(_base().filter(granted(reach, *rights)).order_by("label", "pk")))
+    """All accounts within reach by any of these rights, on the whole or on a folder, by label."""
+    return _records(reach, list(_base().filter(reachable(reach, *rights)).order_by("label", "pk")))
 
 
-def access_of(account: str) -> Access:
-    """Everything needed to connect. Raises NotFound, Conflict("secret-unreadable")."""
+def office_account(reach: Reach) -> AccountRecord | None:
+    """The one account the office itself sends from, if there is one."""
+    row = _base().filter(pool=reach.pool, is_office_account=True).first()
+    return _records(reach, [row])[0] if row is not None else None
+
+
+def access_of(account: str, user: str | None = None) -> Access:
+    """Everything needed to connect. `user`: whose mail is to be sent, where their own outgoing server may apply.
+
+    Raises NotFound, Conflict("secret-unreadable").
+    """
     try:
         row = _base().get(pk=account)
     except models.Account.DoesNotExist as error:
         raise NotFound("account-unknown") from error
-    login = _opened(row.login)
-    own = _opened(row.outgoing_login)
-    outgoing_login = {Authentication.NONE: None, Authentication.SAME: login, Authentication.OWN: own}
+    way = choose(row, Defaults.of(row.pool_id, user))
+    incoming = endpoint(row, "incoming")
     return Access(
-        str(row.pk), row.pool_id, row.settings_version, row.address, _incoming(row), login, _outgoing(row),
-        outgoing_login[Authentication(row.authentication)],
+        str(row.pk), row.pool_id, row.settings_version, row.address, _in_force(incoming), opened_for(row.login, incoming),
+        _in_force(way.endpoint) if way else None, login_for(row, way) if way else None,
+        Kind(row.kind), receiving_of(row.receiving), sending_of(row.sending), way.reason if way else "",
     )  # fmt: skip
 
 
-def rights_on(reach: Reach, account: str) -> frozenset[Right]:
-    """What the reach may do with an account; empty when it is out of reach."""
-    return _rights(reach, [account]).get(account, frozenset())
+@dataclass(frozen=True, slots=True)
+class StoredLogin:
+    """A login with its secrets and the servers they are for."""
+
+    login: Login
+    servers: Servers
+
+    def serves(self, *endpoints: Endpoint | None) -> bool:
+        """Whether the secrets may be used at all of these."""
+        return places(*endpoints) <= self.servers
+
+
+def stored_logins(account: str) -> tuple[StoredLogin | None, StoredLogin | None]:
+    """The account's logins, in and out, for its test. Never leaves the process. Raises Conflict("secret-unreadable")."""
+    row = _base().get(pk=account)
+    incoming, outgoing = endpoint(row, "incoming"), endpoint(row, "outgoing")
+    same = outgoing if row.authentication == Authentication.SAME.value else None
+    return _stored(row.login, incoming, same), _stored(row.outgoing_login, outgoing)
+
+
+def _stored(row: models.Login | None, *now: Endpoint | None) -> StoredLogin | None:
+    login = opened(row)
+    return StoredLogin(login, hosts(row) or places(*now)) if row is not None and login is not None else None
+
+
+def with_exceptions(pool: int, limit: int, after: str | None) -> Page[AccountRecord]:
+    """Accounts with an exception from safe connections, in or out, by label."""
+    rows = _base().filter(Q(incoming_tls__has_key="by") | Q(outgoing_tls__has_key="by"), pool=pool)
+    return _window(Reach(pool, None), rows, limit, after)
+
+
+def rights_on(reach: Reach, account: str, folder: str | None = None) -> frozenset[Right]:
+    """What the reach may do with an account, or with one folder of it; empty when it is out of reach."""
+    whole = grants.rights(reach, [account]).get(account, frozenset())
+    return whole if folder is None else whole | grants.rights_in(reach, folder)
 
 
 def account_row(reach: Reach, account: str) -> models.Account:
     """The row of an account by id or label, within reach by any right. Raises NotFound."""
-    rows = _base().filter(granted(reach, *ALL_RIGHTS))
-    try:
-        row = rows.filter(pk=UUID(account)).first()
-    except ValueError:
-        row = rows.filter(label=account).first()
+    rows = _base().filter(reachable(reach, *ALL_RIGHTS))
+    row = rows.filter(pk=account).first() if is_id(account) else rows.filter(label=account).first()
     if row is None:
         raise NotFound("account-unknown", account=account)
     return row
@@ -192,13 +273,30 @@ def resume(row: models.Account) -> None:
     models.Outgoing.objects.filter(account=row, state="deferred", due_at=None).update(due_at=timezone.now())
 
 
+def resume_all(accounts: QuerySet[models.Account]) -> None:
+    """The same for several accounts whose login or server has changed; their sessions are opened anew."""
+    numbers = list(accounts.values_list("pk", flat=True))
+    models.Account.objects.filter(pk__in=numbers).update(
+        settings_version=F("settings_version") + 1,
+        state=ACTIVE,
+        trouble=None,
+        trouble_since=None,
+        failures=0,
+        retry_at=None,
+    )
+    waiting = models.Outgoing.objects.filter(account__in=numbers, state="deferred", due_at=None)
+    waiting.update(due_at=timezone.now())
+
+
 def activate(row: models.Account) -> None:
     """The row's trouble is over. Does not save the row."""
     row.state, row.trouble, row.trouble_since, row.failures, row.retry_at = ACTIVE, None, None, 0, None
 
 
 def _base() -> QuerySet[models.Account]:
-    return models.Account.objects.select_related("owner", "login", "outgoing_login")
+    return models.Account.objects.select_related(
+        "owner", "login", "login__owner", "outgoing_login", "outgoing_login__owner", "outgoing_server__login"
+    )
 
 
 def _label(cursor: str) -> str:
@@ -213,181 +311,71 @@ def _check_label(row: models.Account) -> None:
         raise Invalid({"label": "taken"})
 
 
-def _fill(row: models.Account, settings: AccountSettings) -> set[str]:
-    """Put the settings into the row, logins included; the names of the parts that changed."""
-    before = _settings_of(row)
-    row.label, row.kind, row.scope = settings.label, settings.kind.value, settings.scope.value
-    row.address, row.display_name = settings.address, settings.display_name
-    try:
-        row.owner_id = UUID(find_user(settings.owner).id) if settings.owner else None
-    except NotFound as error:
-        raise Invalid({"owner": "unknown-user"}) from error
-    known, way_out = _servers_of_login(row), _outgoing(row)
-    _put_endpoint(row, "incoming", settings.incoming)
-    _put_endpoint(row, "outgoing", settings.outgoing)
-    row.authentication = settings.authentication.value
-    moved = not _servers_of_login(row) <= known
-    row.login = _put_login(row, row.login, settings.login, "login", moved=moved)
-    moved = way_out != settings.outgoing
-    row.outgoing_login = _put_login(row, row.outgoing_login, settings.outgoing_login, "outgoing.login", moved=moved)
-    after = _settings_of(row)
-    return {name for name in after if after[name] != before[name]}
-
-
-def _settings_of(row: models.Account) -> dict[str, object]:
-    return {
-        "label": row.label, "kind": row.kind, "scope": row.scope, "owner": row.owner_id, "address": row.address,
-        "display_name": row.display_name, "incoming": _incoming(row), "outgoing": _outgoing(row),
-        "authentication": row.authentication, "login": _login_settings(row.login),
-        "outgoing.login": _login_settings(row.outgoing_login),
-    }  # fmt: skip
-
-
-def _login_settings(row: models.Login | None) -> tuple[object, ...] | None:
-    return (row.username, row.mechanism, bytes(row.secret or b"")) if row is not None else None
-
-
-def _servers_of_login(row: models.Account) -> set[Endpoint]:
-    """Where the account's log-in goes: a stored secret was confirmed for these servers and no others."""
-    way_out = _outgoing(row) if row.authentication == Authentication.SAME.value else None
-    return {server for server in (_incoming(row), way_out) if server is not None}
-
-
-def _put_endpoint(row: models.Account, way: str, endpoint: Endpoint | None) -> None:
-    told = (
-        (endpoint.protocol, endpoint.host, endpoint.port, endpoint.encryption.value) if endpoint else ("", "", None, "")
-    )
-    for name, value in zip(("protocol", "host", "port", "encryption"), told, strict=True):
-        setattr(row, f"{way}_{name}", value)
-
-
-def _put_login(
-    account: models.Account, row: models.Login | None, login: Login | None, where: str, *, moved: bool
-) -> models.Login | None:
-    if login is None:
-        return None
-    if row is None:
-        row = models.Login(pool_id=account.pool_id)
-    if login.password is not None:
-        place = Place("login", str(row.pk), "secret", account.pool_id)
-        row.secret = seal(_keys(), login.password, place)
-    elif row.secret is None:
-        raise Invalid({f"{where}.password": "missing"})
-    elif moved or row.username != login.username:
-        raise Invalid({f"{where}.password": "needed-again"})
-    row.username, row.mechanism = login.username, login.mechanism.value
-    row.save()
-    return row
-
-
-def _opened(row: models.Login | None) -> Login | None:
-    if row is None:
-        return None
-    secret = None
-    if row.secret is not None:
-        secret = unseal(_keys(), bytes(row.secret), Place("login", str(row.pk), "secret", row.pool_id))
-    return Login(row.username, secret, Mechanism(row.mechanism))
-
-
-def _keys() -> KeyFile:
-    return open_key_file(django_settings.POSTSTELLE.home / "keys.json")
-
-
-def _grant(row: models.Account, settings: AccountSettings, caretaker: str) -> bool:
-    """The grants the settings name; all rights to the owner, else to `caretaker`, where they name none. Whether any differs.
-
-    Somebody always administers: where no grant says who, the caretaker gets that right (and no other).
-    """
-    if settings.grants is not None:
-        wishes = [(wish.user, wish.rights) for wish in settings.grants]
-    else:
-        wishes = [(str(row.owner_id) if row.owner_id else caretaker, ALL_RIGHTS)]
-    rights: dict[str, frozenset[Right]] = {}
-    for number, (name, wanted) in enumerate(wishes):
-        try:
-            user = find_user(name).id
-        except NotFound as error:
-            raise Invalid({f"grants.{number}.user": "unknown-user"}) from error
-        rights[user] = rights.get(user, frozenset()) | wanted
-    if not any(Right.ADMINISTER in granted_rights for granted_rights in rights.values()):
-        rights[caretaker] = rights.get(caretaker, frozenset()) | {Right.ADMINISTER}
-    before = {str(grant.user_id): _rights_of(grant) for grant in row.grants.all()}
-    if before == rights:
-        return False
-    row.grants.exclude(user_id__in=rights).delete()
-    for user, wanted in rights.items():
-        columns = {column_of(right): right in wanted for right in Right}
-        models.Grant.objects.update_or_create(account=row, user_id=user, defaults=columns)
-    return True
-
-
-def _endpoint(row: models.Account, way: str) -> Endpoint | None:
-    protocol = getattr(row, f"{way}_protocol")
-    if not protocol:
-        return None
-    encryption = Encryption(getattr(row, f"{way}_encryption"))
-    return Endpoint(protocol, getattr(row, f"{way}_host"), getattr(row, f"{way}_port"), encryption)
-
-
-def _incoming(row: models.Account) -> Endpoint | None:
-    return _endpoint(row, "incoming")
-
-
-def _outgoing(row: models.Account) -> Endpoint | None:
-    return _endpoint(row, "outgoing")
-
-
-def _rights(reach: Reach, accounts: Sequence[str]) -> dict[str, frozenset[Right]]:
-    if reach.user is None:
-        return dict.fromkeys(accounts, ALL_RIGHTS)
-    now = timezone.now()
-    rows = models.Grant.objects.filter(
-        Q(starts_at=None) | Q(starts_at__lte=now), Q(ends_at=None) | Q(ends_at__gt=now),
-        user_id=reach.user, account_id__in=accounts, account__pool=reach.pool,
-    )  # fmt: skip
-    return {str(row.account_id): _rights_of(row) for row in rows}
-
-
-def _rights_of(row: models.Grant) -> frozenset[Right]:
-    return frozenset(right for right in Right if getattr(row, column_of(right)))
+def _in_force(one: Endpoint | None) -> Endpoint | None:
+    if one is None or one.certificate.mode is not CertificateMode.UNCHECKED:
+        return one
+    if not one.certificate.until or one.certificate.until >= timezone.localdate().isoformat():
+        return one
+    return replace(one, certificate=Certificate())
 
 
 def _records(reach: Reach, rows: Sequence[models.Account]) -> list[AccountRecord]:
     numbers = [str(row.pk) for row in rows]
-    rights = _rights(reach, numbers)
+    rights = grants.rights(reach, numbers)
     counts = {
         str(row["account"]): (row["held"] or 0, row["remaining"] or 0)
         for row in models.Folder.objects.filter(account_id__in=numbers)
         .values("account")
         .annotate(held=Sum("total"), remaining=Sum("remaining"))
     }
-    administered = [number for number in numbers if Right.ADMINISTER in rights.get(number, ())]
-    grants: dict[str, list[GrantRecord]] = {}
-    for grant in models.Grant.objects.filter(account_id__in=administered).select_related("user").order_by("user__name"):
-        grants.setdefault(str(grant.account_id), []).append(GrantRecord(user_record(grant.user), _rights_of(grant)))
+    told = grants.records([number for number in numbers if Right.ADMINISTER in rights.get(number, ())])
+    senders: dict[str, list[IdentityRecord]] = {}
+    for one in models.Identity.objects.filter(account_id__in=numbers).order_by("position", "address"):
+        senders.setdefault(str(one.account_id), []).append(_identity(one))
+    defaults = Defaults.of(reach.pool, reach.user)
     return [
-        _record(
-            row, rights.get(str(row.pk), frozenset()), grants.get(str(row.pk), []), *counts.get(str(row.pk), (0, 0))
+        replace(
+            _record(row, rights.get(str(row.pk), frozenset()), told.get(str(row.pk), []), defaults),
+            identities=senders.get(str(row.pk), []),
+            held=counts.get(str(row.pk), (0, 0))[0],
+            expected=sum(counts.get(str(row.pk), (0, 0))),
         )
         for row in rows
     ]
 
 
 def _record(
-    row: models.Account, rights: frozenset[Right], grants: Sequence[GrantRecord], held: int, remaining: int
+    row: models.Account, rights: frozenset[Right], told: Sequence[GrantRecord], defaults: Defaults
 ) -> AccountRecord:
     may = Right.ADMINISTER in rights
+    way = choose(row, defaults)
     return AccountRecord(
         id=str(row.pk), label=row.label, kind=Kind(row.kind), scope=Scope(row.scope),
         owner=user_record(row.owner) if row.owner else None, address=row.address, display_name=row.display_name,
-        incoming=_incoming(row), outgoing=_outgoing(row), authentication=Authentication(row.authentication),
-        login=_login_record(row.login) if may else None,
-        outgoing_login=_login_record(row.outgoing_login) if may else None,
-        grants=grants, rights=rights, state=row.state, trouble=trouble_record(row.trouble, row.trouble_since),
-        retry_at=row.retry_at, synced_at=row.synced_at,
-        syncing=row.syncing, expected=held + remaining, held=held, created_at=row.created_at,
+        incoming=endpoint(row, "incoming"), outgoing=endpoint(row, "outgoing"),
+        authentication=Authentication(row.authentication),
+        login=record(row.login) if may else None, outgoing_login=record(row.outgoing_login) if may else None,
+        grants=told, rights=rights, state=row.state, trouble=trouble_record(row.trouble, row.trouble_since),
+        retry_at=row.retry_at, synced_at=row.synced_at, syncing=row.syncing, expected=0, held=0, created_at=row.created_at,
+        organisation=row.organisation, reply_to=row.reply_to, signature=signature_of(row.signature), active=row.active,
+        is_office_account=row.is_office_account, receiving=receiving_of(row.receiving), sending=sending_of(row.sending),
+        outgoing_server=row.outgoing_server.label if row.outgoing_server else "", way_out=way.reason if way else "",
+        version=row.settings_version,
+        exceptions=_exceptions(row) if may else (),
     )  # fmt: skip
 
 
-def _login_record(row: models.Login | None) -> LoginRecord | None:
-    return LoginRecord(row.username, Mechanism(row.mechanism), row.secret is not None) if row else None
+def _exceptions(row: models.Account) -> list[ExceptionRecord]:
+    told = []
+    for way, tls in (("incoming", row.incoming_tls), ("outgoing", row.outgoing_tls)):
+        one = endpoint(row, way)
+        words = one.exceptions if one is not None else ()
+        told += [ExceptionRecord(way, word, str(tls.get("by", "")), str(tls.get("at", ""))) for word in words]
+    return told
+
+
+def _identity(row: models.Identity) -> IdentityRecord:
+    return IdentityRecord(
+        str(row.pk), row.address, row.display_name, row.organisation, row.reply_to,
+        signature_of(row.signature) if row.signature else None,
+    )  # fmt: skip

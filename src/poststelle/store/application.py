@@ -1,8 +1,9 @@
 """Applying one batch to one folder, in one transaction: placements, flags, removals, set-asides, journal, counts and cursor.
 
 Law: twice equals once, and what is in the server's batch but not held, not kept, not set aside is simply not there yet; the
-cursor vouches only for what this transaction wrote. While an errand about a flag of a message is open, the server's word about
-that flag is ignored: that is the entire conflict rule.
+cursor vouches only for what this transaction wrote. While an errand about a message is open, the server's word about the same
+field is ignored: a flag changed here keeps its value, and what has left a folder here (store.places) does not come back into it.
+That is the entire conflict rule.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from django.utils import timezone
 from poststelle.mail import digest as digests
 from poststelle.mail.digest import Digest
 from poststelle.mail.ports import SEEN, Arrival, RemoteId
+from poststelle.mail.settings import Kind
 from poststelle.mail.shelf import Observation, Tally
-from poststelle.store import journal
+from poststelle.store import journal, keywords, places, repeated, threads
 from poststelle.store.blobs import Entry, Written
 from poststelle.store.ids import uuid7
-from poststelle.store.rows import all_rows, change, chunks, column, flags_from, flags_text, many, marks, one_row, stored
+from poststelle.store.rows import all_rows, change, chunks, column, flags_text, many, marks, one_row, stored
 
 
 @dataclass(slots=True)
@@ -137,36 +139,77 @@ def apply(pool: int, account: UUID, folder: UUID, seen: Observation, kept: Kept)
         return _Application(pool, account, folder, int(row[0]), seen, kept).run()
 
 
+def keeps_what_left(account: UUID) -> bool:
+    """Whether what leaves the server stays here: fetch-only accounts collect."""
+    row = one_row("SELECT kind FROM store_account WHERE id = %s", [account.hex])
+    return row is not None and row[0] == Kind.FETCH_ONLY.value
+
+
 def unconfirmed(folder: UUID) -> list[RemoteId] | None:
-    """What the folder's current generation has not confirmed; None when it has been swept."""
+    """What the folder's current generation has not confirmed; None when it has been swept and no errand waits for a look at it."""
     row = one_row("SELECT generation, swept FROM store_folder WHERE id = %s", [folder.hex])
-    if row is None or row[0] == row[1]:
+    if row is None or (row[0] == row[1] and not places.waited_for(folder)):
         return None
     return [
         RemoteId(remote)
         for remote in column(
-            "SELECT remote_id FROM store_placement WHERE folder_id = %s AND generation < %s", [folder.hex, row[0]]
+            f"SELECT remote_id FROM store_placement WHERE folder_id = %s AND generation > 0 AND generation < %s"  # noqa: S608
+            f" AND {places.OURS} AND remote_id NOT LIKE '{places.MOVED}%%'",
+            [folder.hex, row[0]],
+        )
+    ]
+
+
+def placed_ahead(folder: UUID) -> list[RemoteId]:
+    """What lies in the folder without having been reported in its turn: placements of no generation."""
+    return [
+        RemoteId(remote)
+        for remote in column(
+            f"SELECT remote_id FROM store_placement WHERE folder_id = %s AND generation = 0 AND {places.OURS}",  # noqa: S608
+            [folder.hex],
         )
     ]
 
 
 def sweep(pool: int, account: UUID, folder: UUID, gone: Collection[RemoteId]) -> Tally:
-    """Remove these placements; the folder's current generation is swept."""
+    """Remove these placements, and what an errand put here that two looks have not found; the current generation is swept.
+
+    What an earlier provider held and this one does not have lies here only from now on.
+    """
     with transaction.atomic():
-        removed = _remove(placements(folder, [*gone]))
         change(
-            "UPDATE store_folder SET swept = generation, loss_accepted = %s, total = total - %s, unread = unread - %s WHERE id = %s",
-            [False, len(removed), sum(not placed.seen for placed in removed), folder.hex],
+            f"UPDATE store_placement SET remote_id = '{places.LOCAL}' || id WHERE folder_id = %s"  # noqa: S608
+            f" AND remote_id LIKE '{places.MOVED}%%'",
+            [folder.hex],
         )
-        _write_journal(pool, account, folder, "messages-removed", [placed.id for placed in removed])
+        removed = [placed.id for placed in placements(folder, [*gone])]
+        unseen = [
+            places.Departed(number, kind, RemoteId(remote), placement)
+            for number, kind, remote, placement in all_rows(
+                "SELECT e.id, e.kind, e.remote_id, e.placement_id FROM store_errand e JOIN store_folder f ON f.id = e.folder_id"
+                " JOIN store_placement p ON p.id = e.placement_id WHERE e.closed_at IS NULL AND e.folder_id = %s"
+                " AND e.kind IN ('move', 'delete') AND e.remote_id NOT LIKE 'pending.%%' AND p.generation < f.generation",
+                [folder.hex],
+            )
+        ]
+        places.left(unseen)
+        keeps = keeps_what_left(account)
+        removed = _left(removed, keeps=keeps) + places.looked(folder, keeps=keeps)
+        change(
+            "UPDATE store_folder SET swept = generation, loss_accepted = %s WHERE id = %s",
+            [False, folder.hex],
+        )
+        _write_journal(pool, account, folder, "messages-removed", removed)
         return Tally(removed=len(removed))
 
 
-def _remove(removed: Sequence[Placed]) -> Sequence[Placed]:
-    many("DELETE FROM store_errand WHERE placement_id = %s", [(placed.id,) for placed in removed])
-    many("UPDATE store_outgoing SET answers_id = NULL WHERE answers_id = %s", [(placed.id,) for placed in removed])
-    many("DELETE FROM store_placement WHERE id = %s", [(placed.id,) for placed in removed])
-    return removed
+def _left(gone: Sequence[str], *, keeps: bool) -> list[str]:
+    """The server has these no more: the placements removed for it."""
+    if keeps:
+        places.keep_here(gone)
+        return []
+    places.remove(gone)
+    return [*gone]
 
 
 def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: Sequence[str]) -> None:
@@ -177,23 +220,31 @@ def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: S
 
 
 class _Application:
-    def __init__(self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept) -> None:
+    def __init__(
+        self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept
+    ) -> None:
         self._pool, self._account, self._folder = pool, account, folder
-        self._generation = generation
+        self._generation, self._keeps = generation, keeps_what_left(account)
         self._seen, self._kept = seen, kept
-        self._total = self._unread = 0
+        self._placed_in = generation if seen.cursor is not None else 0
         self._arrivals: Mapping[RemoteId, Arrival] = {arrival.id: arrival for arrival in seen.arrivals}
 
     def run(self) -> Tally:
-        self._held = {placed.remote: placed for placed in placements(self._folder, sorted(self._concerned()))}
+        concerned = sorted(self._concerned())
+        self._held = {placed.remote: placed for placed in placements(self._folder, concerned)}
+        self._departed = places.departed(self._folder, concerned)
         removed = self._remove()
         fresh = self._place()
         changed = self._flag()
         set_aside = self._set_aside()
         self._close()
+        if fresh:
+            change(
+                "UPDATE store_account SET received_at = %s WHERE id = %s", [stored(timezone.now()), self._account.hex]
+            )
         _write_journal(self._pool, self._account, self._folder, "messages-arrived", fresh)
         _write_journal(self._pool, self._account, self._folder, "messages-changed", changed)
-        _write_journal(self._pool, self._account, self._folder, "messages-removed", [placed.id for placed in removed])
+        _write_journal(self._pool, self._account, self._folder, "messages-removed", removed)
         if set_aside:
             journal.write(
                 self._pool, journal.SYSTEM, "message-set-aside", f"folder:{self._folder}", account=self._account,
@@ -204,10 +255,9 @@ class _Application:
     def _concerned(self) -> set[RemoteId]:
         return {*self._seen.flags, *self._arrivals, *self._kept.content, *self._seen.gone}
 
-    def _remove(self) -> Sequence[Placed]:
-        removed = _remove([self._held.pop(remote) for remote in self._seen.gone if remote in self._held])
-        self._total -= len(removed)
-        self._unread -= sum(not placed.seen for placed in removed)
+    def _remove(self) -> list[str]:
+        removed = _left([self._held.pop(remote).id for remote in self._seen.gone if remote in self._held], keeps=self._keeps)
+        places.left(self._departed[remote] for remote in self._seen.gone if remote in self._departed)
         many(
             "DELETE FROM store_setaside WHERE folder_id = %s AND remote_id = %s",
             [(self._folder.hex, remote) for remote in self._seen.gone],
@@ -215,78 +265,107 @@ class _Application:
         return removed
 
     def _place(self) -> list[str]:
-        """Placements for what was kept; a message known here under an id of an older generation keeps its placement."""
+        """Placements for what was kept. What is known here by its content keeps its placement: what waits for the server to say
+        where it was put, and what has an id of an older generation."""
         keep_messages(self._pool, self._kept.entries, self._kept.digests)
         numbers = message_ids(self._pool, [*set(self._kept.content.values())])
-        earlier = self._placements_of_earlier_generations([*numbers.values()])
-        fresh, moved = [], []
-        for remote, content in self._kept.content.items():
-            if remote in self._held:
-                continue
+        threads.assign(self._pool, [(numbers[content], one) for content, one in self._kept.digests.items()])
+        arrived = {
+            remote: numbers[content]
+            for remote, content in self._kept.content.items()
+            if remote not in self._held and remote not in self._departed
+        }
+        wanted = [*set(arrived.values())]
+        earlier = self._placements_of_earlier_generations(wanted)
+        awaiting = places.awaiting(self._folder, wanted)
+        fresh, known = [], []
+        for remote, number in arrived.items():
             arrival = self._arrivals[remote]
-            seen = SEEN in arrival.flags
-            if known := earlier.get(numbers[content]):
-                number, was_seen = known.pop()
-                if not known:
-                    del earlier[numbers[content]]
-                moved.append((remote, flags_text(arrival.flags), seen, arrival.ordinal, self._generation, number))
-                self._unread += was_seen - seen
-                continue
-            fresh.append(
-                (
-                    uuid7().hex, self._folder.hex, numbers[content], remote, flags_text(arrival.flags), seen,
-                    stored(arrival.received_at), arrival.ordinal, self._generation,
-                )
-            )  # fmt: skip
-            self._unread += not seen
+            if candidates := earlier.get(number):
+                known.append((candidates.pop(), remote))
+            elif errands := awaiting.get(number):
+                known += self._adopt(errands.pop(), remote)
+            else:
+                fresh.append(
+                    (
+                        uuid7().hex, self._folder.hex, number, remote, flags_text(arrival.flags), SEEN in arrival.flags,
+                        stored(arrival.received_at), arrival.ordinal, self._placed_in,
+                    )
+                )  # fmt: skip
+        said = repeated.of([row[2] for row in fresh])
         many(
-            "INSERT INTO store_placement (id, folder_id, message_id, remote_id, flags, seen, received_at, ordinal, generation)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            fresh,
+            "INSERT INTO store_placement (id, folder_id, message_id, remote_id, flags, seen, received_at, ordinal, generation,"
+            f" {repeated.COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [(*row, *said[row[2]]) for row in fresh],
         )
-        many(
-            "UPDATE store_placement SET remote_id = %s, flags = %s, seen = %s, ordinal = %s, generation = %s WHERE id = %s",
-            moved,
-        )
-        self._total += len(fresh)
+        keywords.remember((self._folder.hex, row[4].split()) for row in fresh)
+        places.count((self._folder.hex, 1, int(not row[5])) for row in fresh)
+        self._rename(known)
         many(
             "DELETE FROM store_setaside WHERE folder_id = %s AND remote_id = %s",
             [(self._folder.hex, remote) for remote in self._kept.content],
         )
         return [str(row[0]) for row in fresh]
 
-    def _placements_of_earlier_generations(self, numbers: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
-        found: dict[int, list[tuple[str, bool]]] = {}
+    def _adopt(self, errand: int, remote: RemoteId) -> list[tuple[str, RemoteId]]:
+        """What goes by the errand's name here has arrived: its placement, if it has not gone on since."""
+        found = column(
+            "SELECT id FROM store_placement WHERE folder_id = %s AND remote_id = %s",
+            [self._folder.hex, places.pending(errand)],
+        )
+        places.resolve(errand, self._folder.hex, remote, self._placed_in)
+        places.adopted(errand)
+        return [(number, remote) for number in found]
+
+    def _rename(self, known: Sequence[tuple[str, RemoteId]]) -> None:
+        """These placements go by another id now, with the server's flags, and so do their errands."""
+        olds: dict[str, str] = {}
+        for some in chunks([number for number, _ in known]):
+            olds |= dict(all_rows(f"SELECT id, remote_id FROM store_placement WHERE id IN ({marks(some)})", some))  # noqa: S608
+        many(
+            "UPDATE store_errand SET remote_id = %s WHERE closed_at IS NULL AND folder_id = %s AND remote_id = %s AND placement_id = %s",
+            [(remote, self._folder.hex, olds[number], number) for number, remote in known if olds[number] != remote],
+        )
+        many(
+            "UPDATE store_placement SET remote_id = %s, ordinal = %s, generation = %s WHERE id = %s",
+            [(remote, self._arrivals[remote].ordinal, self._placed_in, number) for number, remote in known],
+        )
+        wishes = places.wishes([number for number, _ in known])
+        places.flag(
+            {
+                number: places.with_wishes(self._arrivals[remote].flags, wishes.get(number, ()))
+                for number, remote in known
+            }
+        )
+
+    def _placements_of_earlier_generations(self, numbers: Sequence[int]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
         if self._generation > 1:
             for some in chunks(numbers):
-                for number, placement, seen in all_rows(
-                    "SELECT message_id, id, seen FROM store_placement WHERE folder_id = %s AND generation < %s"  # noqa: S608
-                    f" AND message_id IN ({marks(some)}) ORDER BY id DESC",
+                for number, placement in all_rows(
+                    "SELECT message_id, id FROM store_placement WHERE folder_id = %s AND generation < %s"  # noqa: S608
+                    f" AND message_id IN ({marks(some)}) AND {places.OURS} ORDER BY id DESC",
                     [self._folder.hex, self._generation, *some],
                 ):
-                    found.setdefault(number, []).append((placement, bool(seen)))
+                    found.setdefault(number, []).append(placement)
         return found
 
     def _flag(self) -> list[str]:
         known = {remote: self._held[remote] for remote in self._seen.flags if remote in self._held}
         self._flag_what_is_set_aside()
+        leaving = [self._departed[remote].placement for remote in self._seen.flags if remote in self._departed]
         many(
             "UPDATE store_placement SET generation = %s WHERE id = %s",
-            [(self._generation, placed.id) for placed in known.values() if placed.generation != self._generation],
+            [(self._generation, placed.id) for placed in known.values() if placed.generation != self._generation]
+            + [(self._generation, placement) for placement in leaving if placement is not None],
         )
-        wishes = self._open_errands([placed.id for placed in known.values()])
+        wishes = places.wishes([placed.id for placed in known.values()])
         differing = {}
         for remote, placed in known.items():
-            flags = self._seen.flags[remote]
-            for add, remove in wishes.get(placed.id, ()):
-                flags = (flags - flags_from(remove)) | flags_from(add)
+            flags = places.with_wishes(self._seen.flags[remote], wishes.get(placed.id, ()))
             if placed.flags != flags_text(flags):
-                differing[placed.id] = (placed, flags)
-        many(
-            "UPDATE store_placement SET flags = %s, seen = %s WHERE id = %s",
-            [(flags_text(flags), SEEN in flags, number) for number, (_, flags) in differing.items()],
-        )
-        self._unread += sum(placed.seen - (SEEN in flags) for placed, flags in differing.values())
+                differing[placed.id] = flags
+        places.flag(differing)
         return [*differing]
 
     def _flag_what_is_set_aside(self) -> None:
@@ -300,19 +379,11 @@ class _Application:
             ],
         )
 
-    def _open_errands(self, numbers: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-        """What was changed here and the server does not know yet, oldest first: (added, removed) flags by placement."""
-        wishes: dict[str, list[tuple[str, str]]] = {}
-        for some in chunks(numbers):
-            for placement, add, remove in all_rows(
-                'SELECT placement_id, "add", remove FROM store_errand'  # noqa: S608
-                f" WHERE closed_at IS NULL AND placement_id IN ({marks(some)}) ORDER BY id",
-                some,
-            ):
-                wishes.setdefault(placement, []).append((add, remove))
-        return wishes
-
     def _set_aside(self) -> int:
+        many(
+            "DELETE FROM store_setaside WHERE folder_id = %s AND remote_id = %s",
+            [(self._folder.hex, answer.id) for answer in self._seen.unfetchable if answer.gone],
+        )
         now = stored(timezone.now())
         rows = [
             (
@@ -331,17 +402,18 @@ class _Application:
         return len(rows)
 
     def _close(self) -> None:
-        now = timezone.now()
+        if self._seen.cursor is None:
+            return
         if self._seen.whole:
             change(
                 "DELETE FROM store_setaside WHERE folder_id = %s AND generation < %s",
                 [self._folder.hex, self._generation],
             )
         change(
-            "UPDATE store_folder SET cursor = %s, remaining = %s, whole = %s, loss_accepted = loss_accepted AND NOT %s, total = total + %s,"
-            " unread = unread + %s, synced_at = %s WHERE id = %s",
+            "UPDATE store_folder SET cursor = %s, remaining = %s, whole = %s, loss_accepted = loss_accepted AND NOT %s,"
+            " synced_at = %s WHERE id = %s",
             [
-                self._seen.cursor, self._seen.remaining, self._seen.whole, self._seen.whole, self._total, self._unread, stored(now),
+                self._seen.cursor, self._seen.remaining, self._seen.whole, self._seen.whole, stored(timezone.now()),
                 self._folder.hex,
             ],
         )  # fmt: skip

@@ -1,20 +1,53 @@
-"""What the sync page sees of one account: `mail.shelf.Desk` on the tables."""
+"""What the sync page sees of one account: `mail.shelf.Desk` on the tables.
+
+Errands are handed out oldest first, those that follow each other and differ only in their message as one. How they end is noted
+by `store.settling`, the folder tree by `store.folders`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from poststelle.errors import Conflict, MessageTrouble
-from poststelle.mail.ports import Append, ChangeFlags, Errand, Outcome, RemoteFolder, RemoteFolderId, RemoteId
-from poststelle.store import journal, models
-from poststelle.store.rows import flags_from
+from poststelle.mail.ports import (
+    Append,
+    ChangeFlags,
+    Copy,
+    CreateFolder,
+    Delete,
+    DeleteFolder,
+    Errand,
+    Move,
+    Outcome,
+    RemoteFolder,
+    RemoteFolderId,
+    RemoteId,
+    RenameFolder,
+    Subscribe,
+)
+from poststelle.store import events, folders, models, places, settling
+from poststelle.store.rows import change, flags_from, many, stored
 from poststelle.store.shelf import FolderShelf, Tools
 
-_AT_ONCE, _BYTES_AT_ONCE = 200, 16 << 20
+_AT_ONCE, _BYTES_AT_ONCE = 1000, 16 << 20
+_NOT_TWICE = frozenset({"copy", "append"})
+_ALIKE_BEFORE_ALL_ARE = 3
+REMEMBERED = timedelta(days=7)
+_ABOUT_A_FOLDER = ("rename-folder", "delete-folder", "subscribe", "move", "copy", "delete", "change-flags")
+
+
+@dataclass(slots=True)
+class _Handed:
+    """Rows handed out as one errand."""
+
+    rows: list[models.Errand]
+    errand: Errand
 
 
 class AccountDesk:
@@ -24,6 +57,10 @@ class AccountDesk:
         self._tools = tools
         self._pool = pool
         self._account = account
+        self._handed: dict[str, _Handed] = {}
+        self._one_by_one: dict[int, int] = {}
+        self._alike: dict[int, list[str]] = {}
+        self._tidied = False
         self.shelves: Sequence[FolderShelf] = ()
         """The folders of the latest listing that can hold messages."""
 
@@ -31,85 +68,152 @@ class AccountDesk:
         return await self._tools.write(self._errands)
 
     async def performed(self, errand: str, outcome: Outcome) -> None:
-        await self._tools.write(self._close, errand, "gone" if outcome.gone else "done")
+        rows = {row.pk: RemoteId(row.remote_id) for row in self._handed.pop(errand).rows}
+        await self._tools.write(settling.performed, rows, outcome)
+        events.note(str(self._account), "errands", count=len(rows))
 
     async def refused(self, errand: str, trouble: MessageTrouble) -> None:
-        await self._tools.write(self._refuse, errand, trouble)
+        rows = [row.pk for row in self._handed.pop(errand).rows]
+        await self._tools.write(self._refuse, rows, trouble)
 
     async def reconcile(self, folders: Sequence[RemoteFolder]) -> Sequence[FolderShelf]:
         rows = await self._tools.write(self._reconcile, folders)
         self.shelves = [FolderShelf(self._tools, self._pool, self._account, number, folder) for number, folder in rows]
         return self.shelves
 
+    def _reconcile(self, listed: Sequence[RemoteFolder]) -> list[tuple[UUID, RemoteFolder]]:
+        if not self._tidied:
+            self._tidied = True
+            change(
+                "DELETE FROM store_errand WHERE account_id = %s AND closed_at < %s",
+                [self._account.hex, stored(timezone.now() - REMEMBERED)],
+            )
+        return folders.reconcile(self._pool, self._account, listed)
+
     def _errands(self) -> list[tuple[str, Errand]]:
-        open_ones = (
-            models.Errand.objects.filter(account=self._account, closed_at=None)
-            .select_related("folder", "placement", "message__segment")
-            .order_by("id")[:_AT_ONCE]
-        )
-        errands: list[tuple[str, Errand]] = []
+        settling.settle_here(self._pool, self._account)
+        self._handed = {}
         size = 0
-        for row in open_ones:
+        latest: _Handed | None = None
+        for row in executable(self._account)[:_AT_ONCE]:
             size += row.message.size if row.message is not None else 0
-            if errands and size > _BYTES_AT_ONCE:
+            if latest is not None and size > _BYTES_AT_ONCE:
                 break
             try:
-                errands.append((str(row.pk), self._value(row)))
+                value = self._value(row)
             except Conflict as damage:
                 # The bytes will not come back by waiting, and the errands behind it must not wait for them.
-                self._refuse(str(row.pk), MessageTrouble(damage.code))
-        return errands
+                settling.refused(self._pool, [row.pk], MessageTrouble(damage.code))
+                continue
+            joined = self._joined(latest, row, value)
+            if latest is not None and joined is not None:
+                latest.rows.append(row)
+                latest.errand = joined
+            else:
+                latest = self._handed[str(row.pk)] = _Handed([row], value)
+        self._begin()
+        return [(number, handed.errand) for number, handed in self._handed.items()]
+
+    def _begin(self) -> None:
+        """What must not be done twice is marked before it is handed out: after a crash it is looked for first."""
+        numbers = [row.pk for handed in self._handed.values() for row in handed.rows if row.kind in _NOT_TWICE]
+        many(
+            "UPDATE store_errand SET outcome = %s WHERE id = %s AND placement_id IS NOT NULL",
+            [(places.BEGUN, number) for number in numbers],
+        )
+
+    def _joined(self, latest: _Handed | None, row: models.Errand, value: Errand) -> Errand | None:
+        """The errand before, with this one's message added, if the two can be told as one."""
+        if latest is None or row.pk in self._one_by_one or latest.rows[-1].pk in self._one_by_one:
+            return None
+        match latest.errand, value:
+            case ChangeFlags(folder, ids, add, remove), ChangeFlags(f, (new,), a, r) if (folder, add, remove) == (
+                f,
+                a,
+                r,
+            ) and new not in ids:
+                return ChangeFlags(folder, (*ids, new), add, remove)
+            case Move(folder, ids, target), Move(f, (new,), t) if (folder, target) == (f, t) and new not in ids:
+                return Move(folder, (*ids, new), target)
+            case Copy(folder, ids, target), Copy(f, (new,), t) if (folder, target) == (f, t) and new not in ids:
+                return Copy(folder, (*ids, new), target)
+            case Delete(folder, ids), Delete(f, (new,)) if folder == f and new not in ids:
+                return Delete(folder, (*ids, new))
+            case _:
+                return None
+
+    def _refuse(self, rows: Sequence[int], trouble: MessageTrouble) -> None:
+        """Which of several messages it is about is found out by telling them one by one; when it seems to be all, it is all."""
+        if len(rows) > 1:
+            first = rows[0]
+            self._one_by_one |= dict.fromkeys(rows, first)
+            return
+        (number,) = rows
+        group = self._one_by_one.pop(number, None)
+        settling.refused(self._pool, [number], trouble)
+        if group is None:
+            return
+        alike = self._alike.setdefault(group, [])
+        alike.append(trouble.code)
+        if len(alike) == _ALIKE_BEFORE_ALL_ARE and len(set(alike)) == 1:
+            rest = [other for other, of in self._one_by_one.items() if of == group]
+            for other in rest:
+                del self._one_by_one[other]
+            settling.refused(self._pool, rest, trouble)
 
     def _value(self, row: models.Errand) -> Errand:
-        folder = RemoteFolderId(row.folder.remote_id)
-        if row.placement is not None:
-            return ChangeFlags(
-                folder, (RemoteId(row.placement.remote_id),), flags_from(row.add), flags_from(row.remove)
-            )
+        path = tuple(row.path or ())
+        if row.kind == "create-folder":
+            return CreateFolder(path)
+        assert row.folder is not None or row.target is not None  # every other errand is about a folder
+        folder = RemoteFolderId(row.folder.remote_id if row.folder is not None else "")
+        ids = (RemoteId(row.remote_id),)
+        target = RemoteFolderId(row.target.remote_id) if row.target is not None else folder
+        match row.kind:
+            case "change-flags":
+                return ChangeFlags(folder, ids, flags_from(row.add), flags_from(row.remove))
+            case "move":
+                return Move(folder, ids, target)
+            case "copy":
+                return Copy(folder, ids, target)
+            case "delete":
+                return Delete(folder, ids)
+            case "rename-folder":
+                return RenameFolder(folder, path)
+            case "delete-folder":
+                return DeleteFolder(folder)
+            case "subscribe":
+                return Subscribe(folder, bool(row.add))
+        return self._append(row, target)
+
+    def _append(self, row: models.Errand, target: RemoteFolderId) -> Append:
         message = row.message
-        assert message is not None  # an errand is about a placement or a message
+        assert message is not None  # what is appended has bytes
         raw = self._tools.segments.read(
             message.segment.name, message.offset, message.length, sha256=bytes(message.sha256), size=message.size
         )
-        return Append(folder, raw, flags_from(row.add), message.message_id)
+        # One that shows here already must get there even if the folder holds another version with its Message-ID.
+        named = message.message_id if row.placement is None else ""
+        received_at = row.placement.received_at if row.placement is not None else None
+        return Append(target, raw, flags_from(row.add), named, received_at)
 
-    def _close(self, errand: str, outcome: str) -> None:
-        models.Errand.objects.filter(pk=errand, closed_at=None).update(closed_at=timezone.now(), outcome=outcome)
 
-    def _refuse(self, errand: str, trouble: MessageTrouble) -> None:
-        with transaction.atomic():
-            self._close(errand, trouble.code)
-            row = models.Errand.objects.select_related("folder").get(pk=errand)
-            subject = f"message:{row.placement_id}" if row.placement_id else f"folder:{row.folder_id}"
-            journal.write(
-                self._pool, journal.SYSTEM, "errand-refused", subject,
-                account=self._account, folder=row.folder_id, facts={"code": trouble.code},
-            )  # fmt: skip
+def accounts_with_errands() -> set[str]:
+    """Accounts whose server can be told something now."""
+    return {str(number) for number in executable().order_by().values_list("account_id", flat=True).distinct()}
 
-    def _reconcile(self, folders: Sequence[RemoteFolder]) -> list[tuple[UUID, RemoteFolder]]:
-        with transaction.atomic():
-            known = {row.remote_id: row for row in models.Folder.objects.filter(account=self._account)}
-            changed = False
-            for folder in folders:
-                row = known.pop(folder.id, None)
-                told = (list(folder.path), folder.role.value, folder.selectable, None)
-                if row is None:
-                    row = models.Folder(account_id=self._account, remote_id=folder.id)
-                elif (row.path, row.role, row.selectable, row.vanished_at) == told:
-                    continue
-                row.path, row.role, row.selectable, row.vanished_at = told
-                row.save()
-                changed = True
-            for row in known.values():
-                if row.vanished_at is None:
-                    # What was in it stays readable here; the server has nothing more to say about it.
-                    row.vanished_at = timezone.now()
-                    row.save(update_fields=["vanished_at"])
-                    changed = True
-            if changed:
-                journal.write(
-                    self._pool, journal.SYSTEM, "folders-listed", f"account:{self._account}",
-                    account=self._account, facts={"count": len(folders)},
-                )  # fmt: skip
-            numbers = dict(models.Folder.objects.filter(account=self._account).values_list("remote_id", "id"))
-            return [(numbers[folder.id], folder) for folder in folders if folder.selectable]
+
+def executable(account: UUID | None = None) -> QuerySet[models.Errand]:
+    """Open errands whose time has come and that name nothing the server has still to name, oldest first; of one account or all."""
+    rows = models.Errand.objects.filter(
+        Q(outcome="") | Q(outcome=places.LOOKED),
+        Q(due_at=None) | Q(due_at__lte=timezone.now()),
+        Q(after=None) | Q(after__closed_at__isnull=False) | Q(after__outcome__in=[places.TOLD, places.AWAITED]),
+        closed_at=None,
+    ).exclude(kind=places.KEPT)
+    rows = rows.exclude(remote_id__startswith=places.PENDING)
+    rows = rows.exclude(target__remote_id__startswith=places.PENDING).exclude(target__vanished_at__isnull=False)
+    rows = rows.exclude(folder__remote_id__startswith=places.PENDING, kind__in=_ABOUT_A_FOLDER)
+    if account is not None:
+        rows = rows.filter(account=account)
+    return rows.select_related("folder", "target", "placement", "message__segment").order_by("id")

@@ -13,3 +13,12 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is an id in its canonical or bare form."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

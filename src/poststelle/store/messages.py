@@ -8,29 +8,29 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
-from django.db import transaction
 from django.db.models import Count
 
 from poststelle.errors import Invalid, NotFound
-from poststelle.mail.ports import SEEN, Role
+from poststelle.mail.ports import Role
 from poststelle.mail.records import AddressRecord, FolderRecord, Page, PlacementRecord, SetAsideRecord
 from poststelle.mail.settings import Right
-from poststelle.store import journal, models
-from poststelle.store.access import Reach, granted, granted_sql
+from poststelle.store import models
+from poststelle.store.access import Reach, granted_folders, granted_sql, reachable
 from poststelle.store.blobs import Segments
-from poststelle.store.rows import all_rows, change, flags_from, flags_text, moment, one_row
+from poststelle.store.places import LIMBO_PLACE
+from poststelle.store.rows import all_rows, chunks, flags_from, marks, moment, one_row
 
 _COLUMNS = (
     "p.id, p.folder_id, f.account_id, m.sha256, m.subject, m.from_name, m.from_address, m.recipients, p.received_at,"
     " m.sent_at, m.size, p.flags, m.has_attachments, m.preview, m.message_id, p.ordinal"
 )
-_TABLES = "store_placement p JOIN store_folder f ON f.id = p.folder_id JOIN store_message m ON m.id = p.message_id"
+_TABLES = "store_placement p JOIN store_folder f ON f.id = p.folder_id AND f.place <> 'limbo' JOIN store_message m ON m.id = p.message_id"
 
 
 def segments() -> Segments:
@@ -40,11 +40,10 @@ def segments() -> Segments:
 
 def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
     """The folders within reach, of one account or of all, as the server lists them (unselectable and empty ones too)."""
-    visible = models.Account.objects.filter(granted(reach, Right.SEE))
-    rows = models.Folder.objects.filter(account__in=visible)
+    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE)
     if account is not None:
         number = _number(account, "account-unknown")
-        if not visible.filter(pk=number).exists():
+        if not models.Account.objects.filter(reachable(reach, Right.SEE), pk=number).exists():
             raise NotFound("account-unknown", account=account)
         rows = rows.filter(account=number)
     counts = _set_aside_counts([row.pk for row in rows]) if rows else {}
@@ -53,8 +52,8 @@ def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
 
 def folder(reach: Reach, number: str) -> FolderRecord:
     """One folder. Raises NotFound."""
-    visible = models.Account.objects.filter(granted(reach, Right.SEE))
-    row = models.Folder.objects.filter(account__in=visible, pk=_number(number, "folder-unknown")).first()
+    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE)
+    row = rows.filter(pk=_number(number, "folder-unknown")).first()
     if row is None:
         raise NotFound("folder-unknown", folder=number)
     return _folder(row, _set_aside_counts([row.pk]).get(row.pk, 0))
@@ -85,7 +84,7 @@ def page(reach: Reach, number: str, limit: int, after: str | None) -> Page[Place
 
 def placement(reach: Reach, number: str, right: Right = Right.SEE) -> PlacementRecord:
     """One placement within reach by `right`. Raises NotFound."""
-    condition, parameters = granted_sql(reach, right, "f.account_id")
+    condition, parameters = granted_sql(reach, right, "f.account_id", folder="f.id")
     row = one_row(
         f"SELECT {_COLUMNS} FROM {_TABLES} WHERE p.id = %s AND {condition}",  # noqa: S608
         [_number(number, "message-unknown").hex, *parameters],
@@ -95,16 +94,35 @@ def placement(reach: Reach, number: str, right: Right = Right.SEE) -> PlacementR
     return _placement(row)
 
 
-def placements_of(reach: Reach, messages: Sequence[int], limit: int) -> list[tuple[int, PlacementRecord]]:
-    """One visible placement for each of these message rows that has one, in the order given, at most `limit`."""
+def by_ids(numbers: Sequence[str]) -> dict[str, PlacementRecord]:
+    """These placements (ids as text or hex), by id. For callers that have checked reach."""
+    found: dict[str, PlacementRecord] = {}
+    for some in chunks(numbers):
+        for row in all_rows(
+            f"SELECT {_COLUMNS} FROM {_TABLES} WHERE p.id IN ({marks(some)})",  # noqa: S608
+            [UUID(number).hex for number in some],
+        ):
+            record = _placement(row)
+            found[record.id] = record
+    return found
+
+
+def placements_of(
+    reach: Reach, messages: Sequence[int], limit: int, only: tuple[str, Sequence[object]] = ("", ())
+) -> list[tuple[int, PlacementRecord]]:
+    """One visible placement for each of these message rows that has one, in the order given, at most `limit`.
+
+    `only`: a further SQL condition on the placement (p), with its parameters.
+    """
     if not messages:
         return []
-    condition, parameters = granted_sql(reach, Right.SEE, "f.account_id")
+    further, bound = (f" AND {only[0]}", only[1]) if only[0] else ("", ())
+    condition, parameters = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id")
     found: dict[int, PlacementRecord] = {}
     marks = ", ".join(["%s"] * len(messages))
     for number, *row in all_rows(
-        f"SELECT p.message_id, {_COLUMNS} FROM {_TABLES} WHERE p.message_id IN ({marks}) AND {condition}",  # noqa: S608
-        [*messages, *parameters],
+        f"SELECT p.message_id, {_COLUMNS} FROM {_TABLES} WHERE p.message_id IN ({marks}) AND {condition}{further}",  # noqa: S608
+        [*messages, *parameters, *bound],
     ):
         found.setdefault(number, _placement(tuple(row)))
     return [(number, found[number]) for number in messages if number in found][:limit]
@@ -129,42 +147,6 @@ def content(pool: int, sha256: bytes) -> bytes:
     return segments().read(name, offset, length, sha256=sha256, size=size)
 
 
-def mark(reach: Reach, numbers: Iterable[str], add: frozenset[str], remove: frozenset[str], *, actor: str) -> int:
-    """Add and remove flags here at once; an errand tells the server. How many placements changed. Raises NotFound."""
-    changed = 0
-    with transaction.atomic():
-        for number in numbers:
-            record = placement(reach, number, Right.PROCESS)
-            flags = (record.flags - remove) | add
-            if flags == record.flags:
-                continue
-            changed += 1
-            seen, was_seen = SEEN in flags, SEEN in record.flags
-            key = UUID(record.id).hex
-            change("UPDATE store_placement SET flags = %s, seen = %s WHERE id = %s", [flags_text(flags), seen, key])
-            if seen != was_seen:
-                change(
-                    "UPDATE store_folder SET unread = unread + %s WHERE id = %s",
-                    [was_seen - seen, UUID(record.folder_id).hex],
-                )
-            models.Errand.objects.create(
-                account_id=record.account_id, folder_id=record.folder_id, placement_id=record.id, kind="change-flags",
-                add=flags_text(flags - record.flags), remove=flags_text(record.flags - flags),
-            )  # fmt: skip
-            journal.write(
-                reach.pool, actor, "flags-changed", f"message:{record.id}", account=record.account_id,
-                folder=record.folder_id,
-                facts={"added": sorted(flags - record.flags), "removed": sorted(record.flags - flags)},
-            )  # fmt: skip
-    return changed
-
-
-def with_errands() -> set[str]:
-    """Accounts whose server has still to be told something."""
-    rows = models.Errand.objects.filter(closed_at=None).values_list("account_id", flat=True).distinct()
-    return {str(number) for number in rows}
-
-
 def _number(text: str, code: str) -> UUID:
     try:
         return UUID(text)
@@ -181,7 +163,8 @@ def _folder(row: models.Folder, aside: int) -> FolderRecord:
     return FolderRecord(
         id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
         selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + aside,
-        set_aside=aside, synced_at=row.synced_at,
+        set_aside=aside, synced_at=row.synced_at, place=row.place, subscribed=row.subscribed, owner=row.owner,
+        rights=row.rights, choices=row.choices,
     )  # fmt: skip
 
 

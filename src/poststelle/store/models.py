@@ -5,7 +5,7 @@ one that does.
 """
 
 from poststelle.store.tables.journal import Journal
-from poststelle.store.tables.mail import Errand, Folder, Message, Placement, Segment, SetAside, ThreadLink
+from poststelle.store.tables.mail import Errand, Folder, Message, Placement, Segment, SetAside, ThreadLink, ThreadTopic
 from poststelle.store.tables.mailbox import (
     Account,
     Event,
@@ -19,10 +19,10 @@ from poststelle.store.tables.mailbox import (
 )
 from poststelle.store.tables.outgoing import Outgoing, Recipient
 from poststelle.store.tables.people import Office, Pool, Token, User, UserManager
-from poststelle.store.tables.work import Branch, Looked, Note, Presence, Tag, Task, Trust
+from poststelle.store.tables.work import Branch, Looked, Mention, Note, Presence, Tag, Task, Trust
 
 __all__ = [
     "Account", "Branch", "Errand", "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "Login", "Looked",
-    "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient", "Segment",
-    "SetAside", "Tag", "Task", "Template", "ThreadLink", "Token", "Trust", "User", "UserManager",
+    "Mention", "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient",
+    "Segment", "SetAside", "Tag", "Task", "Template", "ThreadLink", "ThreadTopic", "Token", "Trust", "User", "UserManager",
 ]  # fmt: skip

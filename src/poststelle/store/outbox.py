@@ -22,7 +22,7 @@ from poststelle.mail.digest import digest
 from poststelle.mail.ports import ANSWERED, SEEN, RecipientResult, Role
 from poststelle.mail.records import OutgoingRecord, Page, RecipientRecord
 from poststelle.mail.settings import Right
-from poststelle.store import journal, messages, models
+from poststelle.store import handling, journal, messages, models
 from poststelle.store.access import Reach, granted
 from poststelle.store.application import keep_messages, message_ids
 from poststelle.store.blobs import Origin
@@ -50,7 +50,7 @@ class Submission:
 class Claim:
     """A message this process is now sending, to those recipients that are still open; `settled`: the others' states.
 
-    `content`: the SHA-256 of its bytes.
+    `content`: the SHA-256 of its bytes. `author`: whose mail it is (a user's id), so that their own server may send it.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Claim:
     settled: Sequence[str]
     content: bytes
     attempts: int
+    author: str | None = None
 
 
 def submitted_before(author: str | None, key: str, request_digest: str) -> str | None:
@@ -125,7 +126,7 @@ def page(reach: Reach, limit: int, after: str | None) -> Page[OutgoingRecord]:
 
 def due(now: datetime) -> dict[str, list[str]]:
     """Messages whose time has come, by account, oldest first."""
-    rows = models.Outgoing.objects.filter(state__in=["queued", "deferred"], due_at__lte=now, account__isnull=False)
+    rows = models.Outgoing.objects.filter(state__in=["queued", "deferred"], due_at__lte=now, account__active=True)
     by_account: dict[str, list[str]] = {}
     for account, number in rows.order_by("due_at", "id").values_list("account_id", "id"):
         by_account.setdefault(str(account), []).append(str(number))
@@ -147,7 +148,8 @@ def claim(number: str) -> Claim | None:
         settled = [state for _, state in states if state not in _OPEN]
         _tell(row)
     content = bytes(row.message.sha256)
-    return Claim(str(number), str(row.account_id), row.sender, recipients, settled, content, row.attempts)
+    author = str(row.author_id) if row.author_id else None
+    return Claim(str(number), str(row.account_id), row.sender, recipients, settled, content, row.attempts, author)
 
 
 def data_started(number: str) -> None:
@@ -172,6 +174,7 @@ def answered(
             row.sent_at = timezone.now()
         row.save()
         if first:
+            models.Account.objects.filter(pk=row.account_id).update(sent_at=row.sent_at)
             _mark_answered(row)
             if not filed_copy:
                 _order_copy(row)
@@ -229,7 +232,7 @@ def _visible(reach: Reach) -> QuerySet[models.Outgoing]:
 def _mark_answered(row: models.Outgoing) -> None:
     if row.answers_id is not None:
         system = Reach(row.message.pool_id, None)
-        messages.mark(system, [str(row.answers_id)], frozenset({ANSWERED}), frozenset(), actor=journal.SYSTEM)
+        handling.mark(system, [str(row.answers_id)], frozenset({ANSWERED}), frozenset(), actor=journal.SYSTEM)
 
 
 def _order_copy(row: models.Outgoing) -> None:

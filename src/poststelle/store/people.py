@@ -38,9 +38,9 @@ def create_office(name: str, language: str, *, email: str, person: str, password
 
 
 def add_user(
-    email: str, name: str, password: str, *, actor: str, language: str | None = None, administrator: bool = False
+    email: str, name: str, password: str | None, *, actor: str, language: str | None = None, administrator: bool = False
 ) -> UserRecord:
-    """A new person. Raises Invalid({"email": "taken"})."""
+    """A new person; without a password they cannot log in before they have set one. Raises Invalid({"email": "taken"})."""
     pool = Pool.objects.order_by("pk").first()
     if pool is None:
         raise Conflict("not-set-up")
@@ -60,6 +60,28 @@ def add_user(
     return user_record(user)
 
 
+def tell(user_id: str, kind: str, *, actor: str) -> None:
+    """Journal something about a person that changes no row."""
+    with transaction.atomic():
+        user = User.objects.get(pk=user_id)
+        journal.write(user.pool_id, actor, kind, f"user:{user.pk}", facts={"email": user.email})
+
+
+def preference(user_id: str, name: str) -> object:
+    """What a person has chosen, None where nothing."""
+    found: dict[str, object] = User.objects.values_list("preferences", flat=True).get(pk=user_id)
+    return found.get(name)
+
+
+def set_preference(user_id: str, name: str, value: object) -> None:
+    """What a person chooses; None forgets it."""
+    with transaction.atomic():
+        user = User.objects.get(pk=user_id)
+        rest = {key: kept for key, kept in user.preferences.items() if key != name}
+        user.preferences = rest if value is None else rest | {name: value}
+        user.save(update_fields=["preferences"])
+
+
 def set_language(user_id: str, language: str) -> None:
     """The language a person reads."""
     User.objects.filter(pk=user_id).update(language=language)
@@ -73,6 +95,14 @@ def user_record(user: User) -> UserRecord:
 def find_user(name: str) -> UserRecord:
     """An active person by e-mail address (any case) or id. Raises NotFound."""
     return user_record(_user(name))
+
+
+def named(name: str) -> UserRecord | None:
+    """The same, None where there is nobody."""
+    try:
+        return find_user(name)
+    except NotFound:
+        return None
 
 
 def pool_of(user_id: str) -> int:

@@ -1,229 +1,296 @@
-"""The search index: a file of its own (`search.db`), its own writer, its own cursor, following behind the rows.
+"""Answering what people look for: a query, somebody's reach, and the index make a page of hits.
 
-Laws: what is in it can be rebuilt from the bytes; it is never asked what somebody may see, only what matches, and every hit
-passes through the reach of `store.messages`. The FTS5 table is contentless (unicode61, diacritics removed): the exact indexed
-text is kept beside it, compressed, for snippets and because taking a row out of a contentless index needs the very text that
-went in. rowid follows the received second (the next free one), so newest-first is the natural order.
+Laws: what may be seen is part of the question put to the index (the accounts' tokens), and every hit passes through the reach of
+`store.messages` once more, for tokens may be older than rights. A question costs a bounded number of rows, however much matches:
+what is left is found by the page's cursor. A word finds its inflections, its spellings with and without umlauts and, when it is
+long enough, compounds with it; a word still being typed finds its continuations; what stands in quotes finds only itself.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-import logging
-import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
+from datetime import date, datetime, time
+from uuid import UUID
 
-from django.conf import settings as django_settings
+from django.utils import timezone
 
-from poststelle.errors import Conflict, Invalid
-from poststelle.mail.digest import Digest
-from poststelle.mail.digest import digest as read_digest
-from poststelle.mail.records import Page, SearchHit
+from poststelle.errors import Invalid
+from poststelle.mail import words
+from poststelle.mail.ports import Role
+from poststelle.mail.query import Query, Term, parse
+from poststelle.mail.records import Page, PlacementRecord, SearchHit
+from poststelle.mail.settings import Right
 from poststelle.store import messages
-from poststelle.store.access import Reach
-from poststelle.store.rows import all_rows, moment, one_row
+from poststelle.store.access import Reach, granted_sql
+from poststelle.store.index import reader, unpacked
+from poststelle.store.rows import all_rows, one_row
+from poststelle.store.tokens import WITH_FILES, account_token, pool_token, start_token
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+_SURFACE = "{subject sender recipients body files attached}"
+_WHERE = {"subject": "{subject}", "from": "{sender}", "to": "{recipients}", "file": "{files}"}
+# By column: subject, sender, recipients, body, files, attached, stems, place.
+_WEIGHED = (
+    "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
+    " ORDER BY bm25(words, 10.0, 6.0, 3.0, 1.0, 4.0, 0.5, 1.0, 0.0), rowid DESC"
+)
+_NEWEST = (
+    "SELECT d.rowid, d.message FROM words JOIN doc d ON d.rowid = words.rowid WHERE words MATCH ?"
+    " AND words.rowid < ? AND words.rowid >= ? ORDER BY words.rowid DESC LIMIT ?"
+)
 
-log = logging.getLogger(__name__)
-
-_SCHEMA = """
-PRAGMA journal_mode=WAL;
-CREATE TABLE IF NOT EXISTS doc (rowid INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, text BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), message INTEGER NOT NULL);
-INSERT OR IGNORE INTO progress VALUES (1, 0);
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-  subject, people, body, files, place, content='', tokenize="unicode61 remove_diacritics 2");
-"""
-_COLUMNS = ("subject", "people", "body", "files", "place")
-_BATCH = 1000
-_HASH_BYTES = 32 << 20
-_WINDOW = 200
-_WORD = re.compile(r'"[^"]*"|[^\s"]+')
-_TOKEN = re.compile(r"\w+")
+_WINDOW, _IN_VAIN = 250, 10_000
+_RANKED = 300
+_MOST_HITS = 200
+_COMPOUND, _COMPOUNDS, _CANDIDATES = 5, 30, 400
 _SNIPPET = 160
+_ACCOUNTS_AS_TOKENS = 300
+
+_ROLES = {
+    "posteingang": Role.INBOX, "eingang": Role.INBOX, "inbox": Role.INBOX,
+    "gesendet": Role.SENT, "sent": Role.SENT, "entwürfe": Role.DRAFTS, "drafts": Role.DRAFTS,
+    "papierkorb": Role.TRASH, "trash": Role.TRASH, "spam": Role.SPAM, "junk": Role.SPAM,
+    "archiv": Role.ARCHIVE, "archive": Role.ARCHIVE,
+}  # fmt: skip
 
 
-class Writer:
-    """The one writer of the index. `index_some` indexes the next messages after its cursor; nothing else writes."""
+def find(reach: Reach, query: str, limit: int, after: str | None, *, ranked: bool = False) -> Page[SearchHit]:
+    """Messages within reach that the query (`mail.query`) describes: newest first, or by how well they fit.
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._db = sqlite3.connect(path or _path(), isolation_level=None, timeout=20, check_same_thread=False)
-        self._db.executescript(_SCHEMA)
-        # A lost index entry is found again by the cursor: it is enough that file and cursor agree.
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_HASH_BYTES,))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def index_some(self, known: Callable[[bytes], Digest | None], limit: int = _BATCH) -> int:
-        """Index up to `limit` messages that follow the cursor; how many there were. `known` may spare parsing again."""
-        (done,) = self._db.execute("SELECT message FROM progress").fetchone()
-        rows = all_rows(
-            "SELECT m.id, m.pool_id, m.sha256, m.created_at, (SELECT min(p.received_at) FROM store_placement p"
-            " WHERE p.message_id = m.id) FROM store_message m WHERE m.id > %s ORDER BY m.id LIMIT %s",
-            [done, limit],
-        )
-        if not rows:
-            return 0
-        documents = []
-        for number, pool, sha256, created_at, received_at in rows:
-            try:
-                one = known(bytes(sha256)) or read_digest(messages.content(pool, bytes(sha256)))
-            except Conflict as error:
-                log.warning("message %s cannot be read back and is left out of the index: %s", number, error)
-                continue
-            documents.append((int(moment(received_at or created_at).timestamp()), number, _fields(pool, one)))
-        documents.sort()
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            for second, number, fields in documents:
-                self._put(second, number, fields)
-            self._db.execute("UPDATE progress SET message = ?", (rows[-1][0],))
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        return len(rows)
-
-    def _put(self, second: int, number: int, fields: Mapping[str, str]) -> None:
-        if self._db.execute("SELECT 1 FROM doc WHERE message = ?", (number,)).fetchone():
-            return
-        rowid = self._free(second)
-        text = zstd.compress(json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"), 3)
-        self._db.execute("INSERT INTO doc (rowid, message, text) VALUES (?, ?, ?)", (rowid, number, text))
-        self._db.execute(
-            "INSERT INTO words (rowid, subject, people, body, files, place) VALUES (?, ?, ?, ?, ?, ?)",
-            (rowid, *(fields[name] for name in _COLUMNS)),
-        )
-
-    def _free(self, second: int) -> int:
-        """The next rowid from `second` << 20 on: a million messages may share a second."""
-        low = second << 20
-        (last,) = self._db.execute(
-            "SELECT max(rowid) FROM doc WHERE rowid BETWEEN ? AND ?", (low, low | 0xFFFFF)
-        ).fetchone()
-        return low if last is None else last + 1
-
-
-def is_damaged(error: Exception) -> bool:
-    """Whether the error says that the index file itself is broken, not merely busy or without room."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-
-
-def start_over() -> None:
-    """Put a damaged index aside; the next writer builds it anew from the bytes."""
-    path = _path()
-    path.replace(path.with_name(f"{path.name}.damaged"))
-    for rest in ("-wal", "-shm"):
-        path.with_name(path.name + rest).unlink(missing_ok=True)
-
-
-def behind() -> int:
-    """How many messages are still to be indexed."""
-    if not _path().exists():
-        done = 0
-    else:
-        with closing(_reader()) as db:
-            (done,) = db.execute("SELECT message FROM progress").fetchone()
-    row = one_row("SELECT count(*) FROM store_message WHERE id > %s", [done])
-    return int(row[0]) if row else 0
-
-
-def find(reach: Reach, query: str, limit: int, after: str | None) -> Page[SearchHit]:
-    """Messages within reach that hold every word of the query, newest first; the last word may be a beginning.
-
-    Words in quotes are a phrase. Raises Invalid({"cursor": "unknown-value"}).
+    A page may hold fewer than `limit` hits and still have a following one: flags and folders are looked up within bounds.
+    Ranked pages end after the best 200. Raises Invalid({"cursor": "unknown-value"}).
     """
-    match = _match(query, reach.pool)
-    if match is None or not _path().exists():
+    wanted = parse(query, timezone.localdate())
+    place = _read_cursor(after)
+    db = None if wanted.is_empty else reader()
+    if db is None:
         return Page([], None)
-    below = _read_cursor(after)
-    hits: list[tuple[int, SearchHit]] = []
-    with closing(_reader()) as db:
-        words = [word.casefold() for word in _TOKEN.findall(query)]
-        while len(hits) <= limit:
-            rows = db.execute(
-                "SELECT d.rowid, d.message, d.text FROM words JOIN doc d ON d.rowid = words.rowid"
-                " WHERE words MATCH ? AND words.rowid < ? ORDER BY words.rowid DESC LIMIT ?",
-                (match, below, _WINDOW),
-            ).fetchall()
-            by_message = {number: (rowid, text) for rowid, number, text in rows}
-            for number, record in messages.placements_of(reach, [*by_message], _WINDOW):
-                rowid, text = by_message[number]
-                hits.append((rowid, SearchHit(record, _snippet(_text(text), words))))
-            if len(rows) < _WINDOW:
+    with closing(db):
+        search = _Search(db, reach, wanted)
+        return search.ranked(limit, place or 0) if ranked else search.newest(limit, place)
+
+
+class _Search:
+    def __init__(self, db: sqlite3.Connection, reach: Reach, query: Query) -> None:
+        self._db, self._reach, self._query = db, reach, query
+        self._stems = words.Stems()
+        self._seen = self._accounts()
+        self._filter = _row_filter(reach, query) if query.asks_rows else ("", [])
+        self._low, self._high = _received(query.after, 0), _received(query.before, sys.maxsize)
+        self._looked_for = [
+            form
+            for term in query.terms
+            if not term.excluded
+            for word in term.words
+            for form in (word, self._stems.of(word))
+        ]
+
+    def newest(self, limit: int, place: int | None) -> Page[SearchHit]:
+        asked = self._expression()
+        high = self._high if place is None else min(place, self._high)
+        hits: list[tuple[int, PlacementRecord]] = []
+        looked_at = 0
+        while looked_at - len(hits) < _IN_VAIN:
+            several = _WINDOW if looked_at or self._query.asks_rows else min(limit + 1, _WINDOW)
+            rows = self._db.execute(_NEWEST, (asked, high, self._low, several)).fetchall()
+            hits += self._visible(rows, limit + 1 - len(hits))
+            if not rows:
+                return Page(self._shown(hits), None)
+            high = rows[-1][0]
+            looked_at += len(rows)
+            if len(hits) > limit:
+                return Page(self._shown(hits[:limit]), _cursor(hits[limit - 1][0]))
+        return Page(self._shown(hits), _cursor(high))
+
+    def ranked(self, limit: int, skip: int) -> Page[SearchHit]:
+        """The best of the newest: what is older than the newest few hundred that fit is not weighed."""
+        newest = self._db.execute(_NEWEST, (self._expression(), self._high, self._low, _RANKED)).fetchall()
+        if not newest:
+            return Page([], None)
+        rows = dict(newest)
+        weighed = (
+            self._db.execute(_WEIGHED, (self._weighing(), newest[-1][0], newest[0][0])) if self._query.terms else ()
+        )
+        # What only continues a word being typed is not weighed: it follows, newest first.
+        best = {rowid: rows[rowid] for (rowid,) in weighed if rowid in rows} | rows
+        in_order, wanted = [*best.items()], min(skip + limit, _MOST_HITS) + 1
+        hits: list[tuple[int, PlacementRecord]] = []
+        for at in range(0, len(in_order), wanted):
+            hits += self._visible(in_order[at : at + wanted], wanted - len(hits))
+            if len(hits) >= wanted:
                 break
-            below = rows[-1][0]
-    following = _cursor(hits[limit - 1][0]) if len(hits) > limit else None
-    return Page([hit for _, hit in hits[:limit]], following)
+        following = skip + limit if skip + limit < min(len(hits), _MOST_HITS) else None
+        return Page(self._shown(hits[skip : skip + limit]), None if following is None else _cursor(following))
+
+    def _visible(self, rows: Sequence[tuple[int, int]], limit: int) -> list[tuple[int, PlacementRecord]]:
+        rowids = {number: rowid for rowid, number in rows}
+        found = messages.placements_of(self._reach, [*rowids], limit, self._filter)
+        return [(rowids[number], record) for number, record in found]
+
+    def _shown(self, found: Sequence[tuple[int, PlacementRecord]]) -> list[SearchHit]:
+        return [SearchHit(record, self._snippet(rowid)) for rowid, record in found]
+
+    def _expression(self) -> str:
+        """What FTS5 is asked."""
+        query, parts = self._query, [pool_token(self._reach.pool)]
+        if self._seen:
+            parts.append(f"({self._seen})")
+        without: list[str] = []
+        for term in query.terms:
+            (without if term.excluded else parts).append(self._term(term))
+        if query.case and (named := tuple(words.words(query.case))):
+            parts.append(self._term(Term(named, exact=True)))
+        if query.has_attachment is not None:
+            (parts if query.has_attachment else without).append(WITH_FILES)
+        asked = " AND ".join(parts)
+        return f"({asked}) NOT ({' OR '.join(without)})" if without else asked
+
+    def _weighing(self) -> str:
+        """The words asked for, by themselves: BM25 counts every place of every phrase, and what is no word weighs nothing."""
+        parts = [f"({self._seen})"] if self._seen else []
+        without = []
+        for term in self._query.terms:
+            if term.excluded:
+                without.append(self._term(term))
+            elif len(term.words) == 1 and not term.exact:
+                parts.append(self._term(term, weighing=True))
+            else:
+                where = f"{_WHERE[term.where]} : " if term.where else ""
+                parts += [f'{where}"{words.folded(word)}"' for word in term.words]
+        asked = " AND ".join(parts) or "nothing"
+        return f"({asked}) NOT ({' OR '.join(without)})" if without else asked
+
+    def _accounts(self) -> str:
+        """The tokens of the accounts in reach; "" where that is everything in the pool, or more than a question holds."""
+        if self._reach.user is None:
+            return ""
+        condition, parameters = granted_sql(self._reach, Right.SEE, "f.account_id", folder="f.id")
+        seen = all_rows(f"SELECT DISTINCT f.account_id FROM store_folder f WHERE {condition}", [*parameters])  # noqa: S608
+        rest = one_row(
+            "SELECT count(DISTINCT f.account_id) FROM store_folder f JOIN store_account a ON a.id = f.account_id WHERE a.pool_id = %s",
+            [self._reach.pool],
+        )
+        if len(seen) > _ACCOUNTS_AS_TOKENS or (rest is not None and len(seen) == rest[0]):
+            return ""
+        return " OR ".join(account_token(account) for (account,) in seen) or "nothing"
+
+    def _term(self, term: Term, *, weighing: bool = False) -> str:
+        where = _WHERE.get(term.where, _SURFACE)
+        forms = [f'"{" ".join(form)}"' for form in _spelled(term.words)]
+        open_ended = term.open_ended and len(term.words[-1]) >= words.START_LENGTH
+        if len(term.words) > 1 or term.exact:
+            return f"({where} : ({' OR '.join(form + ('*' if open_ended else '') for form in forms)}))"
+        (word,) = term.words
+        stem = self._stems.of(word)
+        if term.where:
+            # Stems are not kept by field; a stem begins nearly every inflection.
+            forms = [f"{form}*" if open_ended else form for form in forms] + [f'"{stem}"*']
+            return f"({where} : ({' OR '.join(dict.fromkeys(forms))}))"
+        # No column is named: stems stand in one of their own, and what is ours is no word anybody can type.
+        if open_ended and not weighing:
+            forms = [_beginning(form) for form in forms]
+        forms.append(f'"{stem}"')
+        if not term.excluded and not weighing:
+            forms += [f'"{compound}"' for compound in self._compounds(word, stem)]
+        return f"({' OR '.join(dict.fromkeys(forms))})"
+
+    def _compounds(self, word: str, stem: str) -> list[str]:
+        """Words of the vocabulary with this one in them, the shortest first."""
+        part = min(words.folded(word), stem, key=len)
+        if len(part) < _COMPOUND or not part.isalpha():
+            return []
+        rows = self._db.execute("SELECT word FROM inside WHERE word LIKE ? LIMIT ?", (f"%{part}%", _CANDIDATES))
+        return sorted((found for (found,) in rows), key=lambda found: (len(found), found))[:_COMPOUNDS]
+
+    def _snippet(self, rowid: int) -> str:
+        (stored,) = self._db.execute("SELECT text FROM doc WHERE rowid = ?", (rowid,)).fetchone()
+        fields = unpacked(stored)
+        for name in ("body", "attached"):
+            if places := list(_found(fields[name], self._looked_for)):
+                return _piece(fields[name], min(places))
+        return _piece(fields["body"] or fields["subject"], 0)
 
 
-def _fields(pool: int, one: Digest) -> dict[str, str]:
-    people = " ".join(part for person in (one.sender, *one.recipients) for part in person)
-    fields = (one.subject, people, one.text, " ".join(one.files), f"pool{pool}")
-    return dict(zip(_COLUMNS, fields, strict=True))
+def _spelled(term: Sequence[str]) -> list[list[str]]:
+    """The phrase with its words spelled as they are, and with each written the other way."""
+    spelled = [words.spellings(word) for word in term]
+    most = min(4, max(map(len, spelled)))
+    return [[ways[min(way, len(ways) - 1)] for ways in spelled] for way in range(most)]
 
 
-def _match(query: str, pool: int) -> str | None:
-    pieces = list(_pieces(query))
-    if not pieces:
-        return None
-    quoted = [f'"{piece}"' for piece in pieces[:-1]]
-    last = f'"{pieces[-1]}"' + ("" if query.rstrip().endswith('"') else "*")
-    return f"{{subject people body files}} : ({' AND '.join([*quoted, last])}) AND place : pool{pool}"
+def _beginning(form: str) -> str:
+    """A quoted word as the beginning of others. Short beginnings are words of their own: FTS5 would have to merge half the index."""
+    return start_token(form[1:-1]) if len(form) == words.START_LENGTH + 2 else f"{form}*"
 
 
-def _pieces(query: str) -> Iterator[str]:
-    for piece in _WORD.findall(query):
-        # FTS5 reads a quoted string as a phrase of tokens; what holds no token at all would match nothing.
-        if words := _TOKEN.findall(piece):
-            yield " ".join(words)
+def _found(text: str, looked_for: Sequence[str]) -> Iterator[int]:
+    lower = text.lower()
+    for word in looked_for:
+        if (place := lower.find(word)) >= 0:
+            yield place
 
 
-def _text(stored: bytes) -> str:
-    fields = json.loads(zstd.decompress(stored))
-    return str(fields["body"] or fields["subject"])
-
-
-def _snippet(text: str, words: Sequence[str]) -> str:
-    folded = text.casefold()
-    found = [place for word in words if (place := folded.find(word)) >= 0]
-    start = max(0, min(found, default=0) - 40)
+def _piece(text: str, place: int) -> str:
+    start = max(0, place - 40)
     piece = " ".join(text[start : start + _SNIPPET].split())
     return ("… " if start else "") + piece + (" …" if start + _SNIPPET < len(text) else "")
 
 
-def _path() -> Path:
-    home: Path = django_settings.POSTSTELLE.home
-    return home / "search.db"
-
-
-def _reader() -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{_path()}?mode=ro", uri=True, timeout=5)
-
-
-def _cursor(rowid: int) -> str:
-    return base64.urlsafe_b64encode(str(rowid).encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str | None) -> int:
-    if text is None:
-        return sys.maxsize
+def _received(day: date | None, otherwise: int) -> int:
+    """The first rowid of a day, by the clock of this office."""
+    if day is None:
+        return otherwise
     try:
-        rowid = int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        begins = datetime.combine(day, time(), timezone.get_default_timezone()).timestamp()
+    except (ValueError, OverflowError):
+        return otherwise
+    return min(max(0, int(begins)) << 20, sys.maxsize)
+
+
+def _row_filter(reach: Reach, query: Query) -> tuple[str, list[object]]:
+    """What a placement (p) must be for flags and folder."""
+    conditions: list[str] = []
+    parameters: list[object] = []
+    if query.unread is not None:
+        # The sign: what is looked up are a few messages, not everything unread.
+        conditions.append("+p.seen = %s")
+        parameters.append(not query.unread)
+    for flag, wanted in (("\\Flagged", query.flagged), ("\\Answered", query.answered)):
+        if wanted is not None:
+            conditions.append(("" if wanted else "NOT ") + "(' ' || p.flags || ' ' LIKE %s)")
+            parameters.append(f"% {flag} %")
+    if query.folder:
+        chosen = [
+            UUID(folder.id).hex
+            for folder in messages.folders(reach)
+            if _is_named(folder.path, folder.role, query.folder)
+        ]
+        conditions.append(f"+p.folder_id IN ({', '.join(['%s'] * len(chosen)) or 'NULL'})")
+        parameters += chosen
+    return " AND ".join(conditions), parameters
+
+
+def _is_named(path: Sequence[str], role: Role, name: str) -> bool:
+    wanted = name.strip().casefold()
+    if wanted in _ROLES:
+        return role is _ROLES[wanted] or (bool(path) and path[-1].casefold() == wanted)
+    return bool(path) and wanted in {path[-1].casefold(), "/".join(path).casefold()}
+
+
+def _cursor(place: int) -> str:
+    return base64.urlsafe_b64encode(str(place).encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        place = int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError as error:
         raise Invalid({"cursor": "unknown-value"}) from error
-    if not 0 <= rowid <= sys.maxsize:
+    if not 0 <= place <= sys.maxsize:
         raise Invalid({"cursor": "unknown-value"})
-    return rowid
+    return place

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -21,14 +23,22 @@ from poststelle.errors import Conflict
 from poststelle.mail.digest import Digest
 from poststelle.mail.ports import Arrival, Cursor, RawMessage, RemoteFolder, RemoteFolderId, RemoteId, Role
 from poststelle.mail.shelf import Observation, Tally
-from poststelle.store.application import Kept, apply, message_ids, placements, sweep, unconfirmed
+from poststelle.store import places
+from poststelle.store.application import Kept, apply, message_ids, placed_ahead, placements, sweep, unconfirmed
 from poststelle.store.blobs import Entry, Origin, Raw, Segments, Written
-from poststelle.store.rows import all_rows, chunks, column, flags_from, marks, moment, one_row
+from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, moment, one_row
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD = 3
+DAY_SECONDS = 86400
+_IS_SETTLED = (
+    "SELECT f.generation = f.swept AND NOT f.loss_accepted"
+    " AND NOT EXISTS (SELECT 1 FROM store_placement p WHERE p.folder_id = f.id AND p.generation = 0)"
+    " AND NOT EXISTS (SELECT 1 FROM store_errand e WHERE e.target_id = f.id AND e.closed_at IS NULL AND e.outcome <> '')"
+    " FROM store_folder f WHERE f.id = %s"
+)
 
 
 class Write(Protocol):
@@ -113,7 +123,13 @@ class FolderShelf:
         return int(row[0]) if row else 0
 
     async def loss_accepted(self) -> bool:
-        row = await self._tools.write(one_row, "SELECT loss_accepted FROM store_folder WHERE id = %s", [self._id.hex])
+        # Nothing is lost where what left the server stays here.
+        row = await self._tools.write(
+            one_row,
+            "SELECT f.loss_accepted OR a.kind = 'fetch-only' FROM store_folder f JOIN store_account a ON a.id = f.account_id"
+            " WHERE f.id = %s",
+            [self._id.hex],
+        )
         return bool(row and row[0])
 
     async def missing(self, arrivals: Sequence[Arrival]) -> Sequence[RemoteId]:
@@ -133,11 +149,18 @@ class FolderShelf:
     async def unconfirmed(self) -> Sequence[RemoteId] | None:
         return await self._tools.write(unconfirmed, self._id)
 
+    async def placed_ahead(self) -> Sequence[RemoteId]:
+        return await self._tools.write(placed_ahead, self._id)
+
+    async def is_settled(self) -> bool:
+        row = await self._tools.write(one_row, _IS_SETTLED, [self._id.hex])
+        return bool(row and row[0])
+
     async def sweep(self, gone: Collection[RemoteId]) -> Tally:
         return await self._tools.write(sweep, self._pool, self._account, self._id, gone)
 
-    async def start_generation(self) -> None:
-        await self._tools.write(self._start_generation)
+    async def start_generation(self) -> int:
+        return await self._tools.write(self._start_generation)
 
     async def keep(self, raws: Sequence[RawMessage]) -> Kept:
         kept = Kept()
@@ -158,7 +181,7 @@ class FolderShelf:
         return kept
 
     async def apply(self, seen: Observation) -> Tally:
-        kept: Kept = seen.kept
+        kept: Kept = seen.kept if seen.kept is not None else Kept()
         await self._adopt(seen.arrivals, kept)
         tally = await self._tools.write(apply, self._pool, self._account, self._id, seen, kept)
         self._tools.indexed(kept.digests)
@@ -186,10 +209,12 @@ class FolderShelf:
         return self._tools.orphans.find(self._origin(remote))
 
     def _held_of(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
-        return [placed.remote for placed in placements(self._id, ids)]
+        """What has left the folder here and not yet on the server counts: only then the server's word settles anything."""
+        leaving = places.departed(self._id, ids).values()
+        return [placed.remote for placed in placements(self._id, ids)] + [one.remote for one in leaving if not one.is_told]
 
     def _known(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
-        known = self._held_of(ids)
+        known = [placed.remote for placed in placements(self._id, ids)] + [*places.departed(self._id, ids)]
         for some in chunks(ids):
             known += column(
                 f"SELECT remote_id FROM store_setaside WHERE folder_id = %s AND attempts >= %s AND remote_id IN ({marks(some)})",  # noqa: S608
@@ -215,17 +240,26 @@ class FolderShelf:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT p.remote_id FROM store_folder f JOIN store_placement p ON p.folder_id = f.id"
-                " WHERE f.id = %s AND p.generation = f.generation",
+                " WHERE f.id = %s AND p.generation = f.generation"
+                " AND p.remote_id NOT LIKE 'pending.%%' AND p.remote_id NOT LIKE 'local.%%'",
                 [self._id.hex],
             )
             beyond = []
             while rows := cursor.fetchmany(5000):
                 beyond += [RemoteId(remote) for (remote,) in rows if remote not in census]
-        return beyond
+        leaving = [one.remote for one in places.departed(self._id).values() if not one.is_told]
+        return beyond + [remote for remote in leaving if remote not in census and not places.is_name(remote)]
 
-    def _start_generation(self) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE store_folder SET generation = generation + 1, cursor = NULL, whole = %s WHERE id = %s AND cursor IS NOT NULL",
-                [False, self._id.hex],
+    def _start_generation(self) -> int:
+        with transaction.atomic():
+            row = one_row("SELECT cursors_lost FROM store_folder WHERE id = %s AND cursor IS NOT NULL", [self._id.hex])
+            if row is None:
+                return 0
+            now = time.time()
+            # A clock set back leaves moments that lie ahead: they count for nothing.
+            lost = [*(at for at in json.loads(row[0]) if now - DAY_SECONDS < at <= now), now]
+            change(
+                "UPDATE store_folder SET generation = generation + 1, cursor = NULL, whole = %s, cursors_lost = %s WHERE id = %s",
+                [False, json.dumps(lost), self._id.hex],
             )
+            return len(lost)

@@ -1,83 +1,50 @@
-"""How one account is kept in step: errands first, then the folders, the inbox before the others.
+"""How one account is kept in step: errands first, then the folders, newest first across all of them.
 
-One session does it all, folder by folder, batch by batch. Between two batches errands are carried out and the inbox is looked
-at again, so that a huge folder delays neither what a person does here nor what arrives. A loss that is hard to believe is
-looked at once more in a session of its own before it is applied.
+The newest batch of every folder comes first, the inbox's before the others'; then the inbox to its end; then the others in turns,
+so that one huge folder starves none. Between two batches errands are carried out and the inbox is looked at again. What takes
+long can be handed to a second session (`Turns.left`). A loss that is hard to believe is looked at once more in a session of its
+own before it is applied.
 
 This module does not know protocols, the store, or when to come back: that is the caller's, guided by `policy.retry`.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from poststelle.errors import FolderMissing, MessageTrouble, TryAgain
-from poststelle.mail.ports import Append, Outcome, RemoteFolderId, RemoteId, Role, Source
+from poststelle.errors import FolderMissing, TryAgain
+from poststelle.mail.ports import RemoteFolderId, RemoteId, Role, Source
 from poststelle.mail.shelf import Desk, Shelf, Tally
-from poststelle.sync.folder import DoubtfulLoss, FolderRound, sync_folder
+from poststelle.sync.errands import carry_out_errands
+from poststelle.sync.folder import Alive, DoubtfulLoss, FolderRound, glance, nobody, sync_folder
 
 OpenSource = Callable[[], Awaitable[Source]]
 
 INBOX_GLANCE_SECONDS = 1.0
+TURN_SECONDS = 10.0
 LOOKS_AT_A_LOSS = 3
 _ORDER = {Role.INBOX: 0, Role.SENT: 1, Role.DRAFTS: 2, Role.NONE: 3, Role.ARCHIVE: 4, Role.TRASH: 5, Role.SPAM: 6}
 
 
-async def carry_out_errands(source: Source, desk: Desk) -> frozenset[RemoteFolderId]:
-    """Tell the server what was changed here; the folders that got messages by it.
-
-    Passing trouble is raised and leaves the errand open.
-    """
-    filled: set[RemoteFolderId] = set()
-    while errands := await desk.errands():
-        for number, errand in errands:
-            try:
-                outcome = await source.perform(errand)
-            except FolderMissing:
-                outcome = Outcome(gone=frozenset(getattr(errand, "ids", ())))
-            except MessageTrouble as trouble:
-                await desk.refused(number, trouble)
-                continue
-            await desk.performed(number, outcome)
-            if isinstance(errand, Append):
-                filled.add(errand.folder)
-    return frozenset(filled)
-
-
-async def sync_account(open_source: OpenSource, source: Source, desk: Desk) -> Mapping[str, Tally]:
+async def sync_account(
+    open_source: OpenSource, source: Source, desk: Desk, *, alive: Alive = nobody
+) -> Mapping[str, Tally]:
     """One full round over `source`, which stays open. Tallies by remote folder id.
 
     `open_source` opens a second session where a large loss has to be confirmed.
     """
     await carry_out_errands(source, desk)
-    shelves = sorted(await desk.reconcile(await source.folders()), key=lambda shelf: _ORDER[shelf.role])
-    inbox = next((shelf for shelf in shelves if shelf.role is Role.INBOX), None)
-    tallies: dict[str, Tally] = {}
-    glanced = time.monotonic()
-    for shelf in shelves:
-        async with CarefulRound(open_source, source, shelf) as folder:
-            more = True
-            while more:
-                try:
-                    done, more = await folder.step()
-                except FolderMissing:
-                    break
-                tallies[shelf.folder] = tallies.get(shelf.folder, Tally()) + done
-                if more and time.monotonic() - glanced > INBOX_GLANCE_SECONDS:
-                    await folder.settle()
-                    await carry_out_errands(source, desk)
-                    if inbox is not None and inbox is not shelf:
-                        with suppress(FolderMissing):
-                            seen = tallies.get(inbox.folder, Tally())
-                            tallies[inbox.folder] = seen + await sync_one(open_source, source, inbox)
-                    glanced = time.monotonic()
-    return tallies
+    shelves = await desk.reconcile(await source.folders())
+    async with Turns(open_source, source, shelves, alive=alive) as turns:
+        await work_off(turns, desk)
+        return turns.tallies
 
 
 async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tally:
-    """Bring one folder up to date: what a push asks for."""
+    """Bring one folder up to date. Raises FolderMissing."""
     async with CarefulRound(open_source, source, shelf) as folder:
         tally, more = await folder.step()
         while more:
@@ -86,25 +53,135 @@ async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tal
         return tally
 
 
+async def work_off(turns: Turns, desk: Desk, *, patience: float = math.inf) -> bool:
+    """Take turns until nothing is left, or patience (seconds) ends; whether nothing is left.
+
+    The session of `turns` is the only one: between the steps it carries out errands and looks at the inbox.
+    """
+    began = glanced = time.monotonic()
+    while await turns.step():
+        now = time.monotonic()
+        if now - began > patience:
+            await turns.settle()
+            return not turns.left
+        if now - glanced > INBOX_GLANCE_SECONDS:
+            await turns.settle()
+            await carry_out_errands(turns.source, desk)
+            await turns.look_at_the_inbox()
+            glanced = time.monotonic()
+    return True
+
+
+class Turns:
+    """Folders brought up to date over one session, a batch at a time. A context manager.
+
+    `tallies`: what was done, by remote folder id. `alive`: see `sync.folder.Alive`.
+    """
+
+    def __init__(
+        self, open_source: OpenSource, source: Source, shelves: Iterable[Shelf] = (), *, alive: Alive = nobody
+    ) -> None:
+        self.source = source
+        self.tallies: dict[str, Tally] = {}
+        self._open_source = open_source
+        self._alive = alive
+        self._fresh = deque(sorted(shelves, key=lambda shelf: _ORDER[shelf.role]))
+        self._open: deque[CarefulRound] = deque()
+        self._inbox = next((shelf for shelf in self._fresh if shelf.role is Role.INBOX), None)
+        self._latest: Shelf | None = None
+        self._turn_ends = 0.0
+
+    async def __aenter__(self) -> Turns:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for one in self._open:
+            await one.abandon()
+
+    @property
+    def left(self) -> Sequence[Shelf]:
+        """The folders with work left, the next one first."""
+        return [*self._fresh, *(one.shelf for one in self._open)]
+
+    def __contains__(self, folder: RemoteFolderId) -> bool:
+        return any(shelf.folder == folder for shelf in self.left)
+
+    def add(self, shelf: Shelf) -> None:
+        """One more folder, unless its turn is to come anyway."""
+        if shelf.folder not in self:
+            self._fresh.append(shelf)
+
+    async def step(self) -> bool:
+        """One batch of the folder whose turn it is; whether anything is left. Raises what `CarefulRound.step` does."""
+        if self._fresh:
+            await self.settle()
+            one = CarefulRound(self._open_source, self.source, self._fresh.popleft(), alive=self._alive)
+            if await self._step(one, ahead=False):
+                # The inbox goes before all others until it is whole.
+                (self._open.appendleft if one.shelf.role is Role.INBOX else self._open.append)(one)
+        elif self._open:
+            await self._take_turn()
+        return bool(self._fresh or self._open)
+
+    async def _take_turn(self) -> None:
+        one = self._open[0]
+        if one.shelf is not self._latest:
+            self._turn_ends = time.monotonic() + TURN_SECONDS
+        over = time.monotonic() >= self._turn_ends and len(self._open) > 1 and one.shelf.role is not Role.INBOX
+        if not await self._step(one, ahead=not over):
+            self._open.remove(one)
+        elif over:
+            self._open.rotate(-1)
+
+    async def _step(self, one: CarefulRound, *, ahead: bool) -> bool:
+        self._latest = shelf = one.shelf
+        try:
+            done, more = await one.step(ahead=ahead)
+        except FolderMissing:
+            await one.abandon()
+            return False
+        except BaseException:
+            await one.abandon()
+            raise
+        self.tallies[shelf.folder] = self.tallies.get(shelf.folder, Tally()) + done
+        return more
+
+    async def look_at_the_inbox(self) -> None:
+        """What has arrived there is not to wait for the rest. The session must be settled."""
+        inbox = self._inbox
+        if inbox is None:
+            return
+        if any(one.shelf is inbox for one in self._open):
+            done = await glance(self.source, inbox, alive=self._alive)
+            self.tallies[inbox.folder] = self.tallies.get(inbox.folder, Tally()) + done
+        elif inbox is not self._latest and inbox not in self._fresh:
+            self._fresh.appendleft(inbox)
+
+    async def settle(self) -> None:
+        """Wait until the session is free for something else."""
+        for one in self._open:
+            await one.settle()
+
+
 class CarefulRound:
     """A `FolderRound` that looks again, in a session of its own, where a large loss has to be believed. A context manager."""
 
-    def __init__(self, open_source: OpenSource, source: Source, shelf: Shelf) -> None:
+    def __init__(self, open_source: OpenSource, source: Source, shelf: Shelf, *, alive: Alive = nobody) -> None:
+        self.shelf = shelf
         self._open_source = open_source
-        self._source = source
-        self._shelf = shelf
-        self._round = FolderRound(source, shelf)
+        self._alive = alive
+        self._round = FolderRound(source, shelf, alive=alive)
 
     async def __aenter__(self) -> CarefulRound:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._round.abandon()
+        await self.abandon()
 
-    async def step(self) -> tuple[Tally, bool]:
+    async def step(self, *, ahead: bool = True) -> tuple[Tally, bool]:
         """As `FolderRound.step`, without DoubtfulLoss."""
         try:
-            return await self._round.step()
+            return await self._round.step(ahead=ahead)
         except DoubtfulLoss as loss:
             # That session brought the whole folder up to date; this one is not believed in this folder any more.
             return await self._look_again(loss.gone), False
@@ -113,12 +190,16 @@ class CarefulRound:
         """As `FolderRound.settle`."""
         await self._round.settle()
 
+    async def abandon(self) -> None:
+        """As `FolderRound.abandon`."""
+        await self._round.abandon()
+
     async def _look_again(self, doubted: frozenset[RemoteId]) -> Tally:
         for _ in range(LOOKS_AT_A_LOSS):
             fresh = await self._open_source()
             try:
                 await fresh.folders()
-                return await sync_folder(fresh, self._shelf, doubted=doubted)
+                return await sync_folder(fresh, self.shelf, doubted=doubted, alive=self._alive)
             except DoubtfulLoss as loss:
                 doubted = loss.gone
             finally:

@@ -17,16 +17,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from poststelle.errors import CursorLost, SuspiciousLoss
+from poststelle.errors import CursorLost, NeedsAttention, SuspiciousLoss
 from poststelle.mail.ports import Arrival, Batch, Cursor, RawMessage, RemoteId, Role, Source, Unfetchable
 from poststelle.mail.shelf import Observation, Shelf, Tally
 
 SECOND_LOOK_COUNT, SECOND_LOOK_SHARE, SECOND_LOOK_FLOOR = 50, 0.2, 5
 PERSON_COUNT, PERSON_SHARE = 50, 0.5
+RENUMBERINGS_A_DAY = 3
 EXPECTED_TO_EMPTY = frozenset({Role.TRASH, Role.SPAM})
+GLANCE_MESSAGES = 50
+SLOWEST_LINE = 32 << 10
+
+Alive = Callable[[float], None]
+"""Told that work goes on, and for how many seconds nothing may be heard of it before it counts as stuck."""
+
+LONGEST_SILENCE = 100.0
+
+
+def nobody(_: float) -> None:
+    """An `Alive` without anybody who listens."""
 
 
 class DoubtfulLoss(Exception):
@@ -39,8 +52,9 @@ class DoubtfulLoss(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One batch with the bytes that came for it."""
+    """One batch with the bytes that came for it; what was asked for is what came after `since`."""
 
+    since: Cursor | None
     batch: Batch
     arrivals: Sequence[Arrival]
     raws: Sequence[RawMessage]
@@ -54,21 +68,31 @@ class FolderRound:
     side. `doubted`: the messages whose loss an earlier session reported (see DoubtfulLoss).
     """
 
-    def __init__(self, source: Source, shelf: Shelf, *, doubted: frozenset[RemoteId] = frozenset()) -> None:
+    def __init__(
+        self,
+        source: Source,
+        shelf: Shelf,
+        *,
+        doubted: frozenset[RemoteId] = frozenset(),
+        alive: Alive = nobody,
+    ) -> None:
         self._source = source
         self._shelf = shelf
         self._doubted = doubted
+        self._alive = alive
         self._ahead: asyncio.Task[_Answer] | None = None
 
-    async def step(self) -> tuple[Tally, bool]:
-        """One batch: what it did, and whether there is more to ask for at once.
+    async def step(self, *, ahead: bool = True) -> tuple[Tally, bool]:
+        """One batch: what it did, and whether there is more to ask for at once. `ahead`: the next step will be this folder's too.
 
-        Raises DoubtfulLoss and SuspiciousLoss (the removals they are about are not applied), and what the source raises.
+        Raises DoubtfulLoss and SuspiciousLoss (the removals they are about are not applied), NeedsAttention for a folder that is
+        renumbered again and again, and what the source raises.
         """
         began = time.monotonic()
+        self._alive(LONGEST_SILENCE)
         try:
             answer = await self._next()
-            if answer.batch.more:
+            if answer.batch.more and ahead:
                 self._ahead = asyncio.create_task(self._ask(answer.batch.cursor))
             done = await self._apply(answer)
         except BaseException:
@@ -93,26 +117,23 @@ class FolderRound:
         ahead, self._ahead = self._ahead, None
         try:
             return await (ahead if ahead is not None else self._ask(await self._shelf.cursor()))
-        except CursorLost:
-            await self._shelf.start_generation()
+        except CursorLost as error:
+            if (times := await self._shelf.start_generation()) >= RENUMBERINGS_A_DAY:
+                raise NeedsAttention("renumbered-again", folder=self._shelf.folder, times=times) from error
             return await self._ask(None)
 
     async def _ask(self, since: Cursor | None) -> _Answer:
         shelf = self._shelf
         batch = await self._source.changes(shelf.folder, since)
         arrivals = [*batch.arrivals] if batch.more else [*batch.arrivals, *await shelf.owed()]
-        raws: list[RawMessage] = []
-        unfetchable: list[Unfetchable] = []
-        if wanted := await shelf.missing(arrivals):
-            async for answer in self._source.fetch(shelf.folder, wanted):
-                if isinstance(answer, RawMessage):
-                    raws.append(answer)
-                else:
-                    unfetchable.append(answer)
-        return _Answer(batch, arrivals, raws, unfetchable)
+        raws, unfetchable = await fetched(self._source, shelf, arrivals, self._alive)
+        return _Answer(since, batch, arrivals, raws, unfetchable)
 
     async def _apply(self, answer: _Answer) -> Tally:
         batch, shelf = answer.batch, self._shelf
+        self._alive(LONGEST_SILENCE)
+        if _is_nothing(answer) and await shelf.is_settled():
+            return Tally()
         gone = set(await shelf.holding(batch.gone)) if batch.gone else set()
         if batch.census is not None:
             gone.update(await shelf.beyond(batch.census))
@@ -132,12 +153,65 @@ class FolderRound:
         )
         if not batch.more and (unconfirmed := await shelf.unconfirmed()) is not None:
             done += await shelf.sweep(await _believed(frozenset(unconfirmed), shelf, self._doubted))
+        if not batch.more and (ahead := await shelf.placed_ahead()):
+            # No cursor vouches for them yet: one that left before it was reported would never be heard of again.
+            there = await self._source.census(shelf.folder)
+            if left := [remote for remote in ahead if remote not in there]:
+                done += await shelf.apply(_aside(gone=left))
         return done
 
 
-async def sync_folder(source: Source, shelf: Shelf, *, doubted: frozenset[RemoteId] = frozenset()) -> Tally:
+def _is_nothing(answer: _Answer) -> bool:
+    """The folder is as it was when it was last reported whole: a cursor that says so is there already."""
+    batch = answer.batch
+    told = answer.arrivals or batch.flags or batch.gone or batch.census is not None
+    return not told and not batch.more and batch.cursor == answer.since
+
+
+async def fetched(
+    source: Source, shelf: Shelf, arrivals: Sequence[Arrival], alive: Alive = nobody
+) -> tuple[list[RawMessage], list[Unfetchable]]:
+    """The bytes of what is not held yet, and why some did not come."""
+    raws: list[RawMessage] = []
+    unfetchable: list[Unfetchable] = []
+    if wanted := await shelf.missing(arrivals):
+        size = sum(arrival.size for arrival in arrivals)
+        alive(LONGEST_SILENCE + size / SLOWEST_LINE)
+        async for answer in source.fetch(shelf.folder, wanted):
+            if isinstance(answer, RawMessage):
+                raws.append(answer)
+            else:
+                unfetchable.append(answer)
+    return raws, unfetchable
+
+
+async def glance(source: Source, shelf: Shelf, *, alive: Alive = nobody) -> Tally:
+    """Place the newest messages of a folder that some session is in the middle of, without a word about how far it was read.
+
+    What was placed is reported in the ordinary way as well, later, and only then confirmed.
+    """
+    alive(LONGEST_SILENCE)
+    arrivals = await source.window(shelf.folder, None, GLANCE_MESSAGES)
+    raws, _ = await fetched(source, shelf, arrivals, alive)
+    if not raws:
+        return Tally()
+    done = await shelf.apply(_aside(arrivals, await shelf.keep(raws)))
+    return replace(done, bytes=sum(len(raw.raw) for raw in raws))
+
+
+def _aside(arrivals: Sequence[Arrival] = (), kept: Any = None, *, gone: Collection[RemoteId] = ()) -> Observation:
+    return Observation(None, arrivals, kept, (), {}, gone, 0, False)
+
+
+async def sync_folder(
+    source: Source,
+    shelf: Shelf,
+    *,
+    doubted: frozenset[RemoteId] = frozenset(),
+    alive: Alive = nobody,
+) -> Tally:
     """Bring one folder up to date. Raises as `FolderRound.step` does."""
-    round_ = FolderRound(source, shelf, doubted=doubted)
+    round_ = FolderRound(source, shelf, doubted=doubted, alive=alive)
     tally, more = await round_.step()
     while more:
         done, more = await round_.step()

@@ -1,7 +1,8 @@
 """What changed in one folder since a cursor: the IMAP half of the port's first promise.
 
 Law: report in rounds. A round looks at the folder once, then answers batch by batch: what is unreported, newest first; flag
-changes once everything newer is reported; and, with the last batch, a census if the number of messages shows that some left.
+changes once everything newer is reported; and what left: named by the server (RFC 7162 VANISHED) if that accounts for all
+that is missing, else by a census with the last batch, if the number of messages shows that some left.
 The mod-sequence of a round is the one at its start, so what changes meanwhile is reported again by the next round, never lost.
 The cursor says which UID ranges were reported; it does not grow with the folder.
 This module does not know folders' roles, bodies or errands.
@@ -17,33 +18,24 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice
 
 from poststelle.adapters.imap import command, wire
-from poststelle.adapters.imap.session import Selection, Session
-from poststelle.errors import CursorLost, MessageTrouble
+from poststelle.adapters.imap.lookup import ARRIVAL, arrival_of, metadata, remote_id, search
+from poststelle.adapters.imap.session import Session
+from poststelle.adapters.imap.verdict import Selection
+from poststelle.errors import CursorLost
 from poststelle.mail.ports import Arrival, Batch, Cursor, FlagChange, RemoteId, flags_of
 
 FIRST_BATCH = 50
 BATCH = 400
 BATCH_BYTES = 4 * 1024 * 1024
 FLAGS_PER_BATCH = 4000
+MOST_VANISHED = 50_000
+"""More than this is better told by a census: a server that forgot its past names every UID it does not hold."""
 _MOST_RANGES = 16
-_NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 Ranges = tuple[tuple[int, int], ...]
-
-
-def remote_id(uid_validity: int, uid: int) -> RemoteId:
-    """A message's id at the port."""
-    return RemoteId(f"{uid_validity}.{uid}")
-
-
-def split_id(message: RemoteId) -> tuple[int, int]:
-    """UIDVALIDITY and UID of an id made by `remote_id`."""
-    uid_validity, _, uid = message.partition(".")
-    return int(uid_validity), int(uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +122,9 @@ class Round:
         self._ahead: deque[tuple[int, Arrival | None]] = deque()
         self._flags: deque[tuple[int, frozenset[str]]] | None = None if since and since.reported else deque()
         self._digest = ""
+        self._left = 0
         self._census_due = False
+        self._gone: list[RemoteId] = []
         self._batch_limit = FIRST_BATCH
 
     @classmethod
@@ -148,7 +142,8 @@ class Round:
             found = await search(session, b"ALL")
             made._unreported = array("I", (uid for uid in found if not _covers(before.reported, uid)))
             held = len(found) - len(made._unreported)
-        made._census_due = held != before.count
+        made._left = before.count - held
+        made._census_due = made._left != 0
         return made
 
     async def batch(self) -> Batch:
@@ -158,6 +153,7 @@ class Round:
         if self._flags is None and newest_left <= self._before.top:
             self._flags = await self._list_flags()
         flags = self._take_flags()
+        gone, self._gone = self._gone, []
         remaining = len(self._ahead) + len(self._unreported)
         more = remaining > 0 or bool(self._flags)
         census = None if more or not self._census_due else await self._take_census()
@@ -166,7 +162,7 @@ class Round:
         else:
             self._mark = replace(self._mark, uid_next=self._uid_next, turn="")
         self.cursor = self._mark.cursor
-        return Batch(self.cursor, tuple(arrivals), tuple(flags), (), census, remaining, more)
+        return Batch(self.cursor, tuple(arrivals), tuple(flags), tuple(gone), census, remaining, more)
 
     async def _take_arrivals(self) -> list[Arrival]:
         taken: list[Arrival] = []
@@ -206,21 +202,12 @@ class Round:
             return
         asked = self._unreported[-wanted:]
         del self._unreported[-len(asked) :]
-        known = await metadata(self._session, asked, b"(UID FLAGS INTERNALDATE RFC822.SIZE)")
+        known = await metadata(self._session, asked, ARRIVAL)
         silent = [uid for uid in asked if uid not in known]
         there = set(await search(self._session, b"UID " + command.uid_set(silent))) if silent else set()
         for uid in reversed(asked):
             told = known.get(uid) or (wire.Fetched() if uid in there else None)
-            self._ahead.append((uid, self._arrival(uid, told) if told else None))
-
-    def _arrival(self, uid: int, told: wire.Fetched) -> Arrival:
-        return Arrival(
-            remote_id(self.uid_validity, uid),
-            flags_of(told.flags or ()),
-            told.received_at or _NO_DATE,
-            told.size or 0,
-            uid,
-        )
+            self._ahead.append((uid, arrival_of(self.uid_validity, uid, told) if told else None))
 
     async def _list_flags(self) -> deque[tuple[int, frozenset[str]]]:
         """Flag changes of what had been reported before this round, by mod-sequence or by listing."""
@@ -229,18 +216,7 @@ class Round:
             return deque()
         whole = before.complete
         scope = b"1:*" if whole else b",".join(b"%d:%d" % reported for reported in before.reported)
-        seen: dict[tuple[str, ...], frozenset[str]] = {}
-        listed: list[tuple[int, frozenset[str]]] = []
-
-        def keep(response: wire.Response) -> None:
-            if isinstance(response, wire.Fetched) and response.uid and response.flags is not None:
-                flags = seen.get(response.flags)
-                if flags is None:
-                    flags = seen.setdefault(response.flags, flags_of(response.flags))
-                listed.append((response.uid, flags))
-
-        since = (b"(CHANGEDSINCE %d)" % before.modseq,) if self._modseq and before.modseq else ()
-        await self._session.command(b"UID FETCH", scope, b"(UID FLAGS)", *since, each=keep)
+        listed = await self._ask_flags(scope, before.modseq if self._modseq else 0)
         listed.sort(key=lambda entry: entry[0])
         listed = [entry for entry in listed if entry[0] <= self._mark.top]
         if self._modseq:
@@ -250,6 +226,54 @@ class Round:
             if _digest(entry for entry in listed if entry[0] <= before.top) == before.digest:
                 return deque(entry for entry in listed if entry[0] > before.top)
         return deque(listed)
+
+    async def _ask_flags(self, scope: bytes, since: int) -> list[tuple[int, frozenset[str]]]:
+        """UIDs and flags: those that changed since a mod-sequence and, by the way, what vanished; all with 0."""
+        session = self._session
+        seen: dict[tuple[str, ...], frozenset[str]] = {}
+        listed: list[tuple[int, frozenset[str]]] = []
+        vanished: list[tuple[int, int]] = []
+
+        def keep(response: wire.Response) -> None:
+            if isinstance(response, wire.Fetched) and response.uid and response.flags is not None:
+                flags = seen.get(response.flags)
+                if flags is None:
+                    flags = seen.setdefault(response.flags, flags_of(response.flags))
+                listed.append((response.uid, flags))
+            elif isinstance(response, wire.Numbers) and response.name == "VANISHED" and response.earlier:
+                vanished.extend(islice(response.spans, MOST_VANISHED + 1 - len(vanished)))
+
+        asked = (b"UID FETCH", scope, b"(UID FLAGS)")
+        if since and "QRESYNC" in session.enabled:
+            answer = await session.attempt(*asked, b"(CHANGEDSINCE %d VANISHED)" % since, each=keep)
+            if answer.condition.status == "OK":
+                self._note_vanished(vanished)
+                return listed
+            session.distrust("QRESYNC")
+        if since:
+            answer = await session.attempt(*asked, b"(CHANGEDSINCE %d)" % since, each=keep)
+            if answer.condition.status == "OK":
+                return listed
+            session.distrust("CONDSTORE")
+            self._modseq = 0
+        await session.command(*asked, each=keep)
+        return listed
+
+    def _note_vanished(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Take the server's word for what left if it accounts for all that is missing; else the census stays due."""
+        known = [
+            (max(low, start), min(high, end))
+            for low, high in spans
+            for start, end in self._before.reported
+            if max(low, start) <= min(high, end)
+        ]
+        if len(spans) > MOST_VANISHED or sum(high - low + 1 for low, high in known) > MOST_VANISHED:
+            return
+        uids = {uid for low, high in known for uid in range(low, high + 1)}
+        if 0 < self._left <= len(uids):
+            self._gone = [remote_id(self.uid_validity, uid) for uid in sorted(uids)]
+            self._census_due = False
+            self._mark = replace(self._mark, count=self._mark.count - self._left)
 
     def _take_flags(self) -> list[FlagChange]:
         if self._flags is None:
@@ -276,52 +300,3 @@ def _digest(listed: Iterable[tuple[int, frozenset[str]]]) -> str:
             told[flags] = " ".join(sorted(flags)).encode()
         whole.update(b"%d %s\n" % (uid, told[flags]))
     return whole.hexdigest()
-
-
-async def search(session: Session, criteria: bytes, *more: bytes | command.Literal) -> Sequence[int]:
-    """The UIDs that match, ascending, each once (4 bytes a number)."""
-    found: array[int] = array("I")
-
-    def keep(response: wire.Response) -> None:
-        if isinstance(response, wire.Numbers) and response.name in {"SEARCH", "ESEARCH"}:
-            found.extend(response.found)
-
-    extended = (b"RETURN (ALL)",) if "ESEARCH" in session.capable else ()
-    await session.command(b"UID SEARCH", *extended, criteria, *more, each=keep)
-    if any(first >= second for first, second in pairwise(found)):
-        return array("I", sorted(set(found)))
-    return found
-
-
-async def metadata(session: Session, uids: Sequence[int], items: bytes) -> dict[int, wire.Fetched]:
-    """What the server says of these messages; those it is silent about are missing. Answers nobody asked for are dropped."""
-    asked = frozenset(uids)
-    known: dict[int, wire.Fetched] = {}
-
-    def keep(response: wire.Response) -> None:
-        if isinstance(response, wire.Fetched) and response.uid in asked:
-            known[response.uid] = _joined(known.get(response.uid), response)
-
-    try:
-        await session.command(b"UID FETCH", command.uid_set(uids), items, each=keep)
-    except MessageTrouble:
-        # A server that cannot read one message refuses the whole command: ask one by one, keep what it tells.
-        if len(uids) > 1:
-            for uid in uids:
-                if uid not in known:
-                    known.update(await metadata(session, (uid,), items))
-    return known
-
-
-def _joined(old: wire.Fetched | None, new: wire.Fetched) -> wire.Fetched:
-    """Two answers about one message: the later word counts, silence does not."""
-    if old is None:
-        return new
-    return wire.Fetched(
-        new.uid,
-        old.flags if new.flags is None else new.flags,
-        new.received_at or old.received_at,
-        old.size if new.size is None else new.size,
-        old.has_body or new.has_body,
-        new.body if new.has_body else old.body,
-    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from poststelle.adapters.imap import utf7, wire
+from poststelle.adapters.imap import wire
 from poststelle.mail.ports import Role
 
 _ATTRIBUTES = {
@@ -43,34 +43,22 @@ _NAMES: Mapping[Role, Sequence[str]] = {
 }  # fmt: skip
 
 
-def path_of(listed: wire.Listed) -> tuple[str, ...]:
-    """The folder's name for people, outermost first, never empty; what cannot be shown is replaced."""
-    pieces = listed.name.split(listed.delimiter) if listed.delimiter else [listed.name]
-    shown = tuple(_shown(utf7.decode(piece)) for piece in pieces if piece)
-    return shown or (_shown(utf7.decode(listed.name)) or "?",)
-
-
-def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-
-
-def roles_of(folders: Sequence[wire.Listed]) -> dict[bytes, Role]:
-    """Role by folder name, for those that have one."""
+def roles_of(folders: Sequence[tuple[tuple[str, ...], wire.Listed]]) -> dict[bytes, Role]:
+    """Role by the server's name, for those that have one. `folders`: our own ones, each with its path."""
     roles: dict[bytes, Role] = {}
 
     def give(role: Role, name: bytes) -> None:
         if role not in roles.values() and name not in roles:
             roles[name] = role
 
-    for folder in folders:
+    for _, folder in folders:
         if folder.name.upper() == b"INBOX":
             give(Role.INBOX, folder.name)
-    for folder in folders:
+    for _, folder in folders:
         for attribute in sorted(folder.attributes & _ATTRIBUTES.keys()):
             give(_ATTRIBUTES[attribute], folder.name)
     named: dict[str, list[bytes]] = {}
-    for folder in sorted(folders, key=lambda folder: len(path_of(folder))):
-        path = path_of(folder)
+    for path, folder in sorted(folders, key=lambda entry: len(entry[0])):
         usable = not folder.attributes & {"\\noselect", "\\nonexistent"}
         if usable and (len(path) == 1 or (len(path) == 2 and path[0].upper() == "INBOX")):
             named.setdefault(path[-1].casefold(), []).append(folder.name)

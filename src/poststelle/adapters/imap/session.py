@@ -8,21 +8,23 @@ This module does not know cursors, errands or batches.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import mmap
-import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from poststelle.adapters import sasl
 from poststelle.adapters.answer import told
-from poststelle.adapters.connection import EgressPolicy
+from poststelle.adapters.connection import EgressPolicy, Tls, Trust
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.command import Literal, serialise, string
-from poststelle.adapters.stream import Connection, open_tls, protocol_of
+from poststelle.adapters.imap.naming import server_name
+from poststelle.adapters.imap.reader import Body
+from poststelle.adapters.imap.verdict import Selection, refusal_of, selection_of
+from poststelle.adapters.opening import await_greeting, open_connection, start_tls
+from poststelle.adapters.stream import Connection
 from poststelle.errors import (
     FolderMissing,
     LoginRejected,
@@ -32,30 +34,15 @@ from poststelle.errors import (
     Trouble,
     TryAgain,
 )
+from poststelle.mail.ports import RemoteFolderId
 from poststelle.mail.settings import Encryption, Endpoint, Login, Mechanism
 
 log = logging.getLogger(__name__)
 
 _ONE_WRITE = 64 * 1024
 _LAST_WORD_SECONDS = 5.0
-_BUSY = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
-
-
-@dataclass(slots=True)
-class Selection:
-    """The folder in hand. `uid_next` and `highest_modseq` are 0 where the server did not say; `exists` follows its reports."""
-
-    name: bytes
-    writable: bool
-    uid_validity: int = 0
-    uid_next: int = 0
-    exists: int = 0
-    highest_modseq: int = 0
-
-    @property
-    def state(self) -> tuple[int, int, int, int]:
-        """What differs when the folder has changed."""
-        return self.uid_validity, self.uid_next, self.exists, self.highest_modseq
+REFUSED = frozenset({"refused-by-server", "command-rejected"})
+"""Codes of a plain NO or BAD that says nothing more: the server does not do that."""
 
 
 @dataclass(slots=True)
@@ -73,11 +60,26 @@ class Session:
         self.connection = connection
         self.limits = limits
         self.capable: frozenset[str] = frozenset()
+        self.enabled: frozenset[str] = frozenset()
+        self.distrusted: frozenset[str] = frozenset()
         self.selected: Selection | None = None
         self.stirred = False
+        self.noticed: dict[bytes, wire.FolderStatus] | None = None
+        self.reshaped = False
         self._secrets: tuple[str, ...] = ()
         self._count = 0
         self._broken = False
+
+    @property
+    def utf8(self) -> bool:
+        """Folder names are UTF-8 on the wire, not modified UTF-7 (RFC 6855; RFC 9051 appendix E)."""
+        return "UTF8=ACCEPT" in self.enabled or not self.capable & {"IMAP4", "IMAP4REV1"}
+
+    def distrust(self, *names: str) -> None:
+        """From now on take these capabilities as not offered."""
+        self.distrusted |= set(names)
+        self.capable -= self.distrusted
+        self.enabled -= self.distrusted
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class Session:
         if numbers is not None:
             response = await self._read_numbers(*numbers)
         else:
-            parts: list[wire.Body] = [await self.connection.readline(self.limits.line, wait)]
+            parts: list[Body] = [await self.connection.readline(self.limits.line, wait)]
             while (size := wire.literal_size(bytes(parts[-1]))) is not None:
                 parts.append(await self._literal(size))
                 parts.append(await self.connection.readline(self.limits.line, wait))
@@ -106,7 +108,7 @@ class Session:
             numbers.feed(piece, last=complete)
         return numbers
 
-    async def _literal(self, size: int) -> wire.Body:
+    async def _literal(self, size: int) -> Body:
         if size > self.limits.literal:
             raise ProtocolViolation("literal-too-big", size=size, limit=self.limits.literal)
         if size <= self.limits.in_memory:
@@ -118,12 +120,20 @@ class Session:
 
     def _harvest(self, response: wire.Response) -> None:
         if isinstance(response, wire.Capabilities):
-            self.capable = response.names
+            self.capable = response.names - self.distrusted
+        elif isinstance(response, wire.Enabled):
+            self.enabled |= response.names - self.distrusted
         elif isinstance(response, wire.Condition):
             if response.code == "CAPABILITY":
-                self.capable = wire.capabilities(response.argument)
+                self.capable = wire.capabilities(response.argument) - self.distrusted
             if response.status == "BYE":
                 self._broken = True
+            if response.code == "NOTIFICATIONOVERFLOW":
+                self.noticed, self.reshaped = None, True
+                self.distrust("NOTIFY")
+        elif isinstance(response, wire.FolderStatus):
+            if self.noticed is not None and len(self.noticed) < self.limits.folders:
+                self.noticed[response.name] = response
         elif self.selected is not None:
             if isinstance(response, wire.Exists):
                 self.stirred |= response.count != self.selected.exists
@@ -131,7 +141,9 @@ class Session:
             elif isinstance(response, wire.Expunged):
                 self.selected.exists = max(0, self.selected.exists - 1)
                 self.stirred = True
-            elif isinstance(response, wire.Numbers) and response.name == "VANISHED":
+            elif isinstance(response, wire.Numbers) and response.name == "VANISHED" and not response.earlier:
+                left = sum(high - low + 1 for low, high in response.spans)
+                self.selected.exists = max(0, self.selected.exists - left)
                 self.stirred = True
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -148,17 +160,25 @@ class Session:
             raise self.refusal(answer.condition, verb)
         return answer
 
-    async def attempt(self, *arguments: bytes | Literal, each: Callable[[wire.Response], None] | None = None) -> Answer:
-        """Run a command to its end, whatever that is."""
+    async def attempt(
+        self, *arguments: bytes | Literal, each: Callable[[wire.Response], None] | None = None, lead: bytes = b""
+    ) -> Answer:
+        """Run a command to its end, whatever that is. `lead`: a command sent in the same breath, whose end is ignored.
+
+        A command with a `lead` has no literals.
+        """
         if self._broken:
             raise TryAgain("connection-lost", host=self.connection.host, port=self.connection.port)
         self._broken = True
         untagged: list[wire.Response] = []
         try:
             async with asyncio.timeout(self.limits.command_seconds):
-                tag = self._next_tag()
-                early = await self._send(tag, serialise(tag, arguments, self.capable), untagged)
-                condition = early or await self._collect(tag, each or untagged.append)
+                first, tag = self._next_tag() if lead else b"", self._next_tag()
+                groups = serialise(tag, arguments, self.capable)
+                if lead:
+                    groups[0].insert(0, first + b" " + lead + b"\r\n")
+                early = await self._send(tag, groups, untagged)
+                condition = early or await self._collect(tag, each or untagged.append, first)
         except TimeoutError as error:
             raise TryAgain("read-timeout", host=self.connection.host, port=self.connection.port) from error
         self._broken = False
@@ -186,11 +206,14 @@ class Session:
                 untagged.append(response)
         return None
 
-    async def _collect(self, tag: bytes, each: Callable[[wire.Response], None]) -> wire.Condition:
+    async def _collect(self, tag: bytes, each: Callable[[wire.Response], None], lead: bytes = b"") -> wire.Condition:
         begun = self.connection.received
         while True:
             response = await self.read()
             if isinstance(response, wire.Condition) and response.tag is not None:
+                if lead and response.tag == lead:
+                    lead = b""
+                    continue
                 return self._mine(response, tag)
             if isinstance(response, wire.Continuation):
                 raise ProtocolViolation("unexpected-continuation", text=self.told(response.text))
@@ -214,42 +237,14 @@ class Session:
 
     def refusal(self, condition: wire.Condition, verb: bytes = b"") -> Trouble:
         """What a NO or BAD means for us."""
-        answer = self.told(condition.text)
-        code = condition.code
-        if code in _BUSY or "too many connections" in answer.lower():
-            return TryAgain("server-busy", answer=answer)
-        if code == "OVERQUOTA":
-            return NeedsAttention("mailbox-full", answer=answer)
-        if code in {"TRYCREATE", "NONEXISTENT"}:
-            return FolderMissing("folder-missing", answer=answer)
-        if code in {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED"}:
-            return LoginRejected("login-rejected", answer=answer)
-        if code == "PRIVACYREQUIRED":
-            return NeedsAttention("login-needs-tls", answer=answer)
-        if condition.status == "BAD":
-            return ProtocolViolation("command-rejected", command=verb.decode("latin-1"), answer=answer)
-        return MessageTrouble("refused-by-server", command=verb.decode("latin-1"), answer=answer)
+        return refusal_of(condition, self.told(condition.text), verb)
 
     # -- log-in ------------------------------------------------------------------------------------------------------
 
     async def greet(self, timeout: float, *, before_tls: bool = False) -> bool:
         """Read the greeting; whether we are logged in already (PREAUTH), which nobody may be before STARTTLS (Q43)."""
         connection = self.connection
-        try:
-            start = await connection.peek(4, timeout)
-        except TryAgain as trouble:
-            if trouble.code != "read-timeout":
-                raise
-            if not connection.encrypted and await connection.answers_tls():
-                raise NeedsAttention("plain-on-tls-port", host=connection.host, port=connection.port) from trouble
-            raise TryAgain("greeting-timeout", host=connection.host, port=connection.port) from trouble
-        spoken = protocol_of(start)
-        if spoken == "tls":
-            raise NeedsAttention("plain-on-tls-port", host=connection.host, port=connection.port)
-        if spoken != "imap":
-            raise NeedsAttention(
-                "wrong-protocol", host=connection.host, port=connection.port, expected="imap", got=spoken
-            )
+        await await_greeting(connection, "imap", timeout)
         greeting = wire.parse([await connection.readline(self.limits.greeting)])
         self._harvest(greeting)
         if isinstance(greeting, wire.Condition) and greeting.status in {"OK", "PREAUTH"}:
@@ -265,7 +260,7 @@ class Session:
         await self.command(b"CAPABILITY")
         return self.capable
 
-    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
+    async def start_tls(self, tls: Tls, timeout: float) -> None:
         """STARTTLS; what was said before is forgotten."""
         if not self.capable:
             await self.capabilities()
@@ -275,32 +270,36 @@ class Session:
         if answer.condition.status != "OK":
             raise NeedsAttention("starttls-missing", host=self.connection.host, port=self.connection.port)
         self.capable = frozenset()
-        await self.connection.start_tls(context, timeout)
+        await start_tls(self.connection, tls, timeout, after="imap")
         await self.capabilities()
 
-    async def log_in(self, login: Login) -> None:
-        """Authenticate by the best mechanism offered. Raises LoginRejected, NeedsAttention, TryAgain."""
-        secret = sasl.password_of(login)
+    async def log_in(self, login: Login, *, plain_text_allowed: bool = False) -> dict[str, object]:
+        """Authenticate by the best mechanism offered; how it was done (`sasl.login_facts`).
+
+        Raises LoginRejected, NeedsAttention, TryAgain, ProtocolViolation.
+        """
         self._secrets = sasl.spellings(login)
         if not self.capable:
             await self.capabilities()
-        connection = self.connection
-        if not connection.encrypted and not connection.loopback:
-            raise NeedsAttention("login-needs-tls", host=connection.host, port=connection.port)
         offered = {name[5:] for name in self.capable if name.startswith("AUTH=")}
-        mechanism = sasl.choose(login.mechanism, offered)
-        if mechanism is Mechanism.PLAIN or (mechanism is Mechanism.LOGIN and "LOGINDISABLED" in self.capable):
-            answer = await self._authenticate(mechanism, login)
-        elif login.mechanism is not Mechanism.PLAIN and "LOGINDISABLED" not in self.capable:
-            answer = await self.attempt(b"LOGIN", string(login.username.encode()), string(secret.encode()))
-        elif "LOGINDISABLED" in self.capable and not connection.encrypted:
-            raise NeedsAttention("login-needs-tls", host=connection.host, port=connection.port)
+        disabled = "LOGINDISABLED" in self.capable
+        if disabled and not self.connection.encrypted and not offered:
+            raise NeedsAttention("login-needs-tls", host=self.connection.host, port=self.connection.port)
+        ways = offered if disabled else offered | {"LOGIN"}
+        mechanism = sasl.mechanism_for(login, ways, self.connection, plain_text_allowed=plain_text_allowed)
+        if mechanism is Mechanism.LOGIN and not disabled:
+            secret = sasl.password_of(login)
+            answer = await self.attempt(b"LOGIN", string(login.name.encode()), string(secret.encode()))
+            condition = answer.condition
         else:
-            raise NeedsAttention("mechanism-not-offered", wanted=login.mechanism.value, offered=sorted(offered))
-        if answer.condition.status != "OK":
-            raise self._login_refusal(answer.condition)
-        if answer.condition.code != "CAPABILITY":
+            condition = await self._authenticate(sasl.Exchange(mechanism, login))
+        if condition.status != "OK":
+            raise self._login_refusal(condition)
+        if condition.code != "CAPABILITY":
             await self.capabilities()
+        facts = sasl.login_facts(mechanism.value, self.connection)
+        self.connection.witness.met("logged-in", host=self.connection.host, **facts)
+        return facts
 
     def _login_refusal(self, condition: wire.Condition) -> Trouble:
         trouble = self.refusal(condition)
@@ -308,20 +307,56 @@ class Session:
             return LoginRejected("login-rejected", answer=self.told(condition.text))
         return trouble
 
-    async def _authenticate(self, mechanism: Mechanism, login: Login) -> Answer:
-        messages = [base64.b64encode(step) for step in sasl.steps(mechanism, login)]
+    async def _authenticate(self, exchange: sasl.Exchange) -> wire.Condition:
+        """AUTHENTICATE to its end (RFC 9051 section 6.2.2). A broken exchange leaves the session broken."""
         tag = self._next_tag()
-        line = tag + b" AUTHENTICATE " + mechanism.value.upper().encode()
-        if "SASL-IR" in self.capable and mechanism is Mechanism.PLAIN:
-            line += b" " + messages.pop(0)
+        begun = tag + b" AUTHENTICATE " + exchange.mechanism.value.upper().encode()
         self._broken = True
-        groups = [[line + b"\r\n"], *([message + b"\r\n"] for message in messages)]
-        untagged: list[wire.Response] = []
-        condition = await self._send(tag, groups, untagged) or await self._collect(tag, untagged.append)
+
+        async def tell(message: bytes | None) -> bytes | None:
+            nonlocal begun
+            line = b" ".join(part for part in (begun, message) if part)
+            begun = b""
+            await self.connection.write(line + b"\r\n", self.limits.read_seconds)
+            while not isinstance(response := await self.read(), wire.Continuation):
+                self._refuse_bye(response)
+                if isinstance(response, wire.Condition) and response.tag is not None:
+                    ended.append(self._mine(response, tag))
+                    if response.status != "OK":
+                        raise self._login_refusal(response)
+                    return None
+            return bytes(response.text)
+
+        ended: list[wire.Condition] = []
+        await sasl.converse(exchange, tell, at_once="SASL-IR" in self.capable)
         self._broken = False
-        return Answer(condition, untagged)
+        return ended[0]
 
     # -- folders -----------------------------------------------------------------------------------------------------
+
+    async def hold(self, folder: RemoteFolderId, *, writable: bool = False, anew: bool = False) -> Selection:
+        """Take a folder in hand unless it is. `anew`: look at it afresh. Raises FolderMissing with its id as `folder`."""
+        selected, name = self.selected, server_name(folder, utf8=self.utf8)
+        if not anew and selected is not None and selected.name == name and (selected.writable or not writable):
+            return selected
+        try:
+            return await self.select(name, writable=writable)
+        except FolderMissing as missing:
+            missing.facts["folder"] = folder
+            raise
+
+    async def let_go(self) -> None:
+        """No folder in hand any more (RFC 3691); nothing is expunged by it."""
+        selected, self.selected = self.selected, None
+        if selected is None:
+            return
+        if "UNSELECT" in self.capable:
+            await self.command(b"UNSELECT")
+            return
+        # CLOSE would expunge in a folder that was opened for writing.
+        if selected.writable:
+            await self.attempt(b"EXAMINE", string(b"INBOX"))
+        await self.attempt(b"CLOSE")
 
     async def select(self, name: bytes, *, writable: bool) -> Selection:
         """Take a folder in hand, always anew. Raises FolderMissing."""
@@ -329,23 +364,16 @@ class Session:
         verb = b"SELECT" if writable else b"EXAMINE"
         extra = (b"(CONDSTORE)",) if self.capable & {"CONDSTORE", "QRESYNC"} else ()
         answer = await self.attempt(verb, string(name), *extra)
+        if extra and answer.condition.status == "BAD":
+            self.distrust("CONDSTORE", "QRESYNC")
+            extra = ()
+            answer = await self.attempt(verb, string(name))
         if answer.condition.status != "OK":
             trouble = self.refusal(answer.condition, verb)
             if isinstance(trouble, MessageTrouble):
                 raise FolderMissing("folder-missing", answer=self.told(answer.condition.text))
             raise trouble
-        made = Selection(name, writable and answer.condition.code != "READ-ONLY")
-        for response in answer.untagged:
-            if isinstance(response, wire.Exists):
-                made.exists = response.count
-            elif isinstance(response, wire.Condition) and response.argument.isdigit() and len(response.argument) < 21:
-                number = int(response.argument)
-                if response.code == "UIDVALIDITY":
-                    made.uid_validity = number
-                elif response.code == "UIDNEXT":
-                    made.uid_next = number
-                elif response.code == "HIGHESTMODSEQ":
-                    made.highest_modseq = number
+        made = selection_of(name, answer.condition, answer.untagged, writable=writable, modseqs=bool(extra))
         if not made.uid_validity:
             raise ProtocolViolation("no-uidvalidity", folder=name.decode("latin-1"))
         self.selected = made
@@ -364,11 +392,12 @@ class Session:
         try:
             await self.connection.write(tag + b" IDLE\r\n")
             idling = await self._begin_idle(tag)
-            while not self.stirred and (left := deadline - loop.time()) > 0:
+            while not self.stirred and not self.reshaped and not self.noticed and (left := deadline - loop.time()) > 0:
                 if await self.connection.wait_for_data(left):
                     response = await self.read()
                     self._refuse_bye(response)
                     self.stirred |= isinstance(response, wire.Fetched)
+                    self.reshaped |= isinstance(response, wire.Listed)
         except asyncio.CancelledError:
             with contextlib.suppress(Trouble, TimeoutError):
                 async with asyncio.timeout(_LAST_WORD_SECONDS):
@@ -406,25 +435,23 @@ async def open_session(
     login: Login,
     *,
     egress: EgressPolicy,
-    tls: ssl.SSLContext,
+    tls: Trust,
     limits: wire.Limits | None = None,
 ) -> Session:
     """Connect, encrypt as the endpoint says, log in. Raises `Trouble`; nothing stays open then."""
     bounds = limits or wire.Limits()
-    if endpoint.encryption is Encryption.TLS:
-        connection = await open_tls(endpoint.host, endpoint.port, egress=egress, context=tls)
-    else:
-        connection = await Connection.open(endpoint.host, endpoint.port, egress=egress)
+    wanted = tls.towards(endpoint, login.client_certificate)
+    connection = await open_connection(endpoint, egress=egress, tls=wanted)
     session = Session(connection, bounds)
     try:
         before_tls = endpoint.encryption is Encryption.STARTTLS
         known = await session.greet(bounds.greeting_seconds, before_tls=before_tls)
         if before_tls:
-            await session.start_tls(tls, 10)
+            await session.start_tls(wanted, 10)
         if known:
             await session.capabilities()
         else:
-            await session.log_in(login)
+            await session.log_in(login, plain_text_allowed=endpoint.plain_text_allowed)
     except BaseException:
         await connection.close()
         raise

@@ -1,26 +1,21 @@
 """What an IMAP server says: answers from bytes to typed values (RFC 9051).
 
 Law: pure functions, no I/O, linear in their input. An answer arrives as its parts: line, literal, line, literal, … line;
-a literal part is bytes or a memory map. Strings are bytes, NIL is None, lists are tuples; names of commands, capabilities
-and items are upper case. Anything a server must not send raises ProtocolViolation.
+a literal part is bytes or a memory map. Names of commands, capabilities and items are upper case. Anything a server must not send raises ProtocolViolation.
 This module does not know connections, cursors or what the answers are for.
 """
 
 from __future__ import annotations
 
-import mmap
 import re
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from poststelle.adapters.answer import told
+from poststelle.adapters.imap.reader import Body, Reader, Value, internal_date, malformed, number, texts, uid
 from poststelle.errors import ProtocolViolation
-
-Body = bytes | mmap.mmap
-Value = bytes | mmap.mmap | None | tuple["Value", ...]
-
 
 LONGEST_NAME = 1024
 """Bytes of a folder name; the rest of a longer one is not read (Q5)."""
@@ -82,7 +77,10 @@ class Expunged:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a FETCH answer says. None: not said. `has_body` with `body` None: the server answered NIL."""
+    """What a FETCH answer says. None: not said. `has_body` with `body` None: the server answered NIL.
+
+    `header`: the header fields that were asked for.
+    """
 
     uid: int | None = None
     flags: tuple[str, ...] | None = None
@@ -90,6 +88,7 @@ class Fetched:
     size: int | None = None
     has_body: bool = False
     body: Body | None = None
+    header: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +102,50 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """STATUS of one folder: item (upper case) → number."""
+    """STATUS of one folder: item (upper case) → number. `mailbox_id`: its OBJECTID (RFC 8474), "" where not told."""
 
     name: bytes
     items: Mapping[str, int]
+    mailbox_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """What ENABLE has switched on, upper case (RFC 5161)."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A part of the folder tree: what its names begin with, and what separates their pieces (empty: flat)."""
+
+    prefix: bytes
+    delimiter: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """NAMESPACE (RFC 2342): our own folders, those of other users, and those nobody owns."""
+
+    personal: tuple[Space, ...] = ()
+    others: tuple[Space, ...] = ()
+    shared: tuple[Space, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What we may do with a folder (RFC 4314 MYRIGHTS)."""
+
+    name: bytes
+    letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRoot:
+    """How full a quota root is: resource (upper case) → used and limit, as the server counts (RFC 9208)."""
+
+    resources: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +157,24 @@ class Other:
 
 @dataclass(slots=True)
 class Numbers:
-    """SEARCH, ESEARCH or VANISHED, fed piece by piece because it may be millions of numbers long."""
+    """SEARCH, ESEARCH or VANISHED, fed piece by piece because it may be millions of numbers long.
+
+    What vanished is kept as ranges in `spans`, because a server that forgot its past may name every number there could be;
+    `earlier`: it had left before the folder was opened (RFC 7162 section 3.2.10).
+    """
 
     name: str
     limit: int
     found: array[int] = field(default_factory=lambda: array("I"))
+    earlier: bool = False
+    _ends: array[int] = field(default_factory=lambda: array("I"))
     _label: str = ""
     _rest: bytes = b""
+
+    @property
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """What vanished: lowest and highest number of each range, as they were told."""
+        return zip(self._ends[::2], self._ends[1::2], strict=True)
 
     def feed(self, piece: bytes, *, last: bool) -> None:
         """Take the next piece of the line, the part after the answer's name first."""
@@ -142,12 +192,18 @@ class Numbers:
         first, colon, second = word.partition(b":")
         if not first.isdigit() or (colon and not second.isdigit()):
             self._label = word.strip(b"()").decode("ascii", "replace").upper()
+            self.earlier |= self._label == "EARLIER"
             if word.endswith(b")"):
                 self._label = ""
-        elif self._wanted():
-            low = _uid(first)
-            high = _uid(second) if colon else low
+        elif self._wanted() or self.name == "VANISHED":
+            low = uid(first)
+            high = uid(second) if colon else low
             low, high = min(low, high), max(low, high)
+            if self.name == "VANISHED":
+                self._ends.extend((low, high))
+                if len(self._ends) > 2 * self.limit:
+                    raise ProtocolViolation("too-many-numbers", limit=self.limit)
+                return
             if len(self.found) + high - low >= self.limit:
                 raise ProtocolViolation("too-many-numbers", limit=self.limit)
             if low == high:
@@ -162,18 +218,25 @@ class Numbers:
 
 
 Response = (
-    Condition | Continuation | Capabilities | Exists | Expunged | Fetched | Listed | FolderStatus | Numbers | Other
+    Condition
+    | Continuation
+    | Capabilities
+    | Enabled
+    | Exists
+    | Expunged
+    | Fetched
+    | FolderStatus
+    | Listed
+    | Numbers
+    | QuotaRoot
+    | Rights
+    | Spaces
+    | Other
 )
 
 _LITERAL = re.compile(rb"~?\{(\d{1,19})\+?\}$")
 _NUMBERS = re.compile(rb"\* (SEARCH|ESEARCH|VANISHED)(?= |$)", re.IGNORECASE)
 _CONDITION = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?: +(?:\[([^\] ]+)(?: ([^\]]*))?\] ?)?(.*))?$", re.I | re.S)
-_TOKEN = re.compile(rb' *(?:(\()|(\))|"((?:[^"\\]|\\.)*)"|([^ ()"]+))', re.S)
-_ITEM = re.compile(rb" *([A-Za-z0-9.\-]+(?:\[[^\]]*\])?(?:<\d+>)?)")
-
-
-def _malformed(text: bytes) -> ProtocolViolation:
-    return ProtocolViolation("malformed-response", text=told(text))
 
 
 def literal_size(line: bytes) -> int | None:
@@ -192,91 +255,16 @@ def numbers_of(start: bytes, limit: int) -> tuple[Numbers, int] | None:
     return (Numbers(match[1].decode().upper(), limit), match.end()) if match else None
 
 
-class Reader:
-    """Walks the parts of one answer."""
-
-    def __init__(self, parts: Sequence[Body], depth: int) -> None:
-        self._parts = parts
-        self._part = 0
-        self._line = bytes(parts[0])
-        self._at = 0
-        self._depth = depth
-
-    def rest(self) -> bytes:
-        """What is left of the current line."""
-        return self._line[self._at :].strip(b" ")
-
-    def item(self) -> str | None:
-        """The name of the next FETCH item, upper case; None before a closing bracket."""
-        match = _ITEM.match(self._line, self._at)
-        if match is None:
-            return None
-        self._at = match.end()
-        return match[1].decode("ascii").upper()
-
-    def open(self) -> None:
-        """Step into a list."""
-        match = _TOKEN.match(self._line, self._at)
-        if match is None or match[1] is None:
-            raise _malformed(self._line)
-        self._at = match.end()
-
-    def value(self) -> Value:
-        """The next value: string, atom, NIL or a whole list."""
-        stack: list[list[Value]] = []
-        while True:
-            match = _TOKEN.match(self._line, self._at)
-            if match is None:
-                raise _malformed(self._line)
-            self._at = match.end()
-            made: Value
-            if match[1] is not None:
-                stack.append([])
-                if len(stack) > self._depth:
-                    raise ProtocolViolation("nesting-too-deep", limit=self._depth)
-                continue
-            if match[2] is not None:
-                if not stack:
-                    raise _malformed(self._line)
-                made = tuple(stack.pop())
-            elif match[3] is not None:
-                made = match[3] if b"\\" not in match[3] else re.sub(rb"\\(.)", rb"\1", match[3], flags=re.S)
-            else:
-                made = self._atom(match[4])
-            if not stack:
-                return made
-            stack[-1].append(made)
-
-    def _atom(self, word: bytes) -> Value:
-        if word[-1:] == b"}" and self._at == len(self._line) and _LITERAL.fullmatch(word):
-            literal, self._line = self._parts[self._part + 1], bytes(self._parts[self._part + 2])
-            self._part += 2
-            self._at = 0
-            return literal
-        return None if word.upper() == b"NIL" else word
-
-
-def _uid(word: bytes) -> int:
-    number = int(word) if len(word) <= 10 else 1 << 32
-    if number > 0xFFFFFFFF:
-        raise _malformed(word)
-    return number
-
-
-def _number(value: Value) -> int:
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 20:
-        return int(value)
-    raise _malformed(value if isinstance(value, bytes) else b"number expected")
-
-
 def parse(parts: Sequence[Body], depth: int = 50) -> Response:
     """One answer that is not a list of numbers (see `numbers_of`)."""
     line = bytes(parts[0])
     if line.startswith(b"+"):
         return Continuation(line[1:].lstrip(b" "))
+    # Exchange 2013 leaves the beginning out of the COPYUID of a MOVE (ruby/net-imap#250).
+    line = b"* OK " + line if line.startswith(b"[COPYUID ") else line
     tag, space, rest = line.partition(b" ")
     if not space or not tag:
-        raise _malformed(line)
+        raise malformed(line)
     condition = _CONDITION.match(rest)
     if condition is not None:
         return Condition(
@@ -287,11 +275,11 @@ def parse(parts: Sequence[Body], depth: int = 50) -> Response:
             condition[4] or b"",
         )
     if tag != b"*":
-        raise _malformed(line)
+        raise malformed(line)
     first, _, after = rest.lstrip(b" ").partition(b" ")
     reader = Reader([after, *parts[1:]], depth)
     if first.isdigit():
-        return _numbered(_number(first), reader)
+        return _numbered(number(first), reader)
     return _named(first.decode("ascii", "replace").upper(), reader)
 
 
@@ -305,33 +293,29 @@ def _numbered(number: int, reader: Reader) -> Response:
 
 
 def _fetched(reader: Reader) -> Fetched:
-    uid = size = flags = received_at = body = None
+    uid = size = flags = received_at = body = header = None
     has_body = False
     reader.open()
     while (item := reader.item()) is not None:
         value = reader.value()
         if item == "UID":
-            uid = _number(value)
+            uid = number(value)
         elif item == "FLAGS":
-            flags = _texts(value)
+            flags = texts(value)
         elif item == "INTERNALDATE":
             received_at = internal_date(value)
         elif item == "RFC822.SIZE":
-            size = _number(value)
+            size = number(value)
         elif item == "BODY[]":
             has_body = True
             if isinstance(value, tuple):
-                raise _malformed(b"BODY[] (")
+                raise malformed(b"BODY[] (")
             body = value
+        elif item.startswith("BODY[HEADER.FIELDS") and not isinstance(value, tuple):
+            header = value
     if not reader.rest().startswith(b")"):
-        raise _malformed(reader.rest())
-    return Fetched(uid, flags, received_at, size, has_body, body)
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    if not isinstance(value, tuple):
-        raise _malformed(b"list expected")
-    return tuple(word.decode("utf-8", "replace") for word in value if isinstance(word, bytes))
+        raise malformed(reader.rest())
+    return Fetched(uid, flags, received_at, size, has_body, body, header)
 
 
 def _named(name: str, reader: Reader) -> Response:
@@ -340,49 +324,68 @@ def _named(name: str, reader: Reader) -> Response:
     if name in {"LIST", "LSUB", "XLIST"}:
         attributes, delimiter, mailbox = reader.value(), reader.value(), reader.value()
         return Listed(
-            frozenset(text.lower() for text in _texts(attributes)),
+            frozenset(text.lower() for text in texts(attributes)),
             delimiter if isinstance(delimiter, bytes) else b"",
             _mailbox(mailbox),
         )
     if name == "STATUS":
-        mailbox, items = reader.value(), reader.value()
-        if not isinstance(items, tuple):
-            raise _malformed(b"STATUS without items")
-        pairs = zip(items[::2], items[1::2], strict=False)
-        found = {
-            key.decode("ascii", "replace").upper(): int(number)
-            for key, number in pairs
-            if isinstance(key, bytes) and isinstance(number, bytes) and number.isdigit() and len(number) <= 20
-        }
-        return FolderStatus(_mailbox(mailbox), found)
+        return _status(reader.value(), reader.value())
+    if name == "ENABLED":
+        return Enabled(capabilities(reader.rest()))
+    if name == "NAMESPACE":
+        return Spaces(_spaces(reader.value()), _spaces(reader.value()), _spaces(reader.value()))
+    if name == "MYRIGHTS":
+        return Rights(_mailbox(reader.value()), _text(reader.value()))
+    if name == "QUOTA":
+        return _quota(reader.value(), reader.value())
     return Other(name)
+
+
+def _status(mailbox: Value, items: Value) -> FolderStatus:
+    if not isinstance(items, tuple):
+        raise malformed(b"STATUS without items")
+    found: dict[str, int] = {}
+    mailbox_id = ""
+    for key, value in zip(items[::2], items[1::2], strict=False):
+        item = _text(key).upper()
+        if item == "MAILBOXID" and isinstance(value, tuple) and value:
+            mailbox_id = _text(value[0])
+        elif isinstance(value, bytes) and value.isdigit() and len(value) <= 20:
+            found[item] = int(value)
+    return FolderStatus(_mailbox(mailbox), found, mailbox_id)
+
+
+def _spaces(value: Value) -> tuple[Space, ...]:
+    """One of NAMESPACE's three lists; what follows the delimiter is an extension nobody here knows."""
+    listed = value if isinstance(value, tuple) else ()
+    pairs = [entry[:2] for entry in listed if isinstance(entry, tuple) and len(entry) > 1]
+    return tuple(
+        Space(_mailbox(prefix or b""), delimiter if isinstance(delimiter, bytes) else b"")
+        for prefix, delimiter in pairs
+    )
+
+
+def _quota(_root: Value, resources: Value) -> QuotaRoot:
+    triples = resources if isinstance(resources, tuple) else ()
+    found = {}
+    for name, used, limit in zip(triples[::3], triples[1::3], triples[2::3], strict=False):
+        if isinstance(used, bytes) and isinstance(limit, bytes) and used.isdigit() and limit.isdigit():
+            found[_text(name).upper()] = (number(used), number(limit))
+    return QuotaRoot(found)
+
+
+def _text(value: Value) -> str:
+    return value.decode("utf-8", "replace")[:LONGEST_NAME] if isinstance(value, bytes) else ""
 
 
 def _mailbox(value: Value) -> bytes:
     if value is None:
         return b"NIL"
     if isinstance(value, tuple):
-        raise _malformed(b"mailbox name expected")
+        raise malformed(b"mailbox name expected")
     return bytes(value[:LONGEST_NAME])
 
 
 def capabilities(text: bytes) -> frozenset[str]:
     """The names in a CAPABILITY answer or response code."""
     return frozenset(text.decode("ascii", "replace").upper().split())
-
-
-_MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$")
-
-
-def internal_date(value: Value) -> datetime | None:
-    """An INTERNALDATE (RFC 9051 date-time), aware; None if it is none."""
-    match = _DATE.match(value) if isinstance(value, bytes) else None
-    if match is None:
-        return None
-    offset = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == b"-" else 1)
-    day, year, hour, minute, second = (int(match[part]) for part in (1, 3, 4, 5, 6))
-    try:
-        return datetime(year, _MONTHS[match[2].capitalize()], day, hour, minute, second, tzinfo=timezone(offset))
-    except (ValueError, KeyError):
-        return None

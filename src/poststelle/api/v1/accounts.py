@@ -2,103 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils import translation
 from ninja import Body, Path, Query, Router
 from ninja.responses import Status
 from pydantic import Field
 
+from poststelle.api.account_shapes import AccountChanges, AccountDocument, ExceptionShape, RightName
 from poststelle.api.problems import language_of
-from poststelle.api.shapes import CheckedByTheOffice, Cursor, Limit, Listed, Moment, Shape, Trouble, listed
+from poststelle.api.shapes import CheckedByTheOffice, Cursor, Given, Limit, Listed, Moment, Shape, Trouble, listed
+from poststelle.api.steps import LINES, streamed
 from poststelle.api.tokens import actor_of
 from poststelle.errors import Conflict
-from poststelle.mail.records import AccountRecord, Step
+from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts as office
-from poststelle.office.wording import sentence
+from poststelle.office import bulk, hand_over, kinds, outgoing_servers
+from poststelle.office.account_documents import document_of
 
 router = Router(tags=["accounts"], by_alias=True)
 
 AccountId = Annotated[str, Path(description="Id or label of the account.")]
-
-Protocol = Literal["imap", "pop3", "smtp", "ews", "graph"]
-EncryptionName = Literal["none", "starttls", "tls"]
-RightName = Literal["see", "process", "send-as", "send-on-behalf", "administer"]
-
-
-class Certificate(Shape):
-    """How the server's certificate is checked."""
-
-    mode: Literal["strict", "pinned", "other-name", "unchecked"] = Field("strict", description="Only `strict` so far.")
-    fingerprint: str | None = Field(None, description="For `pinned`.")
-    name: str | None = Field(None, description="For `other-name`.")
-
-
-class Login(Shape):
-    """User name and password for a server."""
-
-    username: str = Field(description="User name.")
-    password: str | None = Field(
-        None, description="Goes in and never comes out.", json_schema_extra={"writeOnly": True}
-    )
-    mechanism: str = Field("auto", description="`auto`, `plain` or `login` so far; `auto` takes the best one offered.")
-
-
-class Server(Shape):
-    """Where mail comes from."""
-
-    protocol: Protocol = Field(description="`imap` for the way in, `smtp` for the way out so far.")
-    host: str = Field(description="Host name or address.")
-    port: int | None = Field(None, description="1–65535; without it the usual one for protocol and encryption.")
-    encryption: EncryptionName = Field("tls", description="TLS from the first byte, after STARTTLS, or none at all.")
-    certificate: Certificate | None = Field(None, description="Strict when absent.")
-
-
-class OutgoingServer(Server):
-    """Where mail leaves."""
-
-    authentication: Literal["none", "same", "own"] | None = Field(
-        None, description="Whether and how the way out logs in: not at all, as the way in does, or with `login` below."
-    )
-    login: Login | None = Field(None, description="Only with `own`.")
-
-
-class Grant(Shape):
-    """Who may do what with the account."""
-
-    user: str = Field(description="E-mail address or id of a user.")
-    rights: list[RightName] = Field(description="What they may do.")
-
-
-class AccountChanges(Shape):
-    """The account document; in a change, what is absent stays and null removes."""
-
-    label: str | None = Field(None, description="What people call it; unique.")
-    kind: Literal["synchronised", "fetch-only", "send-only", "archive"] | None = Field(
-        None, description="`synchronised` or `send-only` so far."
-    )
-    scope: Literal["personal", "shared", "system"] | None = Field(None, description="Whose it is.")
-    owner: str | None = Field(None, description="E-mail address or id of the user it belongs to.")
-    address: str | None = Field(None, description="The mailbox's own address.")
-    display_name: str | None = Field(None, description="The name recipients read.")
-    incoming: Server | None = Field(None, description="Where mail comes from.")
-    outgoing: OutgoingServer | None = Field(None, description="Where mail leaves.")
-    login: Login | None = Field(
-        None, description="In answers only for those who administer the account, and without the password."
-    )
-    grants: list[Grant] | None = Field(
-        None, description="Absent when adding: all rights to the owner, else to whoever adds it."
-    )
-
-
-class AccountDocument(AccountChanges):
-    """The account document, the same in API and command line."""
-
-    label: str = Field(description="What people call it; unique.")
-    address: str = Field(description="The mailbox's own address.")
 
 
 class Account(AccountDocument):
@@ -116,16 +41,26 @@ class Account(AccountDocument):
     expected: int = Field(description="Messages the server holds, as far as known.")
     held: int = Field(description="Messages held here; less than `expected` while mail is coming in.")
     created_at: Moment = Field(description="When it was added.")
+    version: int = Field(
+        description="Grows with every change of the settings; give it back with a change (or as If-Match)."
+    )
+    way_out: str = Field(
+        description="Why it sends through the server it does: `account`, `server`, `user`, `office`, `instance`; empty: it cannot."
+    )
+    exceptions: list[ExceptionShape] = Field(
+        description="Where it is less safe than usual, for those who administer it."
+    )
 
     @classmethod
     def of(cls, record: AccountRecord) -> Account:
         """The account of a record."""
         return cls.model_validate(
             {
-                **office.document_of(record), "id": record.id, "rights": sorted(right.value for right in record.rights),
+                **document_of(record), "id": record.id, "rights": sorted(right.value for right in record.rights),
                 "state": record.state, "trouble": Trouble.of(record.trouble), "retry_at": record.retry_at,
                 "synced_at": record.synced_at, "syncing": record.syncing, "expected": record.expected, "held": record.held,
-                "created_at": record.created_at,
+                "created_at": record.created_at, "version": record.version, "way_out": record.way_out,
+                "exceptions": [asdict(one) for one in record.exceptions],
             }
         )  # fmt: skip
 
@@ -137,48 +72,87 @@ class RoundAsked(Shape):
     asked_at: Moment = Field(description="The round has been done once the account's `synced_at` is later than this.")
 
 
-class ProbeStep(Shape):
-    """One step of a test: one line of the stream."""
+class Consequences(Shape):
+    """What removing an account would take along."""
 
-    direction: Literal["incoming", "outgoing"] = Field(description="Which way is tested.")
-    name: str = Field(description="What was tried: `resolve`, `connect`, `tls`, `greeting`, `login`, `folders`.")
-    state: Literal["ok", "failed", "skipped"] = Field(description="How it went; after a failure the rest is skipped.")
-    seconds: float = Field(description="How long it took.")
-    detail: dict[str, Any] = Field(description="What was found out, or what is known about the failure.")
-    error: str | None = Field(description="Stable word for what went wrong.")
-    title: str | None = Field(description="The same as a sentence, in the language of the request.")
-    advice: str | None = Field(description="What to do about it.")
+    folders: int = Field(description="Folders.")
+    messages: int = Field(description="Messages shown in them.")
+    only_here: int = Field(description="Of these, messages no server holds any more and no other mailbox shows.")
+    waiting_to_send: int = Field(description="Messages that wait to be sent from it.")
+    open_errands: int = Field(description="Changes its server has still to be told.")
+    grants: int = Field(description="Grants on it.")
+    hand_overs: int = Field(description="Hand-over links that are still valid.")
+    is_office_account: bool = Field(description="The office itself sends from it.")
 
-    @classmethod
-    def of(cls, step: Step) -> ProbeStep:
-        """The step as it is told, in the language now active."""
-        wording = sentence(step.error, step.detail) if step.error else None
-        return cls.model_validate(
-            {
-                "direction": step.direction, "name": step.name, "state": step.state, "seconds": round(step.seconds, 3),
-                "detail": json.loads(json.dumps(dict(step.detail), default=str)), "error": step.error,
-                "title": wording.title if wording else None, "advice": wording.advice if wording else None,
-            }
-        )  # fmt: skip
+
+class WayOut(Shape):
+    """Which server sends, and why."""
+
+    reason: Literal["account", "server", "user", "office", "instance", ""] = Field(
+        description="Its own, the one it refers to, the user's, the office's, the installation's; empty: it cannot send."
+    )
+    facts: dict[str, Any] = Field(description="Host, port and, where it is an object of its own, label of the server.")
+
+
+class HandOver(Shape):
+    """A link by which the owner enters the password."""
+
+    token: str = Field(description="The last part of the link, shown this once.")
+    expires_at: Moment = Field(description="When it ends; the passed test ends it earlier.")
+
+
+class Copy(Given):
+    """What the second account is to be called."""
+
+    label: str = Field("", description="Its label.")
+
+
+class ImportedLine(Shape):
+    """What one line of a table does or did."""
+
+    number: int = Field(description="Line in the file; the header is 1.")
+    label: str = Field(description="Label of the account.")
+    action: Literal["add", "change", "none"] = Field(description="`none`: see `wrong`.")
+    wrong: dict[str, str] = Field(description="Stable reason for each wrong column.")
+    account: str = Field(description="Id of the account, once applied.")
+
+
+class Imported(Shape):
+    """What a table does or did."""
+
+    lines: list[ImportedLine] = Field(description="Line by line.")
+    wrong: int = Field(description="How many lines do nothing.")
+
+
+_TABLE: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_AS_TABLE: dict[str, Any] = {
+    "responses": {200: {"description": "The table.", "content": {"text/csv": {"schema": {"type": "string"}}}}}
+}
+Update = Annotated[bool, Query(description="A label that is there already is changed, else it is taken.")]
 
 
 New = Annotated[dict[str, Any], CheckedByTheOffice(AccountDocument), Body()]
 Changes = Annotated[dict[str, Any], CheckedByTheOffice(AccountChanges), Body()]
 
-_LINES = {
-    "responses": {
-        200: {
-            "description": "One step per line, each as it ends.",
-            "content": {"application/x-ndjson": {"schema": ProbeStep.model_json_schema(mode="serialization")}},
-        }
-    }
-}
-
 
 @router.get("", response=Listed[Account])
-def list_accounts(request: HttpRequest, limit: Limit = 50, cursor: Cursor = None) -> Listed[Account]:
+def list_accounts(
+    request: HttpRequest,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    all: Annotated[bool, Query(description="Every account of the office, for administrators.")] = False,  # noqa: A002, FBT002
+) -> Listed[Account]:
     """The accounts you have any right on, by label."""
-    return listed(office.page(actor_of(request), limit, cursor), Account.of)
+    actor = actor_of(request)
+    return listed(office.overview(actor, limit, cursor) if all else office.page(actor, limit, cursor), Account.of)
+
+
+@router.get("/exceptions", response=Listed[Account])
+def list_exceptions(request: HttpRequest, limit: Limit = 50, cursor: Cursor = None) -> Listed[Account]:
+    """Every account with an exception from safe connections, by label. Administrators only."""
+    return listed(office.exceptions(actor_of(request), limit, cursor), Account.of)
 
 
 @router.post("", response={201: Account})
@@ -189,7 +163,7 @@ def add_account(request: HttpRequest, response: HttpResponse, document: New) -> 
     return Status(201, Account.of(record))
 
 
-@router.post("/probe", openapi_extra=_LINES)
+@router.post("/probe", openapi_extra=LINES)
 async def probe(
     request: HttpRequest,
     document: Changes,
@@ -197,21 +171,29 @@ async def probe(
 ) -> StreamingHttpResponse:
     """Test settings step by step, as it happens; saves nothing. With `account` its stored password may be used."""
     steps = office.probe(actor_of(request), document, account)
-    # Refusals come before the first step: they still make an answer of their own.
-    first = await anext(steps, None)
-    return StreamingHttpResponse(_lines(first, steps, language_of(request)), content_type="application/x-ndjson")
+    return await streamed(steps, language_of(request))
 
 
-async def _lines(first: Step | None, more: AsyncIterator[Step], language: str) -> AsyncIterator[str]:
-    if first is not None:
-        yield _line(first, language)
-    async for step in more:
-        yield _line(step, language)
+@router.post("/import", response=Imported, openapi_extra=_TABLE)
+def import_accounts(
+    request: HttpRequest,
+    apply: Annotated[bool, Query(description="Save; else only say what would happen.")] = False,  # noqa: FBT002
+    update: Update = False,  # noqa: FBT002
+    partly: Annotated[bool, Query(description="With `apply`: leave out wrong lines instead of saving none.")] = False,  # noqa: FBT002
+) -> Imported:
+    """Many accounts from a table (CSV); its columns are the document's dotted paths. Administrators only."""
+    actor = actor_of(request)
+    if apply:
+        done = bulk.apply(actor, request.body, update=update, partly=partly)
+    else:
+        done = bulk.preview(actor, request.body, update=update)
+    return Imported(lines=[ImportedLine.model_validate(asdict(one)) for one in done], wrong=bulk.wrong_lines(done))
 
 
-def _line(step: Step, language: str) -> str:
-    with translation.override(language):
-        return json.dumps(ProbeStep.of(step).model_dump(), ensure_ascii=False) + "\n"
+@router.get("/export", openapi_extra=_AS_TABLE)
+def export_accounts(request: HttpRequest) -> HttpResponse:
+    """Every account as a table (CSV), without secrets; it can be imported again. Administrators only."""
+    return HttpResponse(bulk.export(actor_of(request)), content_type="text/csv; charset=utf-8")
 
 
 @router.get("/{account}", response=Account)
@@ -224,8 +206,12 @@ def show_account(request: HttpRequest, account: AccountId) -> Account:
 def change_account(request: HttpRequest, account: AccountId, changes: Changes) -> Account:
     """Change what the document names and leave the rest (RFC 7396).
 
-    A new host, port, encryption or user name asks for the password again. Takes the right *administer*.
+    A new host, port, encryption or user name asks for the password again. Takes the right *administer*. With `version` (or
+    `If-Match: "<version>"`) the change is refused (409) when somebody else has changed the settings since.
     """
+    given = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+    if given and given != "*":
+        changes = {"version": int(given) if given.isascii() and given.isdecimal() else given, **changes}
     return Account.of(office.change(actor_of(request), account, changes))
 
 
@@ -244,3 +230,35 @@ def ask_for_a_round(request: HttpRequest, account: AccountId) -> Status[RoundAsk
         raise Conflict("no-way-in")
     record, at = asked[0]
     return Status(202, RoundAsked(account=record.id, asked_at=at))
+
+
+@router.get("/{account}/consequences", response=Consequences)
+def consequences_of_removal(request: HttpRequest, account: AccountId) -> Consequences:
+    """What removing the account would take along. Takes the right *administer*."""
+    return Consequences.model_validate(asdict(kinds.consequences(actor_of(request), account)))
+
+
+@router.get("/{account}/way-out", response=WayOut)
+def way_out_of_account(request: HttpRequest, account: AccountId) -> WayOut:
+    """Which server sends your mail for this account, and why."""
+    choice = outgoing_servers.which(actor_of(request), account)
+    return WayOut.model_validate({"reason": choice.reason, "facts": choice.facts})
+
+
+@router.post("/{account}/archive", response=Account)
+def archive_account(request: HttpRequest, account: AccountId) -> Account:
+    """Turn the account into an archive: messages and folders stay, servers and log-in go. There is no way back."""
+    return Account.of(kinds.to_archive(actor_of(request), account))
+
+
+@router.post("/{account}/copy", response=dict[str, Any])
+def copy_account(request: HttpRequest, account: AccountId, given: Copy) -> dict[str, Any]:
+    """The document of a second account like this one, without secrets: complete and add it."""
+    return kinds.duplicate(actor_of(request), account, given.label)
+
+
+@router.post("/{account}/hand-over", response={201: HandOver})
+def hand_over_account(request: HttpRequest, account: AccountId) -> Status[HandOver]:
+    """A one-time link by which the owner enters the password; earlier ones are void."""
+    token, expires_at = hand_over.create(actor_of(request), account)
+    return Status(201, HandOver(token=token, expires_at=expires_at))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
-from ninja import Body, Path, Router
+from ninja import Body, Path, Query, Router
 from pydantic import Field
 
 from poststelle.api.shapes import Address, Given, Moment, Shape
@@ -19,7 +20,7 @@ from poststelle.mail.files import safe_name, safe_type
 from poststelle.mail.headers import decode_words, unfold
 from poststelle.mail.ports import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from poststelle.mail.records import PlacementRecord
-from poststelle.office import reading
+from poststelle.office import handling, reading
 
 router = Router(tags=["messages"], by_alias=True)
 
@@ -162,6 +163,80 @@ def _flags(where: str, names: list[str], wrong: dict[str, str]) -> frozenset[str
     return frozenset(flags)
 
 
+class Filter(Given):
+    """Which messages of a folder are meant; without any of it, all."""
+
+    seen: bool | None = Field(None, description="Only those that have been read, or only those that have not.")
+    flagged: bool | None = Field(None, description="Only those flagged, or only those not.")
+    before: datetime | None = Field(None, description="Only those received before this moment.")
+
+
+class Bulk(Given):
+    """One action on many messages."""
+
+    ids: list[str] = Field([], max_length=handling.MOST_AT_ONCE, description="These messages; or name a `folder`.")
+    folder: str | None = Field(None, description="Everything in this folder, also what no list has shown.")
+    filter: Filter | None = Field(None, description="Of the folder, only these.")
+    action: Literal["move", "copy", "delete", "archive", "spam", "not-spam", "flags"] = Field(
+        description="What to do. `flags` takes `add` and `remove`."
+    )
+    target: str | None = Field(None, description="Id of the folder to move or copy to.")
+    permanently: bool = Field(False, description="Delete for good instead of moving to the trash.")
+    add: list[str] = Field([], max_length=_MOST_FLAGS, description="Flags to add.")
+    remove: list[str] = Field([], max_length=_MOST_FLAGS, description="Flags to remove.")
+
+    def selection(self) -> handling.Selection:
+        """The messages meant. Raises Invalid."""
+        if bool(self.ids) == (self.folder is not None):
+            raise Invalid({"ids": "missing" if not self.ids else "contradiction"})
+        if self.filter is not None and self.folder is None:
+            raise Invalid({"filter": "contradiction"})
+        wanted = self.filter
+        if wanted is None:
+            return handling.Selection(self.ids, self.folder)
+        if wanted.before is not None and wanted.before.tzinfo is None:
+            raise Invalid({"filter.before": "unknown-value"})
+        return handling.Selection(self.ids, self.folder, wanted.seen, wanted.flagged, wanted.before)
+
+    def flags(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Flags to add and to remove. Raises Invalid."""
+        wrong: dict[str, str] = {}
+        add, remove = _flags("add", self.add, wrong), _flags("remove", self.remove, wrong)
+        if add & remove:
+            wrong["remove"] = "contradiction"
+        if not add | remove:
+            wrong["add"] = "missing"
+        if wrong:
+            raise Invalid(wrong)
+        return add, remove
+
+    def destination(self) -> str:
+        """Where to. Raises Invalid."""
+        if self.target is None:
+            raise Invalid({"target": "missing"})
+        return self.target
+
+
+class Destination(Given):
+    """Where a message is to go."""
+
+    folder: str = Field(description="Id of the folder, of the same account or of another one.")
+
+
+class Handled(Shape):
+    """What was done."""
+
+    count: int = Field(description="How many messages it was.")
+    undo: str | None = Field(
+        description="Give it to `POST /undo/{token}` to take it back, within ten seconds where messages go for good."
+    )
+
+    @classmethod
+    def of(cls, handled: handling.Handled) -> Handled:
+        """What the counter said."""
+        return cls(count=handled.count, undo=handled.token)
+
+
 def _download(name: str, content_type: str, data: bytes) -> HttpResponse:
     response = HttpResponse(data, content_type=safe_type(content_type))
     response["Content-Disposition"] = content_disposition_header(True, safe_name(name)) or "attachment"
@@ -174,6 +249,29 @@ def _download(name: str, content_type: str, data: bytes) -> HttpResponse:
 def _binary(description: str, content_type: str) -> dict[str, object]:
     content = {content_type: {"schema": {"type": "string", "format": "binary"}}}
     return {"responses": {200: {"description": description, "content": content}}}
+
+
+@router.post("/bulk", response=Handled)
+def handle_messages(request: HttpRequest, bulk: Annotated[Bulk, Body()]) -> Handled:
+    """One action on many messages: by their ids, or everything in a folder."""
+    actor, chosen = actor_of(request), bulk.selection()
+    match bulk.action:
+        case "move":
+            handled = handling.move(actor, chosen, bulk.destination())
+        case "copy":
+            handled = handling.copy(actor, chosen, bulk.destination())
+        case "delete":
+            handled = handling.delete(actor, chosen, permanently=bulk.permanently)
+        case "archive":
+            handled = handling.archive(actor, chosen)
+        case "spam":
+            handled = handling.mark_as_spam(actor, chosen)
+        case "not-spam":
+            handled = handling.mark_as_wanted(actor, chosen)
+        case "flags":
+            add, remove = bulk.flags()
+            handled = handling.mark(actor, chosen, add=add, remove=remove)
+    return Handled.of(handled)
 
 
 @router.get("/{message}", response=OpenMessage)
@@ -190,8 +288,33 @@ def change_flags(request: HttpRequest, message: MessageId, changes: Annotated[Fl
     """Change flags, here at once and on the server soon. Takes the right *process*."""
     actor = actor_of(request)
     add, remove = changes.apply_to(reading.placement(actor, message).flags)
-    reading.mark(actor, [message], add=add, remove=remove)
+    handling.mark(actor, handling.Selection([message]), add=add, remove=remove)
     return Message.of(reading.placement(actor, message))
+
+
+@router.delete("/{message}", response=Handled)
+def delete_message(
+    request: HttpRequest,
+    message: MessageId,
+    *,
+    permanently: Annotated[
+        bool, Query(description="Off the server for good, soon, instead of into the trash.")
+    ] = False,
+) -> Handled:
+    """Into the trash; what lies there already goes for good. Takes the right *process*."""
+    return Handled.of(handling.delete(actor_of(request), handling.Selection([message]), permanently=permanently))
+
+
+@router.post("/{message}/move", response=Handled)
+def move_message(request: HttpRequest, message: MessageId, to: Annotated[Destination, Body()]) -> Handled:
+    """Into another folder, here at once and on the server soon. The message keeps its `id`."""
+    return Handled.of(handling.move(actor_of(request), handling.Selection([message]), to.folder))
+
+
+@router.post("/{message}/copy", response=Handled)
+def copy_message(request: HttpRequest, message: MessageId, to: Annotated[Destination, Body()]) -> Handled:
+    """Into another folder as well."""
+    return Handled.of(handling.copy(actor_of(request), handling.Selection([message]), to.folder))
 
 
 @router.get(

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from poststelle.api.shapes import listed
-from poststelle.api.v1.accounts import Account, ProbeStep
+from poststelle.api.steps import ProbeStep
+from poststelle.api.v1.accounts import Account
 from poststelle.mail.records import Step
 from poststelle.office import accounts
 from poststelle.office.actor import SYSTEM

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
-from poststelle.office import people
+from poststelle.office import departures, invitations, people
 from poststelle.office.actor import SYSTEM
-from poststelle.run.commands.terminal import read_password, say
+from poststelle.run.commands.terminal import read_password, say, say_table
 from poststelle.run.configuration import Configuration
 from poststelle.run.data_folder import prepare
 
@@ -32,6 +33,31 @@ def add_user(given: argparse.Namespace, _: Configuration) -> int:
         SYSTEM, email=given.email, name=given.name, password=read_password(), administrator=given.admin
     )
     say(f"{user.email} {user.id}")
+    return 0
+
+
+def invite(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints the link; the office account mails it, where there is one."""
+    invited = invitations.invite(SYSTEM, email=given.email, name=given.name, administrator=given.admin)
+    say(f"{invited.user.email} {invitations.link(invited.token)}")
+    return 0
+
+
+def block(given: argparse.Namespace, _: Configuration) -> int:
+    """Out at once, tokens included."""
+    departures.block(SYSTEM, given.email)
+    return 0
+
+
+def unblock(given: argparse.Namespace, _: Configuration) -> int:
+    """In again, with the old password."""
+    departures.unblock(SYSTEM, given.email)
+    return 0
+
+
+def leave(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints how much went to the heir."""
+    say_table(list(asdict(departures.depart(SYSTEM, given.email, given.heir)).items()))
     return 0
 
 

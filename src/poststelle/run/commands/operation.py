@@ -13,17 +13,20 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from poststelle.api.v1.accounts import Account
+from poststelle.api.v1.health import Health
 from poststelle.errors import Conflict, PoststelleError
+from poststelle.mail.records import HealthRecord
 from poststelle.office import accounts, people
+from poststelle.office import health as board
 from poststelle.office.actor import SYSTEM
+from poststelle.office.happenings import health_sentence
 from poststelle.office.setup import new_setup_token
 from poststelle.office.wording import of_trouble, sentence
 from poststelle.run.commands.terminal import say, say_json, say_table
 from poststelle.run.configuration import Configuration
 from poststelle.run.data_folder import KEY_FILE, is_current, prepare
 from poststelle.run.locks import ENGINE, SERVE, is_held
-from poststelle.store import health
-from poststelle.store import search as index
+from poststelle.store import health, index
 
 _ALL = 100_000
 _NEWEST = 100
@@ -59,8 +62,8 @@ def _open_demo() -> None:
 
 
 def status(given: argparse.Namespace, configuration: Configuration) -> int:
-    """Office, processes, index and every mailbox."""
-    records = accounts.page(SYSTEM, _ALL).items if people.office_name() else []
+    """Office, processes, index and every mailbox, the worst first."""
+    is_set_up = people.office_name() is not None
     told = {
         "office": people.office_name(),
         "home": str(configuration.home),
@@ -68,16 +71,42 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
         "engine": is_held(configuration.home, ENGINE),
         "to_index": index.behind(),
     }
+    doing = list(board.board(SYSTEM, _ALL)[0].items) if is_set_up else []
     if given.json:
-        say_json(told | {"accounts": [Account.of(record).model_dump(mode="json") for record in records]})
+        records = accounts.page(SYSTEM, _ALL).items if is_set_up else []
+        shown = [Account.of(record).model_dump(mode="json") for record in records]
+        say_json(told | {"accounts": shown, "health": [Health.of(one).model_dump(mode="json") for one in doing]})
         return 0
     say_table(list(told.items()))
-    if records:
-        say_table([(one.label, one.state, f"{one.held}/{one.expected}", one.synced_at) for one in records])
-    for one in records:
+    if doing:
+        say_table([_DOING, *(_figures(one) for one in doing)])
+    for one in doing:
         if one.trouble is not None:
             say(f"{one.label}: {of_trouble(one.trouble)}")
     return 0
+
+
+_DOING = (
+    "mailbox",
+    "state",
+    "held",
+    "to_come",
+    "per_minute",
+    "received",
+    "sent",
+    "errands",
+    "outbox",
+    "certificate_days",
+)
+
+
+def _figures(one: HealthRecord) -> tuple[object, ...]:
+    days = "-" if one.certificate_days is None else str(one.certificate_days)
+    outbox = one.queued + one.deferred + one.uncertain
+    return (
+        one.label, health_sentence(one), str(one.held), str(one.behind), f"{one.rate:.0f}", one.received_at, one.sent_at,
+        str(one.errands), str(outbox), days,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from django.conf import settings as django_settings
 from poststelle.adapters.memory import MemorySender, MemoryServer, MemorySource
 from poststelle.mail.ports import Sender, Source
 from poststelle.mail.secret import Secret
-from poststelle.mail.settings import Right
+from poststelle.mail.settings import Endpoint, Right
 from poststelle.office import accounts, people
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.office.doors import Doors, NetworkDoors
@@ -99,6 +99,10 @@ class DemoDoors:
         if access.outgoing is None or access.outgoing.host != HOST or access.login is None:
             return await self.others.sender(access)
         return MemorySender(self.server, access.login.username)
+
+    async def reach(self, endpoint: Endpoint) -> None:
+        if endpoint.host != HOST:
+            await self.others.reach(endpoint)
 
 
 def furnished_server() -> MemoryServer:

@@ -20,6 +20,7 @@ class Folder(models.Model):
     `place`: ``remote`` (the server's), ``local`` (kept here only: archives, folders made by hand, those of fetch-only accounts)
     or ``limbo`` (what is being deleted, until its server confirms: never shown). `identity`: RemoteFolder.identity.
     `choices` holds what people set: ``show``, ``fetch``, ``process``, ``role``. `ledger`: the latest comparison with the server.
+    `cursors_lost`: when within the last day (seconds since 1970). `keywords`: those ever seen in it (store.keywords).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -40,10 +41,12 @@ class Folder(models.Model):
     cursor = models.TextField(null=True)  # noqa: DJ001 - no cursor and an empty one differ
     generation = models.PositiveIntegerField(default=1)
     swept = models.PositiveIntegerField(default=1)
+    cursors_lost = models.JSONField(default=list)
     whole = models.BooleanField(default=False)
     loss_accepted = models.BooleanField(default=False)
     total = models.PositiveIntegerField(default=0)
     unread = models.PositiveIntegerField(default=0)
+    keywords = models.JSONField(default=list)
     remaining = models.PositiveIntegerField(default=0)
     synced_at = models.DateTimeField(null=True)
 
@@ -62,7 +65,8 @@ class Segment(models.Model):
 class Message(models.Model):
     """The bytes of a message and what a list needs to know of them. `digest_version` tells which parser read them."""
 
-    pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
+    # Every index that matters begins with the pool anyway.
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, db_index=False)
     sha256 = models.BinaryField(max_length=32)
     size = models.BigIntegerField()
     segment = models.ForeignKey(Segment, on_delete=models.PROTECT)
@@ -84,7 +88,10 @@ class Message(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["pool", "sha256"], name="message_is_kept_once_per_pool")]
-        indexes = [models.Index(fields=["pool", "message_id"], name="message_by_message_id")]
+        indexes = [
+            models.Index(fields=["pool", "message_id"], name="message_by_message_id"),
+            models.Index(fields=["pool", "-id"], condition=~models.Q(defects=""), name="message_with_defects"),
+        ]
 
 
 class ThreadLink(models.Model):
@@ -98,15 +105,32 @@ class ThreadLink(models.Model):
         constraints = [models.UniqueConstraint(fields=["pool", "name"], name="thread_link_once_per_pool")]
 
 
+class ThreadTopic(models.Model):
+    """What a dated message is about: its base subject (BLAKE2b, 16 bytes). `loose`: a reply that refers to nothing."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, db_index=False)
+    message = models.OneToOneField(Message, on_delete=models.CASCADE)
+    name = models.BinaryField(max_length=16)
+    day = models.IntegerField()
+    loose = models.BooleanField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["pool", "name", "day"], name="thread_topic_by_name"),
+            models.Index(fields=["pool", "name"], condition=models.Q(loose=True), name="thread_topic_loose"),
+        ]
+
+
 class Placement(models.Model):
     """Where a message lies, with its flags there. `generation`: the last one that confirmed it.
 
     `remote_id` is the server's, or ``pending.<errand>`` until the server has said where it put the message, or ``local.<hex>``
-    for what no server holds (any more).
+    for what no server holds (any more). `thread`, `has_attachments`, `size`, `by_sender` and `by_subject` repeat what the message
+    says (store.repeated), so that lists are read from the index alone.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="placements")
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="placements", db_index=False)
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="placements")
     remote_id = models.TextField()
     flags = models.TextField()
@@ -115,15 +139,37 @@ class Placement(models.Model):
     ordinal = models.BigIntegerField()
     generation = models.PositiveIntegerField()
     thread = models.BigIntegerField(db_default=0, default=0)
+    has_attachments = models.BooleanField(db_default=False, default=False)
+    size = models.BigIntegerField(db_default=0, default=0)
+    by_sender = models.CharField(max_length=24, db_default="", default="")
+    by_subject = models.CharField(max_length=24, db_default="", default="")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["folder", "remote_id"], name="placement_is_unique_in_its_folder")
         ]
+        # The first four columns are the order; the others make the index answer alone (bench/lists.py).
         indexes = [
-            models.Index(fields=["folder", "-received_at", "-ordinal", "-id"], name="placement_newest_first"),
-            models.Index(fields=["folder", "thread", "-received_at"], name="placement_by_thread"),
-        ]
+            models.Index(
+                fields=[
+                    "folder", "-received_at", "-ordinal", "-id", "message", "thread", "flags", "has_attachments", "size",
+                    "by_sender", "by_subject",
+                ],
+                name="placement_newest_first",
+            ),
+            models.Index(
+                fields=[
+                    "folder", "-received_at", "-ordinal", "-id", "message", "thread", "flags", "has_attachments", "size",
+                    "by_sender", "by_subject", "seen",
+                ],
+                condition=models.Q(seen=False),
+                name="placement_unread_newest_first",
+            ),
+            models.Index(
+                fields=["thread", "-received_at", "-ordinal", "-id", "folder", "message", "seen"],
+                name="placement_by_thread",
+            ),
+        ]  # fmt: skip
 
 
 class SetAside(models.Model):
@@ -149,7 +195,8 @@ class Errand(models.Model):
 
     `folder` and `remote_id`: where the message is on the server until then; `target`: where it goes; `placement`: how it shows
     here. `after`: another errand that must have been done first (moving between mailboxes). `path`: of a folder to be made or
-    renamed.
+    renamed. `batch`: what was done with one gesture, and is undone with one. `outcome` of an open errand: how far it has got
+    (store.errands).
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="errands")
@@ -164,6 +211,7 @@ class Errand(models.Model):
     message = models.ForeignKey(Message, on_delete=models.PROTECT, null=True)
     after = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="followers")
     actor = models.CharField(max_length=254, blank=True)
+    batch = models.UUIDField(null=True, db_index=True)
     due_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True)
@@ -174,4 +222,5 @@ class Errand(models.Model):
             models.Index(fields=["account", "id"], condition=models.Q(closed_at=None), name="errand_open"),
             models.Index(fields=["placement"], condition=models.Q(closed_at=None), name="errand_open_by_placement"),
             models.Index(fields=["folder", "remote_id"], condition=models.Q(closed_at=None), name="errand_open_by_source"),
+            models.Index(fields=["target"], condition=models.Q(closed_at=None), name="errand_open_by_target"),
         ]

@@ -43,6 +43,7 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
     preferences = models.JSONField(default=dict)
+    new_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()

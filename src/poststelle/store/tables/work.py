@@ -14,13 +14,18 @@ from poststelle.store.tables.people import Pool, User
 
 
 class Task(models.Model):
-    """Where the work on a message stands. `status`: open, waiting or done; `follow_up_at`: when it shows up again (Wiedervorlage)."""
+    """Where the work on a message stands. `status`: open, waiting or done.
+
+    `follow_up_at`: when it shows up again (Wiedervorlage), for one person or (`follow_up_for` None) for everybody who sees it;
+    `reminded_at`: when that was announced.
+    """
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="task")
     status = models.CharField(max_length=10, default="open")
     assignee = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="tasks")
     follow_up_at = models.DateTimeField(null=True, db_index=True)
     follow_up_for = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="follow_ups")
+    reminded_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -28,15 +33,25 @@ class Task(models.Model):
 
 
 class Note(models.Model):
-    """An internal note on a message. `mentions`: ids of users named in it."""
+    """An internal note on a message."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="notes")
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="notes")
     text = models.TextField()
-    mentions = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(null=True)
+
+
+class Mention(models.Model):
+    """A note names somebody: their attention is wanted until they have looked."""
+
+    note = models.ForeignKey(Note, on_delete=models.CASCADE, related_name="mentions")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mentions")
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["note", "user"], name="mention_once_per_note_and_user")]
 
 
 class Looked(models.Model):
@@ -77,7 +92,8 @@ class Tag(models.Model):
 class Branch(models.Model):
     """An entry of a folder tree arranged by hand: an account, a folder, a saved search or a heading.
 
-    `owner` None is the shared tree. Siblings stand in the order of `position`.
+    `owner` None is the shared tree. Siblings stand in the order of `position`. `hidden`: an account taken out of the tree, which
+    would otherwise stand in it by itself.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -89,6 +105,7 @@ class Branch(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True)
     folder = models.ForeignKey(Folder, on_delete=models.CASCADE, null=True)
     query = models.TextField(blank=True)
+    hidden = models.BooleanField(default=False)
 
 
 class Trust(models.Model):

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from poststelle.errors import Invalid, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.secret import Secret
-from poststelle.office import reading, setup, wording
+from poststelle.office import oversight, reading, setup, wording
 from poststelle.web.entrance import Visit
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import LANGUAGES
@@ -22,14 +22,14 @@ _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 def home(request: Visit) -> HttpResponse:
-    """To the first inbox; to the mailboxes while there is none to read."""
+    """To the first inbox; administrators without one to the health board, or to the mailboxes while there is none."""
     tree = reading.tree(request.actor)
     inboxes = [folder for branch in tree for folder in branch.folders if folder.role is Role.INBOX]
     if inboxes:
         # An inbox with mail in it rather than one that was never fetched; among those the first.
         return redirect("folder", max(inboxes, key=lambda folder: folder.total > 0).id)
     if not tree and request.actor.is_administrator:
-        return redirect("mailboxes")
+        return redirect("health" if oversight.overseen_accounts(request.actor) else "mailboxes")
     return redirect("mail")
 
 

@@ -20,7 +20,7 @@ from poststelle.mail.headers import unfold
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, reading
+from poststelle.office import accounts, handling, reading
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.frame import FrameWish, frame_url
 from poststelle.web.tree import arranged
@@ -77,7 +77,7 @@ def marks(request: Visit, placement: str) -> HttpResponse:
     if request.method == "POST":
         add = [_MARKS[name] for name in request.POST.getlist("add") if name in _MARKS]
         remove = [_MARKS[name] for name in request.POST.getlist("remove") if name in _MARKS]
-        reading.mark(request.actor, [placement], add=add, remove=remove)
+        handling.mark(request.actor, handling.Selection([placement]), add=add, remove=remove)
         if not is_part(request):
             return redirect(back(request, reverse("mail")))
     try:

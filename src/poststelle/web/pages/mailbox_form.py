@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from poststelle.errors import Invalid
 from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Authentication, Encryption, Kind, Right, Scope
+from poststelle.office.account_documents import grant_document
 from poststelle.office.actor import Actor
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import AUTHENTICATIONS, ENCRYPTIONS, KINDS, RIGHTS, SCOPES
@@ -87,7 +88,8 @@ def stored(record: AccountRecord) -> dict[str, str]:
     if record.outgoing_login:
         values["outgoing.login.username"] = record.outgoing_login.username
     for grant in record.grants:
-        values |= {_grant_name(grant.user.id, right): "1" for right in grant.rights}
+        if grant.user is not None and not grant.folder:
+            values |= {_grant_name(grant.user.id, right): "1" for right in grant.rights}
     return values
 
 
@@ -126,6 +128,16 @@ def _login(post: QueryDict, where: str) -> dict[str, object]:
     if password := post.get(f"{where}.password", ""):
         login["password"] = password
     return login
+
+
+def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:
+    """The document with what this form does not show left as it is: grants to groups and on folders, a shared way out."""
+    grants = made["grants"]
+    assert isinstance(grants, list)
+    made["grants"] = grants + [grant_document(one) for one in record.grants if one.group is not None or one.folder]
+    if made["outgoing"] is None and record.outgoing is None:
+        del made["outgoing"]
+    return made
 
 
 def _grant_name(user: str, right: Right) -> str:

@@ -64,7 +64,7 @@ def change(request: Visit, account: str) -> HttpResponse:
     if request.method == "POST":
         try:
             forms.check_grants(request.POST)
-            accounts.change(request.actor, record.id, forms.document(request.POST))
+            accounts.change(request.actor, record.id, forms.kept(record, forms.document(request.POST)))
         except Invalid as error:
             wrong = wording.field_sentences(error)
         else:
@@ -163,7 +163,7 @@ def _form(request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], a
     may_change = record is None or Right.ADMINISTER in record.rights
     known = list(people.users(request.actor)) if request.actor.is_administrator else []
     if record is not None and not known:
-        known = [grant.user for grant in record.grants]
+        known = [grant.user for grant in record.grants if grant.user is not None and not grant.folder]
     context = {
         "account": record,
         "may_change": may_change,

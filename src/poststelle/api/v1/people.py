@@ -1,0 +1,133 @@
+"""People over HTTP: invite, block, and what happens when a colleague leaves. Administrators only, but for one's own choices."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Path, Router
+from ninja.responses import Status
+from pydantic import Field
+
+from poststelle.api.shapes import Given, Listed, Shape
+from poststelle.api.tokens import actor_of
+from poststelle.mail.records import UserRecord
+from poststelle.office import departures, invitations
+from poststelle.office import people as office
+
+router = Router(tags=["people"], by_alias=True)
+
+UserId = Annotated[str, Path(description="E-mail address or id of the person.")]
+
+
+class Person(Shape):
+    """Somebody who can log in."""
+
+    id: str = Field(description="Identifies the person for good.")
+    email: str = Field(description="The name they log in with.")
+    name: str = Field(description="What other people read.")
+    language: str = Field(description="`de` or `en`.")
+    is_administrator: bool = Field(description="May set up mailboxes and people; says nothing about reading mail.")
+
+    @classmethod
+    def of(cls, record: UserRecord) -> Person:
+        """The person of a record."""
+        return cls.model_validate(asdict(record))
+
+
+class Invitation(Given):
+    """Somebody new."""
+
+    email: str = Field(description="Where the link goes, and the name they log in with.")
+    name: str = Field(description="What other people read.")
+    administrator: bool = Field(False, description="May set up mailboxes and people.")
+
+
+class Invited(Shape):
+    """An invitation."""
+
+    person: Person = Field(description="Who was invited.")
+    link: str = Field(
+        description="Where they choose their password, for three days; hand it over where it was not mailed."
+    )
+    mailed: bool = Field(description="The office account has sent it.")
+
+
+class Heir(Given):
+    """Who takes over."""
+
+    heir: str = Field(description="E-mail address or id of another person.")
+
+
+class HandedOver(Shape):
+    """How much went to the heir."""
+
+    mailboxes: int = Field(description="Personal mailboxes, now the heir's.")
+    logins: int = Field(description="Log-ins.")
+    outgoing_servers: int = Field(description="Outgoing servers.")
+    waiting_mail: int = Field(description="Messages not yet sent, now the heir's.")
+    grants_ended: int = Field(description="Grants that have ended.")
+    tokens_revoked: int = Field(description="Access tokens that no longer work.")
+
+
+class DefaultSender(Given):
+    """With what new mail begins."""
+
+    account: str | None = Field(description="Id or label of an account one may send from; null: none in particular.")
+
+
+class Sender(Shape):
+    """With what new mail begins."""
+
+    account: str | None = Field(description="Id of the account; null: none in particular.")
+
+
+@router.get("", response=Listed[Person])
+def list_people(request: HttpRequest) -> Listed[Person]:
+    """Everybody who can log in, by name."""
+    return Listed(items=[Person.of(record) for record in office.users(actor_of(request))], next=None)
+
+
+@router.post("/invitations", response={201: Invited})
+def invite_person(request: HttpRequest, given: Invitation) -> Status[Invited]:
+    """Add somebody, who chooses a password by a link that the office account mails."""
+    invited = invitations.invite(
+        actor_of(request), email=given.email, name=given.name, administrator=given.administrator
+    )
+    link = invitations.link(invited.token)
+    return Status(201, Invited(person=Person.of(invited.user), link=link, mailed=invited.mailed))
+
+
+@router.get("/me/default-sender", response=Sender)
+def show_default_sender(request: HttpRequest) -> Sender:
+    """The account new mail of yours begins with."""
+    record = office.default_sender(actor_of(request))
+    return Sender(account=record.id if record else None)
+
+
+@router.put("/me/default-sender", response=Sender)
+def set_default_sender(request: HttpRequest, given: DefaultSender) -> Sender:
+    """The account new mail of yours is to begin with."""
+    office.set_default_sender(actor_of(request), given.account)
+    return show_default_sender(request)
+
+
+@router.post("/{user}/block", response={204: None})
+def block_person(request: HttpRequest, user: UserId) -> Status[None]:
+    """They are out at once: no log-in, no session, no token."""
+    departures.block(actor_of(request), user)
+    return Status(204, None)
+
+
+@router.post("/{user}/unblock", response={204: None})
+def unblock_person(request: HttpRequest, user: UserId) -> Status[None]:
+    """They may log in again."""
+    departures.unblock(actor_of(request), user)
+    return Status(204, None)
+
+
+@router.post("/{user}/depart", response=HandedOver)
+def person_departs(request: HttpRequest, user: UserId, given: Heir) -> HandedOver:
+    """A colleague leaves: blocked, tokens revoked, and mailboxes, log-ins and mail not yet sent go to somebody else."""
+    return HandedOver.model_validate(asdict(departures.depart(actor_of(request), user, given.heir)))

@@ -1,0 +1,94 @@
+"""Words as the search index keeps them: cut like FTS5's unicode61 does, folded, stemmed in German, spelled either way.
+
+Law: pure; the same word gives the same stem on every machine (one Snowball version for all). A `Stems` belongs to one thread.
+This module does not know the index, nor what was asked.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import product
+
+import Stemmer
+
+_WORD = re.compile(r"[^\W_]+")
+START_LENGTH = 3
+_REMEMBERED, _WORTH_REMEMBERING = 60_000, 24
+_SHORTEST, _LONGEST = 3, 60
+_LONG_WORD = re.compile(r"[^\W\d_]{8,40}")
+_UMLAUT = re.compile(r"(?<![aeq])(?:ae|oe|ue)|ß|ss|[äöü]")
+_OTHER = {"ae": "ä", "oe": "ö", "ue": "ü", "ß": "ss", "ss": "ß", "ä": "ae", "ö": "oe", "ü": "ue"}
+_MOST_UMLAUTS = 3
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in order, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def folded(word: str) -> str:
+    """The word without case and diacritics, as unicode61 (remove_diacritics 2) keeps it: ``Müller`` is ``muller``."""
+    word = word.lower()
+    if word.isascii():
+        return word
+    return "".join(letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter))
+
+
+def spellings(word: str) -> list[str]:
+    """The word folded, first as it stands, then with its umlauts written the other way: ``Mueller`` is also ``muller``."""
+    word = word.lower()
+    places = list(_UMLAUT.finditer(word))[:_MOST_UMLAUTS]
+    found: dict[str, None] = {}
+    for choice in product((False, True), repeat=len(places)):
+        pieces: list[str] = []
+        reached = 0
+        for place, other in zip(places, choice, strict=True):
+            pieces += word[reached : place.start()], _OTHER[place[0]] if other else place[0]
+            reached = place.end()
+        found[folded("".join(pieces) + word[reached:])] = None
+    return list(found)
+
+
+class Stems:
+    """A German stemmer that remembers what it has met."""
+
+    def __init__(self) -> None:
+        self._stemmer = Stemmer.Stemmer("german", 0)
+        self._met: dict[str, tuple[str, str, str]] = {}
+
+    def of(self, word: str) -> str:
+        """The stem of a word, folded. What is too short, too long or no word of letters stays as it is."""
+        word = word.lower()
+        if not (_SHORTEST <= len(word) <= _LONGEST and word.isalpha()):
+            return folded(word)
+        return folded(self._stemmer.stemWord(word))
+
+    def read(self, known: Iterable[str]) -> tuple[set[str], set[str], set[str]]:
+        """Of these lower-case words: the stems that differ from the words, how the words start, and those that may be compounds.
+
+        All of them folded; words shorter than a start (`START_LENGTH`) have none.
+        """
+        stems: set[str] = set()
+        starts: set[str] = set()
+        compounds: set[str] = set()
+        met = self._met
+        for word in known:
+            stem, start, compound = met.get(word) or self._meet(word)
+            stems.add(stem)
+            starts.add(start)
+            compounds.add(compound)
+        for several in (stems, starts, compounds):
+            several.discard("")
+        return stems, starts, compounds
+
+    def _meet(self, word: str) -> tuple[str, str, str]:
+        plain, stem = folded(word), self.of(word)
+        long = plain if _LONG_WORD.fullmatch(word) else ""
+        forms = (stem if stem != plain else "", plain[:START_LENGTH] if len(plain) >= START_LENGTH else "", long)
+        if len(word) <= _WORTH_REMEMBERING and word.isalpha():
+            if len(self._met) >= _REMEMBERED:
+                self._met.clear()
+            self._met[word] = forms
+        return forms

@@ -1,0 +1,87 @@
+"""The health board: how every account is doing, the worst first, and the installation as a whole.
+
+For whoever looks after accounts (`office.oversight`); holds numbers, server names and reasons, never a message.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.utils import timezone
+
+from poststelle.errors import Invalid
+from poststelle.mail.records import HealthRecord, Page
+from poststelle.mail.settings import Right
+from poststelle.office.actor import Actor
+from poststelle.office.oversight import oversight
+from poststelle.policy.health import STATES, Facts, state_of
+from poststelle.store import health, index
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The accounts taken together. `by_state` names every state; `to_index`: messages the search does not know yet."""
+
+    by_state: Mapping[str, int]
+    held: int
+    behind: int
+    rate: float
+    set_aside: int
+    missing: int
+    errands: int
+    queued: int
+    deferred: int
+    uncertain: int
+    to_index: int
+
+
+def board(
+    actor: Actor, limit: int = 50, after: str | None = None, *, state: str = ""
+) -> tuple[Page[HealthRecord], Totals]:
+    """A window of the accounts the actor oversees, the worst first, then by label; and all of them together.
+
+    Raises Invalid for a cursor or a state that is none.
+    """
+    if state and state not in STATES:
+        raise Invalid({"state": "unknown-value"})
+    if after is not None and not (after.isascii() and after.isdigit() and len(after) < 10):
+        raise Invalid({"cursor": "unknown-value"})
+    found = _all(actor)
+    totals = _totals(found)
+    shown = [one for one in found if not state or one.state == state]
+    start = int(after or 0)
+    following = str(start + limit) if len(shown) > start + limit else None
+    return Page(shown[start : start + limit], following), totals
+
+
+def show(actor: Actor, account: str) -> HealthRecord | None:
+    """One account by id; None where the actor does not oversee it."""
+    return next((one for one in _all(actor) if one.account_id == account), None)
+
+
+def _all(actor: Actor) -> list[HealthRecord]:
+    now = timezone.now()
+
+    def judge(**known: Any) -> str:
+        return state_of(Facts(**known), now)
+
+    found = health.board(oversight(actor), Right.ADMINISTER, django_settings.POSTSTELLE.poll_seconds, judge)
+    return sorted(found, key=lambda one: (STATES.index(one.state), one.label.lower()))
+
+
+def _totals(found: list[HealthRecord]) -> Totals:
+    states = Counter(one.state for one in found)
+
+    def total(name: str) -> int:
+        return sum(getattr(one, name) for one in found)
+
+    return Totals(
+        by_state={state: states[state] for state in STATES}, held=total("held"), behind=total("behind"),
+        rate=sum(one.rate for one in found), set_aside=total("set_aside"), missing=total("missing"),
+        errands=total("errands"), queued=total("queued"), deferred=total("deferred"), uncertain=total("uncertain"),
+        to_index=index.behind(),
+    )  # fmt: skip

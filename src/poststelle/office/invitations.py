@@ -1,0 +1,97 @@
+"""Invitations and forgotten passwords: a link by mail, through the office account, by which somebody sets a password of their own.
+
+The token proves itself (Django's password reset tokens): it ends after three days, and with the first password set by it. Asking
+for one says nothing about who exists.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.conf import settings as django_settings
+from django.utils import translation
+from django.utils.translation import gettext
+
+from poststelle.errors import Invalid, PoststelleError
+from poststelle.mail.records import AccountRecord, UserRecord
+from poststelle.mail.secret import Secret
+from poststelle.office import outbox
+from poststelle.office import people as office
+from poststelle.office.actor import SYSTEM, Actor, require_administrator
+from poststelle.store import accounts, invitations, people
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """`token` goes into the link (to be handed over in person where `mailed` is false)."""
+
+    user: UserRecord
+    token: str
+    mailed: bool
+
+
+def invite(actor: Actor, *, email: str, name: str, administrator: bool = False) -> Invited:
+    """A new person, who sets a password of their own by the link. Administrators only. Raises Invalid (fields email, name)."""
+    require_administrator(actor)
+    wrong = office.wrong_person(email, name)
+    if wrong:
+        raise Invalid(wrong)
+    user = people.add_user(email.strip(), name.strip(), None, actor=actor.name, administrator=administrator)
+    token = invitations.token_of(user.id)
+    people.tell(user.id, "user-invited", actor=actor.name)
+    with translation.override(user.language):
+        subject = gettext("Your access to Poststelle at %(office)s") % {"office": people.office_name() or ""}
+        text = gettext(
+            "Hello %(name)s,\n\n%(who)s has set up your access to the office's mail. Choose your password here:\n\n%(link)s\n\n"
+            "The link is valid for three days."
+        ) % {"name": user.name, "who": actor.user.name if actor.user else people.office_name(), "link": link(token)}
+    return Invited(user, token, _mail(user, subject, text))
+
+
+def ask_for_a_new_password(email: str) -> None:
+    """Mail a link to whoever has this address here. The same answer for everybody else. Open to everybody."""
+    user = people.named(email) if "@" in email else None
+    if user is None:
+        return
+    with translation.override(user.language):
+        subject = gettext("A new password for Poststelle")
+        text = gettext(
+            "Hello %(name)s,\n\nhere you can choose a new password:\n\n%(link)s\n\n"
+            "The link is valid for three days. If you did not ask for it, you need not do anything."
+        ) % {"name": user.name, "link": link(invitations.token_of(user.id))}
+    _mail(user, subject, text)
+
+
+def look(token: str) -> UserRecord:
+    """Whose link it is. Raises NotFound("invitation-unknown")."""
+    return invitations.user_of(token)
+
+
+def accept(token: str, password: Secret) -> UserRecord:
+    """Set the password; the link is used up. Raises Invalid({"password": …}), NotFound("invitation-unknown")."""
+    user = look(token)
+    wrong = office.wrong_password(password)
+    if wrong:
+        raise Invalid({"password": wrong})
+    invitations.set_password(token, password)
+    return user
+
+
+def link(token: str) -> str:
+    """The address that opens the page, absolute where the setting `base_url` says how."""
+    return f"{django_settings.POSTSTELLE.base_url.rstrip('/')}/welcome/{token}/"
+
+
+def _mail(user: UserRecord, subject: str, text: str) -> bool:
+    sender: AccountRecord | None = accounts.office_account(SYSTEM.reach)
+    if sender is None or not sender.way_out:
+        return False
+    try:
+        outbox.submit(SYSTEM, outbox.Draft(sender.id, to=(user.email,), subject=subject, text=text))
+    except PoststelleError as error:
+        log.warning("a link could not be mailed: %s", error.code)
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""What a mailbox can become at the counter: an archive (for good), one at another provider, a second one like it; and what it takes along.
+
+All take the right *administer*; a second one like it takes an administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from asgiref.sync import sync_to_async
+from django.utils.translation import gettext
+
+from poststelle.errors import Conflict, Invalid
+from poststelle.mail.account_document import read
+from poststelle.mail.records import AccountRecord
+from poststelle.mail.settings import Kind
+from poststelle.office import accounts
+from poststelle.office.account_documents import document_of, merged, permitted
+from poststelle.office.actor import Actor, require_administrator
+from poststelle.office.doors import Doors
+from poststelle.store import accounts as store
+from poststelle.store import conversions
+from poststelle.store.accounts import Access
+from poststelle.store.conversions import Consequences
+
+
+def consequences(actor: Actor, account: str) -> Consequences:
+    """What removing the account would take along. Raises NotFound, NotPermitted."""
+    return conversions.consequences(actor.reach, accounts.administered(actor, account).id)
+
+
+def to_archive(actor: Actor, account: str) -> AccountRecord:
+    """Turn a mailbox into an archive: messages and folders stay, servers and log-in go. There is no way back.
+
+    Raises NotFound, NotPermitted, Conflict("not-convertible").
+    """
+    record = accounts.administered(actor, account)
+    conversions.to_archive(actor.reach, record.id, actor=actor.name)
+    return store.find(actor.reach, record.id)
+
+
+async def move(actor: Actor, account: str, changes: Mapping[str, object], doors: Doors) -> Mapping[str, int]:
+    """The same mailbox at another provider: `changes` name the new servers and the log-in, which is tried before anything is kept.
+
+    Folders are found there by role or path, messages recognised by their content: nothing comes twice, filings stay. How many
+    folders were ``matched``, are ``new`` there, and are ``left`` here. Raises Trouble when the new server lets nobody in.
+    """
+    record = await sync_to_async(accounts.administered)(actor, account)
+    if record.kind is not Kind.SYNCHRONISED:
+        raise Conflict("not-convertible", kind=record.kind.value)
+    settings = await sync_to_async(accounts.to_probe)(actor, changes, record.id)
+    if settings.incoming is None or settings.incoming.protocol != "imap":
+        raise Invalid({"incoming.protocol": "contradiction"})
+    trial = Access(
+        record.id, 0, record.version, settings.address, settings.incoming, settings.login, None, None, settings.kind,
+        settings.receiving, settings.sending,
+    )  # fmt: skip
+    source = await doors.source(trial)
+    try:
+        listed = await source.folders()
+    finally:
+        await source.close()
+
+    def keep() -> Mapping[str, int]:
+        wanted = permitted(actor, read(merged(document_of(record), changes)), record)
+        return conversions.move(actor.reach, record.id, wanted, listed, actor=actor.name)
+
+    return await sync_to_async(keep)()
+
+
+def duplicate(actor: Actor, account: str, label: str = "") -> dict[str, object]:
+    """The document of a second mailbox like this one, to be looked through and added: no secrets, no address of its own yet.
+
+    Administrators who administer the account only. Raises NotFound, NotPermitted.
+    """
+    record = accounts.administered(actor, account)
+    require_administrator(actor)
+    document = document_of(record)
+    document["label"] = label or gettext("%(label)s (copy)") % {"label": record.label}
+    document["office_account"] = False
+    document["identities"] = []
+    if record.login is not None and not record.login.label:
+        document["login"] = {"mechanism": record.login.mechanism.value, "domain": record.login.domain}
+    sending = document["sending"]
+    if isinstance(sending, dict) and sending.get("sent_folder"):
+        document["sending"] = sending | {"sent_copy": "automatic", "sent_folder": ""}
+    grants = document["grants"]
+    if isinstance(grants, list):
+        document["grants"] = [grant for grant in grants if not grant.get("folder")]
+    return document

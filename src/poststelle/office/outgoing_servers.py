@@ -1,0 +1,190 @@
+"""Outgoing servers at the counter: the office's (administrators) and everybody's own, their test, and which one applies.
+
+A mailbox without a server of its own sends through the one it refers to, else its sender's default, the office's default, the
+installation's relay (setting `relay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+
+from poststelle.adapters import probe as probing
+from poststelle.adapters.connection import Trust
+from poststelle.errors import Invalid
+from poststelle.mail.document import Fields
+from poststelle.mail.document_parts import Parts
+from poststelle.mail.records import OutgoingServerRecord, Step
+from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
+from poststelle.office.account_documents import check_endpoint, dated, endpoint_document, login_document, merged
+from poststelle.office.accounts import egress
+from poststelle.office.actor import Actor, require_administrator
+from poststelle.store import accounts, logins, outgoing_servers, people
+
+_SERVER = {"protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed"}
+_FIELDS = _SERVER | {"label", "owner", "default", "login"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The server that sends, and why: `reason` is account, server, user, office, instance, or empty where nothing can be sent.
+
+    `server` is filled where it is an object of its own.
+    """
+
+    reason: str
+    endpoint: Endpoint | None
+    server: OutgoingServerRecord | None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a sentence about it needs."""
+        told: dict[str, object] = {"host": self.endpoint.host, "port": self.endpoint.port} if self.endpoint else {}
+        return told | ({"label": self.server.label} if self.server else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    label: str
+    owner: str
+    default: bool
+    endpoint: Endpoint
+    login: Login | None
+    login_of: str
+
+
+def which(actor: Actor, account: str, user: str | None = None) -> Choice:
+    """Which server sends for the account, for mail of the actor (or of `user`, an id), and why. Raises NotFound."""
+    record = accounts.find(actor.reach, account)
+    sender = user or (actor.user.id if actor.user else None)
+    return Choice(*outgoing_servers.which(actor.reach, record.id, sender))
+
+
+def within(actor: Actor) -> list[OutgoingServerRecord]:
+    """The office's servers and one's own, by label."""
+    return outgoing_servers.within(actor.reach)
+
+
+def show(actor: Actor, server: str) -> OutgoingServerRecord:
+    """One of them, by label or id. Raises NotFound."""
+    return outgoing_servers.find(actor.reach, server)
+
+
+def add(actor: Actor, document: Mapping[str, object]) -> OutgoingServerRecord:
+    """A new server: the office's (administrators), or with `owner` that person's. Raises Invalid, NotPermitted.
+
+    Fields: label, owner, default, host, port, encryption, certificate, minimum_tls, plain_text_allowed, login.
+    """
+    wish = _read(document)
+    owner = _owner(actor, wish.owner)
+    _check(actor, wish, None)
+    number = outgoing_servers.add(
+        actor.reach,
+        wish.label,
+        dated(wish.endpoint),
+        wish.login,
+        wish.login_of,
+        owner,
+        default=wish.default,
+        actor=actor.name,
+    )
+    return outgoing_servers.find(Actor(None).reach, number)
+
+
+def change(actor: Actor, server: str, changes: Mapping[str, object]) -> OutgoingServerRecord:
+    """Change what the document names. A new host, port, encryption or user name asks for the password again."""
+    record = _own(actor, server)
+    if "owner" in changes and changes["owner"] not in {record.owner.email if record.owner else None}:
+        raise Invalid({"owner": "contradiction"})
+    wish = _read(merged(document_of(record), changes))
+    _check(actor, wish, record)
+    outgoing_servers.change(
+        actor.reach, record.id, wish.label, dated(wish.endpoint), wish.login, wish.login_of, default=wish.default,
+        actor=actor.name,
+    )  # fmt: skip
+    return show(actor, record.id)
+
+
+def remove(actor: Actor, server: str) -> None:
+    """Forget a server no mailbox refers to. Raises NotFound, NotPermitted, Conflict("outgoing-server-in-use")."""
+    outgoing_servers.remove(actor.reach, _own(actor, server).id, actor=actor.name)
+
+
+def document_of(record: OutgoingServerRecord) -> dict[str, object]:
+    """The server as its document, without secrets."""
+    return (endpoint_document(record.endpoint) or {}) | {
+        "label": record.label, "owner": record.owner.email if record.owner else None, "default": record.is_default,
+        "login": login_document(record.login) if record.login else None,
+    }  # fmt: skip
+
+
+async def probe(actor: Actor, server: str) -> AsyncIterator[Step]:
+    """Test a saved server step by step. Raises NotFound, NotPermitted before the first step."""
+    settings = await sync_to_async(_to_probe)(actor, server)
+    tls = Trust(django_settings.POSTSTELLE.ca_file)
+    async for step in probing.probe(settings, egress=egress(), tls=tls):
+        yield step
+
+
+def remember_recipient(actor: Actor, server: str, address: str) -> None:
+    """Whom the test wrote to: proposed the next time. Raises Invalid, NotFound, NotPermitted."""
+    fields = Fields()
+    wanted = fields.address("test_recipient", address)
+    if fields.wrong:
+        raise Invalid(fields.wrong)
+    outgoing_servers.remember_recipient(actor.reach, _own(actor, server).id, wanted)
+
+
+def _to_probe(actor: Actor, server: str) -> AccountSettings:
+    record = _own(actor, server)
+    login = outgoing_servers.opened_login(actor.reach, record.id)
+    return AccountSettings(
+        record.label, Kind.SEND_ONLY, Scope.SYSTEM, record.test_recipient, outgoing=record.endpoint,
+        authentication=Authentication.OWN if login else Authentication.NONE, outgoing_login=login,
+    )  # fmt: skip
+
+
+def _own(actor: Actor, server: str) -> OutgoingServerRecord:
+    record = show(actor, server)
+    if record.owner is None:
+        require_administrator(actor)
+    return record
+
+
+def _owner(actor: Actor, owner: str) -> str | None:
+    if not owner:
+        require_administrator(actor)
+        return None
+    wanted = people.named(owner)
+    if wanted is None:
+        raise Invalid({"owner": "unknown-user"})
+    if actor.user is not None and actor.user.id != wanted.id:
+        require_administrator(actor)
+    return wanted.id
+
+
+def _read(document: Mapping[str, object]) -> _Wish:
+    fields = Fields()
+    fields.known("", document, _FIELDS)
+    parts = Parts(fields)
+    label = fields.text("label", document.get("label"), limit=120)
+    server = {name: value for name, value in document.items() if name in _SERVER}
+    endpoint = parts.endpoint("", server, ("smtp",))
+    login, login_of = parts.login("login", document.get("login"))
+    owner = fields.text("owner", document.get("owner"), required=False)
+    default = fields.boolean("default", document.get("default"), default=False)
+    if fields.wrong or endpoint is None:
+        raise Invalid(fields.wrong)
+    return _Wish(label, owner, default, endpoint, login, login_of)
+
+
+def _check(actor: Actor, wish: _Wish, before: OutgoingServerRecord | None) -> None:
+    check_endpoint(actor, "", wish.endpoint, before.endpoint if before else None)
+    known = before and before.login and wish.login_of.casefold() == before.login.label.casefold()
+    if not wish.login_of or known:
+        return
+    if not logins.usable(actor.reach, wish.login_of, administrator=actor.is_administrator):
+        raise Invalid({"login.login": "unknown-login"})

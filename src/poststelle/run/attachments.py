@@ -1,0 +1,76 @@
+"""The slower pass behind the index: the words of attachments, message by message, the newest first.
+
+A thread of its own, so that neither mail nor its own words ever wait for it. What is left to do stands in the index; killed at
+any moment, it goes on with the message it was at.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import closing
+
+from django.db import connection
+
+from poststelle.errors import PoststelleError
+from poststelle.run.extractors import Extractor
+from poststelle.store import index, messages
+
+log = logging.getLogger(__name__)
+
+REST_SECONDS, SET_BACK_SECONDS = 2.0, 10.0
+_AT_ONCE = 20
+
+
+class Attachments:
+    """Reads until told to stop."""
+
+    def __init__(self, extractor: Extractor | None = None) -> None:
+        self._extractor = extractor or Extractor()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="attachments", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """End, whatever is being read; waits at most that long."""
+        self._stopping.set()
+        self._extractor.stop()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    done = self._some()
+                except Exception:  # a locked file or a full disk passes; mail and its own words go on meanwhile
+                    log.exception("attachments: set back, trying again")
+                    self._stopping.wait(SET_BACK_SECONDS)
+                    continue
+                if not done:
+                    self._stopping.wait(REST_SECONDS)
+        finally:
+            self._extractor.stop()
+            connection.close()
+
+    def _some(self) -> int:
+        waiting, _ = index.attachments_behind()
+        if not waiting:
+            return 0
+        with closing(index.Writer()) as writer:
+            some = writer.waiting(_AT_ONCE)
+            for number, pool, sha256 in some:
+                try:
+                    text, complete = self._extractor.read(messages.content(pool, sha256))
+                except PoststelleError as error:
+                    log.warning("message %s cannot be read back: %s", number, error)
+                    text, complete = "", False
+                if self._stopping.is_set():
+                    break
+                if not complete:
+                    log.info("message %s: not all of its attachments could be read", number)
+                writer.attach(number, text, complete=complete)
+        return len(some)

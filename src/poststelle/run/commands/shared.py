@@ -1,0 +1,163 @@
+"""``login``, ``server``, ``template``, ``group`` and ``grant``: what several mailboxes or people share."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from poststelle.api.steps import ProbeStep
+from poststelle.api.v1.groups import Group
+from poststelle.api.v1.logins import SharedLogin
+from poststelle.api.v1.outgoing_servers import SharedServer
+from poststelle.api.v1.templates import Template
+from poststelle.errors import Invalid
+from poststelle.mail.secret import Secret
+from poststelle.office import groups, logins, outgoing_servers, rights, templates
+from poststelle.office.actor import SYSTEM
+from poststelle.run.commands.terminal import read_document, read_password, say, say_json, say_table
+from poststelle.run.configuration import Configuration
+
+
+def list_logins(given: argparse.Namespace, _: Configuration) -> int:
+    """Every log-in, without its secret."""
+    told = [SharedLogin.of(record) for record in logins.within(SYSTEM)]
+    if given.json:
+        say_json([one.model_dump(mode="json") for one in told])
+    elif told:
+        say_table([(one.label, one.username, one.owner, one.accounts, one.id) for one in told])
+    return 0
+
+
+def add_login(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints label and id."""
+    record = logins.add(SYSTEM, read_document(given.json))
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def change_password(given: argparse.Namespace, _: Configuration) -> int:
+    """A new password in one place; with ``--test`` it is kept only if every server lets it in, else 1."""
+    password = read_password()
+    if given.test:
+        return asyncio.run(_tested(given.login, password))
+    say(logins.change_password(SYSTEM, given.login, password))
+    return 0
+
+
+def remove_login(given: argparse.Namespace, _: Configuration) -> int:
+    """A log-in nothing uses."""
+    logins.remove(SYSTEM, given.login)
+    return 0
+
+
+def list_servers(given: argparse.Namespace, _: Configuration) -> int:
+    """Every outgoing server."""
+    told = [SharedServer.of(record) for record in outgoing_servers.within(SYSTEM)]
+    if given.json:
+        say_json([one.model_dump(mode="json") for one in told])
+    elif told:
+        say_table(
+            [(one.label, f"{one.host}:{one.port}", one.owner, "default" if one.default else "", one.id) for one in told]
+        )
+    return 0
+
+
+def add_server(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints label and id."""
+    record = outgoing_servers.add(SYSTEM, read_document(given.json))
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def change_server(given: argparse.Namespace, _: Configuration) -> int:
+    """Change what the document names and leave the rest."""
+    record = outgoing_servers.change(SYSTEM, given.server, read_document(given.json))
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def remove_server(given: argparse.Namespace, _: Configuration) -> int:
+    """A server no mailbox refers to."""
+    outgoing_servers.remove(SYSTEM, given.server)
+    return 0
+
+
+def list_templates(given: argparse.Namespace, _: Configuration) -> int:
+    """Every template."""
+    told = [Template.of(record) for record in templates.within(SYSTEM)]
+    if given.json:
+        say_json([one.model_dump(mode="json") for one in told])
+    elif told:
+        say_table([(one.label, one.id) for one in told])
+    return 0
+
+
+def put_template(given: argparse.Namespace, _: Configuration) -> int:
+    """A new template, or new content of the one with this label."""
+    known = next((one.id for one in templates.within(SYSTEM) if one.label.casefold() == given.label.casefold()), None)
+    record = templates.put(SYSTEM, given.label, read_document(given.json), known)
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def preview_template(given: argparse.Namespace, _: Configuration) -> int:
+    """What it would change in a mailbox, field by field."""
+    found = templates.preview(SYSTEM, given.template, None, given.label)
+    if found:
+        say_table([(one.path, one.before, one.after) for one in found])
+    return 0
+
+
+def remove_template(given: argparse.Namespace, _: Configuration) -> int:
+    """Mailboxes filled from it stay as they are."""
+    templates.remove(SYSTEM, given.template)
+    return 0
+
+
+def list_groups(given: argparse.Namespace, _: Configuration) -> int:
+    """Every group with its people."""
+    told = [Group.of(record) for record in groups.within(SYSTEM)]
+    if given.json:
+        say_json([one.model_dump(mode="json") for one in told])
+    elif told:
+        say_table([(one.name, ", ".join(one.members), one.id) for one in told])
+    return 0
+
+
+def put_group(given: argparse.Namespace, _: Configuration) -> int:
+    """A new group of these people, or other people for the one with this name."""
+    known = {one.name.casefold(): one.id for one in groups.within(SYSTEM)}.get(given.name.casefold())
+    if known is None:
+        record = groups.add(SYSTEM, given.name, given.member)
+    else:
+        record = groups.change(SYSTEM, known, members=given.member)
+    say(f"{record.name} {record.id}")
+    return 0
+
+
+def remove_group(given: argparse.Namespace, _: Configuration) -> int:
+    """With every grant it has."""
+    groups.remove(SYSTEM, given.name)
+    return 0
+
+
+def grant(given: argparse.Namespace, _: Configuration) -> int:
+    """What a person or a group may do from now on; without ``--right`` nothing."""
+    if not given.user and not given.group:
+        raise Invalid({"user": "missing"})
+    document = {
+        "user": given.user, "group": given.group, "rights": given.right, "folder": given.folder, "from": given.begin,
+        "until": given.until,
+    }  # fmt: skip
+    rights.grant(SYSTEM, given.label, {name: value for name, value in document.items() if value is not None})
+    return 0
+
+
+async def _tested(login: str, password: Secret) -> int:
+    result = 0
+    async for label, step in logins.test_and_change_password(SYSTEM, login, password):
+        told = ProbeStep.of(step)
+        words = f"  {told.title} {told.advice}" if told.title else ""
+        say(f"{label}  {step.direction:<8}  {step.name:<8}  {step.state}{words}")
+        result = 1 if step.name == "kept" and step.state != "ok" else result
+    return result

@@ -1,0 +1,364 @@
+"""The search index: a file of its own (`search.db`), written here only, following behind the rows with its own cursors.
+
+Laws: what is in it can be rebuilt from the bytes, and is, when the layout changes. Rows come first, then their own words at once,
+then the words of their attachments, which cost more and may fail (`waiting`, `attach`). Who may see a message is in its tokens:
+its pool and the accounts it lies in; where it came to lie later is learned from the journal. The FTS5 table is contentless
+(unicode61, diacritics removed): the exact indexed text is kept beside it, compressed, for snippets and because taking a row out
+of a contentless index needs the very text that went in. rowid follows the received second (the next free one), so newest-first
+is the natural order. The long words of all messages are kept in a vocabulary with trigrams, in which compounds are found; the
+first three letters of every word stand beside the stems, for those who have typed no more.
+
+This module does not know what people ask (`store.search`), nor how attachments are read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from django.conf import settings as django_settings
+
+from poststelle.errors import Conflict
+from poststelle.mail import words
+from poststelle.mail.digest import Digest
+from poststelle.mail.digest import digest as read_digest
+from poststelle.store import messages, tokens
+from poststelle.store.rows import all_rows, chunks, marks, moment, one_row
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+log = logging.getLogger(__name__)
+
+VERSION = 4
+COLUMNS = ("subject", "sender", "recipients", "body", "files", "attached", "stems", "place")
+MAX_ATTACHED = 1_000_000
+
+NOTHING, WAITING, READ, GIVEN_UP = range(4)
+
+_SCHEMA = f"""
+PRAGMA journal_mode=WAL;
+BEGIN;
+CREATE TABLE IF NOT EXISTS doc (
+  rowid INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, place TEXT NOT NULL, attachments INTEGER NOT NULL, text BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS doc_waiting ON doc (rowid) WHERE attachments = {WAITING};
+CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), message INTEGER NOT NULL, journal INTEGER NOT NULL);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+  {", ".join(COLUMNS)}, content='', tokenize="unicode61 remove_diacritics 2");
+CREATE TABLE IF NOT EXISTS term (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
+CREATE VIRTUAL TABLE IF NOT EXISTS inside USING fts5(
+  word, content='term', content_rowid='id', tokenize='trigram', detail=none, columnsize=0);
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_BATCH = 1000
+_ENTRIES = 200
+_HASH_BYTES = 32 << 20
+_TERMS_REMEMBERED = 100_000
+# What no words can be read from; everything else is worth a try.
+_WORDLESS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "ico", "heic", "zip", "gz", "7z", "rar", "tar", "exe", "mp3", "mp4", "wav", "avi", "mov", "p7s", "p7m", "asc", "sig", "vcf"])  # fmt: skip
+
+
+class Writer:
+    """Writes the index, in short transactions. Several may write in turn; each belongs to one thread at a time."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        chosen = path or file()
+        _remove_other_layouts(chosen)
+        self._db = sqlite3.connect(chosen, isolation_level=None, timeout=20, check_same_thread=False)
+        self._db.executescript(_SCHEMA)
+        # A lost index entry is found again by the cursors: it is enough that file and cursors agree.
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_HASH_BYTES,))
+        # What the journal tells of until now is seen when the messages themselves are read.
+        (latest,) = one_row("SELECT coalesce(max(id), 0) FROM store_journal", []) or (0,)
+        self._db.execute("INSERT OR IGNORE INTO progress VALUES (1, 0, ?)", (latest,))
+        self._stems = words.Stems()
+        self._terms: set[str] = set()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def index_some(self, known: Callable[[bytes], Digest | None], limit: int = _BATCH) -> int:
+        """Index up to `limit` messages that follow the cursor, or what the journal says of those known; how much there was.
+
+        `known` may spare parsing again.
+        """
+        done, journal = self._db.execute("SELECT message, journal FROM progress").fetchone()
+        rows = all_rows(
+            "SELECT id, pool_id, sha256, created_at FROM store_message WHERE id > %s ORDER BY id LIMIT %s",
+            [done, limit],
+        )
+        if not rows:
+            return self._follow(journal)
+        lying = tokens.places(rows[0][0], rows[-1][0])
+        documents = []
+        for number, pool, sha256, created_at in rows:
+            try:
+                one = known(bytes(sha256)) or read_digest(messages.content(pool, bytes(sha256)))
+            except Conflict as error:
+                log.warning("message %s cannot be read back and is left out of the index: %s", number, error)
+                continue
+            accounts, received_at = lying.get(number, ([], None))
+            second = max(0, int((received_at or moment(created_at)).timestamp()))
+            documents.append((second, number, _fields(pool, accounts, one), WAITING if _may_say_more(one) else NOTHING))
+        documents.sort(key=lambda document: document[:2])
+        with _Transaction(self._db):
+            self._put(documents)
+            self._db.execute("UPDATE progress SET message = ?", (rows[-1][0],))
+        return len(rows)
+
+    def waiting(self, limit: int) -> list[tuple[int, int, bytes]]:
+        """Messages whose attachments have not been read yet, newest first: (number, pool, SHA-256)."""
+        rows = self._db.execute(
+            f"SELECT message FROM doc WHERE attachments = {WAITING} ORDER BY rowid DESC LIMIT ?",  # noqa: S608
+            (limit,),
+        ).fetchall()
+        numbers = [number for (number,) in rows]
+        if not numbers:
+            return []
+        found = {
+            number: (number, pool, bytes(sha256))
+            for number, pool, sha256 in all_rows(
+                f"SELECT id, pool_id, sha256 FROM store_message WHERE id IN ({marks(numbers)})",  # noqa: S608
+                numbers,
+            )
+        }
+        gone = [number for number in numbers if number not in found]
+        self._db.executemany(f"UPDATE doc SET attachments = {GIVEN_UP} WHERE message = ?", [(one,) for one in gone])  # noqa: S608
+        return [found[number] for number in numbers if number in found]
+
+    def attach(self, number: int, text: str, *, complete: bool) -> None:
+        """Add the words of a message's attachments. Not `complete`: something in them could not be read, nor will it be tried again."""
+        state = READ if complete else GIVEN_UP
+        with _Transaction(self._db):
+            row = self._db.execute("SELECT rowid, text FROM doc WHERE message = ?", (number,)).fetchone()
+            if row is None:
+                return
+            rowid, stored = row
+            if text.strip():
+                before = unpacked(stored)
+                after = dict(before) | {"attached": _storable(text[:MAX_ATTACHED])}
+                after["stems"] = self._stems_of(after)
+                self._replace(rowid, before, after)
+            self._db.execute("UPDATE doc SET attachments = ? WHERE rowid = ?", (state, rowid))
+
+    def _put(self, documents: Sequence[tuple[int, int, dict[str, str], int]]) -> None:
+        rows, entries = [], []
+        new: set[str] = set()
+        free: dict[int, int] = {}
+        held = self._held([number for _, number, _, _ in documents])
+        for second, number, fields, attachments in documents:
+            if number in held:
+                continue
+            rowid = free.get(second) or self._free(second)
+            free[second] = rowid + 1
+            fields["stems"] = self._stems_of(fields, new)
+            rows.append((rowid, number, fields["place"], attachments, _packed(fields)))
+            entries.append((rowid, *(fields[name] for name in COLUMNS)))
+        self._db.executemany("INSERT INTO doc (rowid, message, place, attachments, text) VALUES (?, ?, ?, ?, ?)", rows)
+        self._insert(entries)
+        self._learn(new)
+
+    def _insert(self, entries: Sequence[tuple[object, ...]]) -> None:
+        self._db.executemany(
+            f"INSERT INTO words (rowid, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})",  # noqa: S608
+            entries,
+        )
+
+    def _replace(self, rowid: int, before: dict[str, str], after: dict[str, str]) -> None:
+        self._db.execute(
+            f"INSERT INTO words (words, rowid, {', '.join(COLUMNS)}) VALUES ('delete', {', '.join('?' * (len(COLUMNS) + 1))})",  # noqa: S608
+            (rowid, *(before[name] for name in COLUMNS)),
+        )
+        self._insert([(rowid, *(after[name] for name in COLUMNS))])
+        self._db.execute("UPDATE doc SET place = ?, text = ? WHERE rowid = ?", (after["place"], _packed(after), rowid))
+
+    def _stems_of(self, fields: dict[str, str], new: set[str] | None = None) -> str:
+        """The stems of all that is said, and how all its words start; long words not met before go into `new`, else straight into
+        the vocabulary."""
+        said = {word for name in ("subject", "body", "files", "attached") for word in words.words(fields[name])}
+        named = {word for name in ("sender", "recipients") for word in words.words(fields[name])} - said
+        stems, starts, compounds = self._stems.read(said)
+        starts |= self._stems.read(named)[1]
+        unmet = compounds - self._terms
+        if new is None:
+            self._learn(unmet)
+        else:
+            new |= unmet
+        return " ".join(sorted(stems | {tokens.start_token(start) for start in starts}))
+
+    def _learn(self, unmet: Iterable[str]) -> None:
+        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM term").fetchone()
+        several = [(word,) for word in unmet]
+        self._db.executemany("INSERT OR IGNORE INTO term (word) VALUES (?)", several)
+        self._db.execute("INSERT INTO inside (rowid, word) SELECT id, word FROM term WHERE id > ?", (last,))
+        if len(self._terms) > _TERMS_REMEMBERED:
+            self._terms.clear()
+        self._terms.update(word for (word,) in several)
+
+    def _free(self, second: int) -> int:
+        """The next rowid from `second` << 20 on: a million messages may share a second."""
+        low = second << 20
+        (last,) = self._db.execute(
+            "SELECT max(rowid) FROM doc WHERE rowid BETWEEN ? AND ?", (low, low | 0xFFFFF)
+        ).fetchone()
+        return low if last is None else last + 1
+
+    def _held(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Those that are in the index, with their places."""
+        found: dict[int, str] = {}
+        for some in chunks(numbers):
+            found |= self._db.execute(
+                f"SELECT message, place FROM doc WHERE message IN ({', '.join('?' * len(some))})",  # noqa: S608
+                some,
+            )
+        return found
+
+    def _follow(self, journal: int) -> int:
+        """Messages known before that have come to lie in another account: what the next journal entries tell."""
+        entries = all_rows(
+            "SELECT id, subject, folder_id, facts FROM store_journal WHERE id > %s AND folder_id IS NOT NULL AND kind NOT IN"
+            " ('messages-removed', 'messages-changed', 'flags-changed') ORDER BY id LIMIT %s",
+            [journal, _ENTRIES],
+        )
+        if not entries:
+            return 0
+        lying = [pair for _, subject, folder, facts in entries for pair in tokens.told_places(subject, folder, facts)]
+        with _Transaction(self._db):
+            held = self._held([*{number for number, _ in lying}])
+            missing: dict[int, set[str]] = {}
+            for number, account in lying:
+                if number in held and account not in held[number].split():
+                    missing.setdefault(number, set()).add(account)
+            for number, accounts in missing.items():
+                rowid, stored = self._db.execute("SELECT rowid, text FROM doc WHERE message = ?", (number,)).fetchone()
+                before = unpacked(stored)
+                self._replace(rowid, before, before | {"place": " ".join([before["place"], *sorted(accounts)])})
+            self._db.execute("UPDATE progress SET journal = ?", (entries[-1][0],))
+        return len(entries)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._db.in_transaction:
+            self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def is_damaged(error: Exception) -> bool:
+    """Whether the error says that the index file itself is broken, not merely busy or without room."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+
+
+def start_over() -> None:
+    """Put a damaged index aside; the next writer builds it anew from the bytes."""
+    path = file()
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    _remove_rest(path)
+
+
+def behind() -> int:
+    """How many messages are still to be indexed."""
+    done = 0
+    if (db := reader()) is not None:
+        with closing(db):
+            (done,) = db.execute("SELECT message FROM progress").fetchone() or (0,)
+    row = one_row("SELECT count(*) FROM store_message WHERE id > %s", [done])
+    return int(row[0]) if row else 0
+
+
+def attachments_behind() -> tuple[int, int]:
+    """How many messages' attachments are still to be read, and how many could not be read in full."""
+    if (db := reader()) is None:
+        return 0, 0
+    with closing(db):
+        counts = dict(db.execute("SELECT attachments, count(*) FROM doc GROUP BY attachments"))
+    return counts.get(WAITING, 0), counts.get(GIVEN_UP, 0)
+
+
+def reader() -> sqlite3.Connection | None:
+    """The index to read from; None while there is none of this layout."""
+    path = file()
+    if not path.exists():
+        return None
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    if _layout(db) == VERSION:
+        return db
+    db.close()
+    return None
+
+
+def unpacked(stored: bytes) -> dict[str, str]:
+    """The exact texts of a document by column."""
+    texts: dict[str, str] = json.loads(zstd.decompress(stored))
+    return texts
+
+
+def file() -> Path:
+    """Where the index lies."""
+    home: Path = django_settings.POSTSTELLE.home
+    return home / "search.db"
+
+
+def _packed(fields: dict[str, str]) -> bytes:
+    return zstd.compress(json.dumps(fields, ensure_ascii=False).encode(), 3)
+
+
+def _layout(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _remove_other_layouts(path: Path) -> None:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with closing(sqlite3.connect(path, timeout=20)) as db:
+        if _layout(db) == VERSION:
+            return
+    path.unlink()
+    _remove_rest(path)
+
+
+def _remove_rest(path: Path) -> None:
+    for rest in ("-wal", "-shm"):
+        path.with_name(path.name + rest).unlink(missing_ok=True)
+
+
+def _fields(pool: int, accounts: Sequence[str], one: Digest) -> dict[str, str]:
+    place = [tokens.pool_token(pool), *sorted(accounts)]
+    if one.has_attachments:
+        place.append(tokens.WITH_FILES)
+    return {
+        "subject": _storable(one.subject),
+        "sender": _storable(" ".join(one.sender)),
+        "recipients": _storable(" ".join([*(part for person in one.recipients for part in person), one.others])),
+        "body": _storable(f"{one.text}\n{one.more}" if one.more else one.text),
+        "files": _storable(" ".join(one.files)),
+        "attached": "",
+        "stems": "",
+        "place": " ".join(place),
+    }
+
+
+def _storable(text: str) -> str:
+    # Lone surrogates cannot be encoded; what goes in must come out the same.
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def _may_say_more(one: Digest) -> bool:
+    endings = {name.rpartition(".")[2].lower() for name in one.files}
+    return bool(one.has_attachments) and (not endings or bool(endings - _WORDLESS))

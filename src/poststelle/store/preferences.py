@@ -1,0 +1,34 @@
+"""What people have chosen for themselves: preferences, and which entries of their trees are folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from poststelle.mail import preferences
+from poststelle.mail.preferences import Preferences
+from poststelle.store.people import preference, set_preference
+
+MOST_TOGGLED = 2_000
+_VIEW, _TOGGLED = "view", "toggled"
+
+
+def of(user: str) -> Preferences:
+    """A person's preferences."""
+    kept = preference(user, _VIEW)
+    return preferences.stored(kept) if isinstance(kept, Mapping) else preferences.DEFAULT
+
+
+def put(user: str, chosen: Preferences) -> None:
+    """Keep them."""
+    set_preference(user, _VIEW, chosen.document())
+
+
+def toggled(user: str) -> frozenset[str]:
+    """Keys of tree entries the person has folded or unfolded, whichever it was not by itself."""
+    kept = preference(user, _TOGGLED)
+    return frozenset(map(str, kept)) if isinstance(kept, list) else frozenset()
+
+
+def toggle(user: str, keys: Iterable[str]) -> None:
+    """These keys are the toggled ones now, in the order they became so; of too many the last."""
+    set_preference(user, _TOGGLED, [*dict.fromkeys(keys)][-MOST_TOGGLED:])

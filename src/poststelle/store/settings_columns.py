@@ -1,0 +1,68 @@
+"""Settings as JSON columns hold them, and back. What a column does not name has its usual value."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from poststelle.mail.settings import (
+    AfterImport,
+    Certificate,
+    CertificateMode,
+    Encryption,
+    Endpoint,
+    Receiving,
+    Sending,
+    SentCopy,
+    Signature,
+)
+
+
+def column(value: Any) -> dict[str, Any]:
+    """A value of `mail.settings` as JSON can hold it."""
+    return {name: one.value if isinstance(one, enum.Enum) else one for name, one in asdict(value).items()}
+
+
+def tls_column(endpoint: Endpoint | None) -> dict[str, Any]:
+    """What an endpoint says of encryption beyond the usual; empty where it says nothing."""
+    if endpoint is None:
+        return {}
+    made: dict[str, Any] = {}
+    if endpoint.certificate != Certificate():
+        made["certificate"] = column(endpoint.certificate)
+    if endpoint.minimum_tls != "1.2":
+        made["minimum_tls"] = endpoint.minimum_tls
+    if endpoint.plain_text_allowed:
+        made["plain_text_allowed"] = True
+    return made
+
+
+def endpoint_of(protocol: str, host: str, port: int | None, encryption: str, tls: Mapping[str, Any]) -> Endpoint | None:
+    """The endpoint of its columns; None where there is no protocol."""
+    if not protocol or port is None:
+        return None
+    told = tls.get("certificate")
+    certificate = Certificate(**{**told, "mode": CertificateMode(told["mode"])}) if told else Certificate()
+    return Endpoint(
+        protocol, host, port, Encryption(encryption), certificate, tls.get("minimum_tls", "1.2"),
+        bool(tls.get("plain_text_allowed")),
+    )  # fmt: skip
+
+
+def receiving_of(told: Mapping[str, Any]) -> Receiving:
+    """What `column` made of it."""
+    after = {"after_import": AfterImport(told["after_import"])} if "after_import" in told else {}
+    return Receiving(**{**told, **after})
+
+
+def sending_of(told: Mapping[str, Any]) -> Sending:
+    """What `column` made of it."""
+    copy = {"sent_copy": SentCopy(told["sent_copy"])} if "sent_copy" in told else {}
+    return Sending(**{**told, **copy})
+
+
+def signature_of(told: Mapping[str, Any]) -> Signature:
+    """What `column` made of it."""
+    return Signature(**told)

@@ -1,0 +1,278 @@
+"""What people add to a message: whose it is, where it stands, when it comes back, who has looked and who is at it now.
+
+Law: all of it hangs on the message within its pool, not on a placement: a move or a renumbered server loses none of it. Every change
+writes its journal entry where it was made, so that whoever sees the message there hears of it. Who merely reads is not written
+down for good: presence is forgotten after a minute, and only that somebody answers is in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from poststelle.errors import NotFound
+from poststelle.mail.listing import Place, Status, Where
+from poststelle.mail.records import UserRecord
+from poststelle.mail.settings import Right
+from poststelle.mail.tree import Badges
+from poststelle.mail.work import PresenceRecord, TaskRecord
+from poststelle.store import journal, models
+from poststelle.store.access import Reach
+from poststelle.store.people import user_record
+from poststelle.store.rows import all_rows, change, chunks, column, marks, one_row, stored
+from poststelle.store.scopes import scope_of, visible
+
+PRESENT_SECONDS = 60
+HEARTBEAT_SECONDS = 20
+READING, ANSWERING = "reading", "answering"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A placement as work finds it: ids as text, its message's row, and whether the reach may process it."""
+
+    placement: str
+    message: int
+    account: str
+    folder: str
+    may_process: bool
+
+
+def find(reach: Reach, placement: str) -> Spot:
+    """Where somebody stands. Raises NotFound out of reach."""
+    try:
+        number = UUID(placement).hex
+    except ValueError as error:
+        raise NotFound("message-unknown", message=placement) from error
+    see, bound = visible(reach)
+    process, more = visible(reach, Right.PROCESS)
+    row = one_row(
+        f"SELECT p.message_id, f.account_id, f.id, ({process}) FROM store_placement p JOIN store_folder f"  # noqa: S608
+        f" ON f.id = p.folder_id WHERE p.id = %s AND {see}",
+        [*more, number, *bound],
+    )
+    if row is None:
+        raise NotFound("message-unknown", message=placement)
+    return Spot(str(UUID(number)), row[0], str(UUID(str(row[1]))), str(UUID(str(row[2]))), bool(row[3]))
+
+
+def seers(message: int) -> list[UserRecord]:
+    """Everybody who may see the message somewhere, by name."""
+    spots = all_rows(
+        "SELECT DISTINCT f.account_id, f.id FROM store_placement p JOIN store_folder f ON f.id = p.folder_id"
+        " WHERE p.message_id = %s AND f.place <> 'limbo'",
+        [message],
+    )
+    now = timezone.now()
+    grants = models.Grant.objects.filter(
+        Q(starts_at=None) | Q(starts_at__lte=now),
+        Q(ends_at=None) | Q(ends_at__gt=now),
+        Q(folder=None, account__in=[UUID(str(account)) for account, _ in spots])
+        | Q(folder__in=[UUID(str(folder)) for _, folder in spots]),
+        see=True,
+    )
+    people = models.User.objects.filter(
+        Q(pk__in=grants.filter(user__isnull=False).values("user")) | Q(member_of__in=grants.values("group")),
+        is_active=True,
+    )
+    return [user_record(row) for row in people.distinct().order_by("name", "email")]
+
+
+# -- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def tasks(messages: Sequence[int]) -> dict[int, TaskRecord]:
+    """Where the work on these messages stands; those nobody has touched are missing."""
+    now = timezone.now()
+    found: dict[int, TaskRecord] = {}
+    for some in chunks(messages):
+        rows = models.Task.objects.filter(message__in=some).select_related("assignee", "follow_up_for")
+        found |= {row.message_id: _task(row, now) for row in rows}
+    return found
+
+
+def badges(reach: Reach) -> Badges:
+    """How much waits for the person; nothing for the system."""
+    if reach.user is None:
+        return Badges(0, 0, 0)
+    places = (Place.MINE, Place.FOLLOW_UP, Place.MENTIONS)
+    counts = []
+    for place in places:
+        condition, bound = scope_of(reach, Where(place)).where()
+        if place is Place.MENTIONS:
+            condition += (
+                " AND p.message_id IN (SELECT n.message_id FROM store_mention x JOIN store_note n ON n.id = x.note_id"
+                " WHERE x.user_id = %s AND x.seen_at IS NULL)"
+            )
+            bound = [*bound, UUID(reach.user).hex]
+        row = one_row(f"SELECT count(*) FROM store_placement p WHERE {condition}", bound)  # noqa: S608 - our own conditions
+        counts.append(int(row[0]) if row else 0)
+    return Badges(*counts)
+
+
+def assign(reach: Reach, spot: Spot, user: str | None, *, actor: str) -> bool:
+    """Whose it is now, None nobody's. Whether that changed anything."""
+    return _put(reach, spot, "assigned", actor, {"user": user}, assignee_id=UUID(user) if user else None)
+
+
+def set_status(reach: Reach, spot: Spot, status: Status, *, actor: str) -> bool:
+    """Where the work stands now. Whether that changed anything."""
+    return _put(reach, spot, "status-changed", actor, {"status": status.value}, status=status.value)
+
+
+def follow_up(reach: Reach, spot: Spot, at: datetime | None, user: str | None, *, actor: str) -> bool:
+    """When it comes back, for `user` or (None) for everybody who sees it; `at` None: not at all. Whether that changed anything."""
+    facts = {"at": at.isoformat() if at else None, "user": user}
+    person = UUID(user) if user and at else None
+    return _put(reach, spot, "follow-up-set", actor, facts, follow_up_at=at, follow_up_for_id=person, reminded_at=None)
+
+
+def remind(now: datetime, limit: int = 200) -> int:
+    """Bring back what is due: waiting work is open again, the journal says so wherever the message lies. How many messages."""
+    due = models.Task.objects.filter(follow_up_at__lte=now, reminded_at=None).exclude(status=Status.DONE.value)
+    count = 0
+    for number in list(due.order_by("follow_up_at").values_list("pk", flat=True)[:limit]):
+        with transaction.atomic():
+            claimed = models.Task.objects.filter(pk=number, follow_up_at__lte=now, reminded_at=None)
+            if not claimed.update(reminded_at=now):
+                continue
+            models.Task.objects.filter(pk=number, status=Status.WAITING.value).update(status=Status.OPEN.value)
+            row = models.Task.objects.select_related("message", "follow_up_for").get(pk=number)
+            person = str(row.follow_up_for_id) if row.follow_up_for_id else None
+            for placement, account, folder in _spots(row.message_id):
+                journal.write(
+                    row.message.pool_id, journal.SYSTEM, "follow-up-due", f"message:{UUID(str(placement))}",
+                    account=UUID(str(account)), folder=UUID(str(folder)), facts={"user": person},
+                )  # fmt: skip
+            count += 1
+    return count
+
+
+def _put(reach: Reach, spot: Spot, kind: str, actor: str, facts: Mapping[str, object], **values: Any) -> bool:
+    with transaction.atomic():
+        row, _ = models.Task.objects.get_or_create(message_id=spot.message)
+        if all(getattr(row, name) == value for name, value in values.items() if name != "reminded_at"):
+            return False
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save()
+        tell(reach, spot, kind, actor, facts)
+        return True
+
+
+def tell(reach: Reach, spot: Spot, kind: str, actor: str, facts: Mapping[str, object]) -> None:
+    """A journal entry about the message where it was found."""
+    journal.write(
+        reach.pool, actor, kind, f"message:{spot.placement}", account=spot.account, folder=spot.folder, facts=facts
+    )
+
+
+def _spots(message: int) -> list[tuple[Any, ...]]:
+    """One placement for every mailbox the message lies in."""
+    return all_rows(
+        "SELECT max(p.id), f.account_id, max(f.id) FROM store_placement p JOIN store_folder f ON f.id = p.folder_id"
+        " WHERE p.message_id = %s AND f.place <> 'limbo' GROUP BY f.account_id",
+        [message],
+    )
+
+
+def _task(row: models.Task, now: datetime) -> TaskRecord:
+    return TaskRecord(
+        Status(row.status),
+        user_record(row.assignee) if row.assignee else None,
+        row.follow_up_at,
+        user_record(row.follow_up_for) if row.follow_up_for else None,
+        bool(row.follow_up_at and row.follow_up_at <= now and row.status != Status.DONE.value),
+    )
+
+
+# -- looked ----------------------------------------------------------------------------------------------------------
+
+
+def looked(message: int, user: str) -> bool:
+    """The person has it open: it is no longer new for them, and no longer wants their attention. Whether it was new."""
+    now = stored(timezone.now())
+    person = UUID(user).hex
+    with transaction.atomic():
+        fresh = change(
+            "INSERT INTO store_looked (message_id, user_id, at) VALUES (%s, %s, %s) ON CONFLICT (message_id, user_id) DO NOTHING",
+            [message, person, now],
+        )
+        change(
+            "UPDATE store_mention SET seen_at = %s WHERE user_id = %s AND seen_at IS NULL"
+            " AND note_id IN (SELECT id FROM store_note WHERE message_id = %s)",
+            [now, person, message],
+        )
+    return bool(fresh)
+
+
+def has_looked(message: int, user: str) -> bool:
+    """Whether there is nothing left to note when the person opens it (so that opening it again writes nothing)."""
+    row = one_row(
+        "SELECT (SELECT count(*) FROM store_looked WHERE message_id = %s AND user_id = %s),"
+        " (SELECT count(*) FROM store_mention x JOIN store_note n ON n.id = x.note_id"
+        " WHERE n.message_id = %s AND x.user_id = %s AND x.seen_at IS NULL)",
+        [message, UUID(user).hex, message, UUID(user).hex],
+    )
+    return row is not None and bool(row[0]) and not row[1]
+
+
+def looked_at_everything(user: str) -> None:
+    """Nothing that is here by now is new for the person."""
+    models.User.objects.filter(pk=user).update(new_since=timezone.now())
+
+
+def known(messages: Iterable[int], user: str) -> set[int]:
+    """Those of the messages that the person has had open."""
+    found: set[int] = set()
+    for some in chunks(messages):
+        found |= set(
+            column(
+                f"SELECT message_id FROM store_looked WHERE user_id = %s AND message_id IN ({marks(some)})",  # noqa: S608
+                [UUID(user).hex, *some],
+            )
+        )
+    return found
+
+
+# -- presence --------------------------------------------------------------------------------------------------------
+
+
+def here(reach: Reach, spot: Spot, user: str, doing: str, *, actor: str) -> list[PresenceRecord]:
+    """The person is at the message; who else is. Written at most every `HEARTBEAT_SECONDS`."""
+    now = timezone.now()
+    before = models.Presence.objects.filter(message=spot.message, user=user).first()
+    late = now - timedelta(seconds=PRESENT_SECONDS)
+    if before is None or before.doing != doing or before.at <= now - timedelta(seconds=HEARTBEAT_SECONDS):
+        answered = before is not None and before.doing == ANSWERING and before.at > late
+        with transaction.atomic():
+            models.Presence.objects.update_or_create(
+                message_id=spot.message, user_id=user, defaults={"doing": doing, "at": now}
+            )
+            models.Presence.objects.filter(at__lte=late).delete()
+            if answered is not (doing == ANSWERING):
+                tell(reach, spot, "answering-changed", actor, {"answering": doing == ANSWERING})
+    return present(spot.message, user)
+
+
+def away(reach: Reach, spot: Spot, user: str, *, actor: str) -> None:
+    """The person has left the message."""
+    with transaction.atomic():
+        rows = models.Presence.objects.filter(message=spot.message, user=user)
+        if rows.filter(doing=ANSWERING).exists():
+            tell(reach, spot, "answering-changed", actor, {"answering": False})
+        rows.delete()
+
+
+def present(message: int, user: str) -> list[PresenceRecord]:
+    """Who else is at the message, those who answer first."""
+    late = timezone.now() - timedelta(seconds=PRESENT_SECONDS)
+    rows = models.Presence.objects.filter(message=message, at__gt=late).exclude(user=user).select_related("user")
+    return [PresenceRecord(user_record(row.user), row.doing, row.at) for row in rows.order_by("doing", "at")]

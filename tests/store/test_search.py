@@ -1,0 +1,214 @@
+"""Looking for mail: what is found, by whom, in which order, and how the index keeps up."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from poststelle.mail.ports import Role
+from poststelle.mail.records import AccountRecord, FolderRecord
+from poststelle.office.actor import Actor
+from poststelle.store import index
+from poststelle.store.search import find
+from tests.builders import (
+    MORNING,
+    a_folder,
+    a_letter,
+    a_message_in,
+    a_person,
+    an_account,
+    an_office,
+    everything_is_indexed,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Cabinet:
+    """One office with one mailbox, and what is found in it."""
+
+    def __init__(self) -> None:
+        self.actor: Actor = an_office()
+        self.account = an_account(self.actor)
+        self.inbox: FolderRecord = a_folder(self.account)
+
+    def keep(self, subject: str, text: str = "", **more: object) -> None:
+        a_message_in(self.inbox, a_letter(subject, text or "Guten Tag", **more))  # type: ignore[arg-type]
+
+    def found(self, query: str, *, ranked: bool = False, actor: Actor | None = None) -> list[str]:
+        everything_is_indexed()
+        page = find((actor or self.actor).reach, query, 50, None, ranked=ranked)
+        return [hit.placement.subject for hit in page.items]
+
+
+def shared_with_bob(cabinet: Cabinet, label: str) -> AccountRecord:
+    """Another mailbox, which bob may see."""
+    grants = [{"user": "ada@amt.test", "rights": ["administer"]}, {"user": "bob@amt.test", "rights": ["see"]}]
+    return an_account(cabinet.actor, label, address=f"{label.lower()}@amt.test", grants=grants)
+
+
+@pytest.fixture
+def cabinet(home: Path) -> Cabinet:
+    return Cabinet()
+
+
+def test_a_word_finds_its_inflections_and_compounds(cabinet: Cabinet) -> None:
+    for subject in ("Rechnungen", "Eingangsrechnung", "Rechnungsnummer", "Mahnung"):
+        cabinet.keep(subject)
+    assert sorted(cabinet.found("rechnung ")) == ["Eingangsrechnung", "Rechnungen", "Rechnungsnummer"]
+    assert "Eingangsrechnung" in cabinet.found("rechnungen ")
+    assert cabinet.found('"rechnung"') == []
+    assert cabinet.found("mahnungen ") == ["Mahnung"]
+
+
+def test_umlauts_are_found_however_they_are_written(cabinet: Cabinet) -> None:
+    cabinet.keep("Herr Müller")
+    cabinet.keep("Frau Mueller")
+    cabinet.keep("Goethestraße")
+    for query in ("müller ", "mueller ", "Müll", "Mül", "muell", '"müller"'):
+        assert sorted(cabinet.found(query)) == ["Frau Mueller", "Herr Müller"], query
+    assert cabinet.found("goethestrasse ") == cabinet.found("Goethestraße ") == ["Goethestraße"]
+
+
+def test_the_last_word_may_be_a_beginning_while_it_is_typed(cabinet: Cabinet) -> None:
+    cabinet.keep("Kündigung")
+    assert cabinet.found("kündi") == cabinet.found("kün") == ["Kündigung"]
+    assert cabinet.found("künd ") == []
+
+
+def test_phrases_and_exclusions(cabinet: Cabinet) -> None:
+    cabinet.keep("Alpha", "nach Ablauf der Frist")
+    cabinet.keep("Beta", "die Frist hat einen Ablauf")
+    assert cabinet.found('"ablauf der frist"') == ["Alpha"]
+    assert cabinet.found("frist -einen") == ["Alpha"]
+    assert cabinet.found("-ablauf") == []
+    assert cabinet.found("-nacht") == ["Beta", "Alpha"]
+
+
+def test_people_subjects_and_files_are_looked_for_by_themselves(cabinet: Cabinet) -> None:
+    cabinet.keep(
+        "Plan", headers={"Reply-To": "antwort@x.test"}, attachments=[("Lageplan.txt", "text/plain", b"Skizze")]
+    )
+    cabinet.keep("Anderes", "Plan im Text")
+    assert cabinet.found("betreff:plan") == ["Plan"]
+    assert cabinet.found("datei:lageplan") == cabinet.found("hat:anhang") == ["Plan"]
+    assert cabinet.found("-hat:anhang") == ["Anderes"]
+    assert cabinet.found("an:antwort") == ["Plan"]
+    assert cabinet.found("von:antwort") == []
+
+
+def test_days_bound_what_is_found(cabinet: Cabinet) -> None:
+    for days, subject in ((0, "Montag"), (1, "Dienstag"), (2, "Mittwoch")):
+        a_message_in(cabinet.inbox, a_letter(subject), received_at=MORNING + timedelta(days=days))
+    assert cabinet.found("nach:2026-03-03") == ["Mittwoch", "Dienstag"]
+    assert cabinet.found("guten nach:2026-03-03 vor:4.3.2026") == ["Dienstag"]
+
+
+def test_flags_and_folders_are_asked_of_the_rows(cabinet: Cabinet) -> None:
+    archive = a_folder(cabinet.account, "Mandate/2026", role=Role.ARCHIVE)
+    a_message_in(cabinet.inbox, a_letter("Neu"))
+    a_message_in(cabinet.inbox, a_letter("Gelesen"), flags=["\\Seen"])
+    a_message_in(archive, a_letter("Alt"), flags=["\\Seen", "\\Flagged"])
+    assert cabinet.found("ist:ungelesen") == ["Neu"]
+    assert cabinet.found("-ist:ungelesen ist:markiert") == ["Alt"]
+    assert cabinet.found("guten in:archiv") == cabinet.found('in:"Mandate/2026"') == ["Alt"]
+    assert cabinet.found("in:nirgends") == []
+
+
+def test_what_fits_best_comes_first_when_ranked(cabinet: Cabinet) -> None:
+    cabinet.keep("Frist")
+    cabinet.keep("Anderes", "viel Text und am Ende eine Frist " + "Füllwort " * 200)
+    assert cabinet.found("frist ") == ["Anderes", "Frist"]
+    assert cabinet.found("frist ", ranked=True) == ["Frist", "Anderes"]
+    assert cabinet.found('"eine frist"', ranked=True) == ["Anderes"]
+
+
+def test_ranked_pages_follow_one_another(cabinet: Cabinet) -> None:
+    for number in range(5):
+        cabinet.keep(f"Akte {number}")
+    everything_is_indexed()
+    seen, cursor = [], None
+    while True:
+        page = find(cabinet.actor.reach, "akte ", 2, cursor, ranked=True)
+        seen += [hit.placement.subject for hit in page.items]
+        if (cursor := page.next) is None:
+            break
+    assert sorted(seen) == [f"Akte {number}" for number in range(5)]
+
+
+def test_a_stranger_finds_nothing_and_a_colleague_only_what_lies_in_shared_mailboxes(cabinet: Cabinet) -> None:
+    cabinet.keep("Geheim")
+    bob = a_person()
+    a_message_in(a_folder(shared_with_bob(cabinet, "Offen")), a_letter("Offen"))
+    assert cabinet.found("guten", actor=bob) == ["Offen"]
+    assert cabinet.found("-nichts", actor=bob) == ["Offen"]
+
+
+def test_a_message_that_comes_to_lie_in_another_mailbox_is_found_there_too(cabinet: Cabinet) -> None:
+    letter = a_letter("Rundschreiben")
+    a_message_in(cabinet.inbox, letter)
+    bob = a_person()
+    theirs = shared_with_bob(cabinet, "Zweites")
+    assert cabinet.found("rundschreiben", actor=bob) == []
+    a_message_in(a_folder(theirs), letter)
+    assert cabinet.found("rundschreiben", actor=bob) == ["Rundschreiben"]
+    assert cabinet.found("rundschreiben") == ["Rundschreiben"]
+
+
+def test_the_words_of_attachments_join_those_of_the_message(cabinet: Cabinet) -> None:
+    cabinet.keep("Gutachten", attachments=[("G.pdf", "application/pdf", b"%PDF-")])
+    assert cabinet.found("kellerfenster") == []
+    writer = index.Writer()
+    ((number, _, _),) = writer.waiting(10)
+    writer.attach(number, "Das Kellerfenster ist undicht.", complete=True)
+    assert writer.waiting(10) == []
+    writer.close()
+    assert cabinet.found("gutachten kellerfenster ") == ["Gutachten"]
+    assert cabinet.found("fenster ") == ["Gutachten"]
+    hit = find(cabinet.actor.reach, "undicht", 5, None).items[0]
+    assert "Kellerfenster ist undicht" in hit.snippet
+
+
+def test_attachments_that_could_not_be_read_are_counted_and_not_tried_again(cabinet: Cabinet) -> None:
+    cabinet.keep("Bombe", attachments=[("b.docx", "application/octet-stream", b"PK")])
+    cabinet.keep("Bild", attachments=[("b.png", "image/png", b"PNG")])
+    everything_is_indexed()
+    assert index.attachments_behind() == (1, 0)
+    writer = index.Writer()
+    writer.attach(writer.waiting(1)[0][0], "", complete=False)
+    writer.close()
+    assert index.attachments_behind() == (0, 1)
+
+
+def test_an_index_of_another_layout_is_built_anew(cabinet: Cabinet, home: Path) -> None:
+    with sqlite3.connect(home / "search.db") as old:
+        old.execute("CREATE TABLE doc (rowid INTEGER PRIMARY KEY, message INTEGER)")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    cabinet.keep("Mietvertrag")
+    assert find(cabinet.actor.reach, "mietvertrag", 5, None).items == []
+    assert index.behind() == 1
+    assert cabinet.found("mietvertrag") == ["Mietvertrag"]
+
+
+def test_a_very_long_page_is_whole(cabinet: Cabinet) -> None:
+    for number in range(260):
+        cabinet.keep(f"Nummer {number}")
+    everything_is_indexed()
+    assert len(find(cabinet.actor.reach, "nummer ", 100_000, None).items) == 260
+
+
+@pytest.mark.parametrize("query", ["", " ", "-", '"', "***", "( OR NOT", "von:", '"" -""', "NEAR(a b)", "{subject}:x", "\0", "a" * 5000, "ist:ungelesen -x"])  # fmt: skip
+def test_any_query_is_answered(cabinet: Cabinet, query: str) -> None:
+    cabinet.keep("Eins")
+    for ranked in (False, True):
+        cabinet.found(query, ranked=ranked)
+
+
+def test_nothing_is_found_where_nothing_was_indexed(cabinet: Cabinet) -> None:
+    assert settings.POSTSTELLE.home == index.file().parent
+    assert find(cabinet.actor.reach, "irgendwas", 5, None).items == []
