@@ -47,9 +47,11 @@ from poststelle.mail.ports import (
 )
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Encryption, Endpoint, Login, Mechanism
+from poststelle.sync.account import sync_account
 from tests.adapters.scripted_pop3 import PASSWORD, scripted_pop3, stuffed
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
+from tests.sync.memory_shelf import MemorySide
 
 EGRESS = EgressPolicy.of("127.0.0.0/8")
 
@@ -226,6 +228,27 @@ async def test_any_history_ends_with_what_the_server_holds(
             await held.round(source)
             assert held.contents == sorted(raw for _, raw in server.held)
             assert await source.census(INBOX) == held.messages.keys()
+        await source.close()
+
+
+@pytest.mark.parametrize("kind", CAPABILITIES)
+async def test_the_sync_page_keeps_a_maildrop_in_step(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pop3, "BATCH_COUNT", 3)
+    ours = MemorySide()
+    async with scripted_pop3(drop(*range(8)), poor(kind)) as server:
+        source = await server.open()
+        for there in (range(8), range(3, 11), range(10, 11)):
+            server.held = drop(*there)
+            await source.wait(INBOX, 0)
+            await sync_account(server.open, source, ours.desk())
+            folder = ours.keeping.folders[INBOX]
+            assert sorted(raw for raw, _ in ours.keeping.messages(folder)) == sorted(raw for _, raw in server.held)
+            for remote in folder.placements:
+                ours.keeping.change_flags_here(INBOX, remote, frozenset({SEEN}), frozenset())
+            await source.wait(INBOX, 0)
+            await sync_account(server.open, source, ours.desk())
+            assert not ours.keeping.errands
+            assert all(flags == {SEEN} for _, flags in ours.keeping.messages(folder))
         await source.close()
 
 

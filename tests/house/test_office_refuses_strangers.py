@@ -45,7 +45,7 @@ from poststelle.office import (
     rights,
     templates,
 )
-from poststelle.office.actor import Actor, require_administrator
+from poststelle.office.actor import Actor, owner_of, require_administrator
 from poststelle.office.doors import NetworkDoors
 from poststelle.office.handling import Selection
 from poststelle.office.outbox import Draft
@@ -252,6 +252,7 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "bulk.preview": (lambda it: bulk.preview(it.bob, b"label\nX\n"),),
     "bulk.apply": (lambda it: bulk.apply(it.bob, b"label\nX\n"),),
     "bulk.export": (lambda it: bulk.export(it.bob),),
+    "actor.owner_of": (lambda it: owner_of(it.bob, ""), lambda it: owner_of(it.bob, "ada@amt.test")),
     "actor.require_administrator": (lambda it: require_administrator(it.bob),),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poststelle.mail.files import safe_name, safe_type
+from poststelle.mail.files import dangers, safe_name, safe_type
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,27 @@ def test_no_name_breaks_a_file_system_or_a_header(sent: str) -> None:
 @pytest.mark.parametrize("claimed", ["text/html", "image/svg+xml", "application/xhtml+xml", "nonsense", ""])
 def test_what_could_run_loses_its_type(claimed: str) -> None:
     assert safe_type(claimed) == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "expected"),
+    [
+        ("Rechnung.pdf", "application/pdf", ()),
+        ("Brief.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ()),
+        ("README", "text/plain", ()),
+        ("v1.2.3.txt", "text/plain", ()),
+        ("setup.EXE", "application/pdf", ("program",)),
+        ("Rechnung.pdf.exe", "application/pdf", ("program", "disguised")),
+        ("Rechnung.pdf     .js", "text/plain", ("program", "disguised")),
+        ("Rechnung\u202efdp.exe", "application/pdf", ("program", "disguised")),
+        ("x.txt\0.scr", "text/plain", ("program", "disguised")),
+        ("Angebot.docm", "application/pdf", ("macros",)),
+        ("login.html", "text/plain", ("page",)),
+        ("bild.png", "image/svg+xml", ("page",)),
+        ("Rechnung.pdf.html", "text/html", ("page", "disguised")),
+        ("Lieferung.iso", "application/octet-stream", ("container",)),
+        ("a/b/c.lnk ", "application/octet-stream", ("program",)),
+    ],
+)
+def test_a_file_that_could_do_harm_says_how(name: str, content_type: str, expected: tuple[str, ...]) -> None:
+    assert dangers(name, content_type) == expected

@@ -136,6 +136,12 @@ def test_the_document_says_everything_that_was_said_and_reads_back_to_the_same(c
     assert entries == [[]]
 
 
+def test_a_signature_runs_nothing(clara: Actor) -> None:
+    html = '<p onclick="x()">Gruß</p><script>alert(1)</script>'
+    record = an_account(clara, signature={"text": "Gruß", "html": html})
+    assert record.signature.html == "<p>Gruß</p>"
+
+
 def test_a_change_made_from_an_earlier_version_is_refused(clara: Actor) -> None:
     record = an_account(clara)
     accounts.change(clara, record.id, {"version": record.version, "display_name": "Eins"})

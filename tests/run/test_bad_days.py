@@ -326,7 +326,9 @@ async def test_a_clock_set_back_by_a_day_delays_neither_mail_nor_wishes(
         day = timedelta(days=1)
 
         def as_if_written_tomorrow() -> None:
-            models.Outgoing.objects.filter(pk=number).update(state="queued", due_at=timezone.now() + day - timedelta(hours=1))
+            models.Outgoing.objects.filter(pk=number).update(
+                state="queued", due_at=timezone.now() + day - timedelta(hours=1)
+            )
             models.Account.objects.filter(pk=account.id).update(last_round_at=timezone.now() + day)
 
         async def sent() -> bool:
@@ -364,9 +366,7 @@ async def test_stopping_in_the_middle_of_a_first_sync_is_quick_and_the_next_engi
     fetched: list[RemoteId] = []
     fetch = MemorySource.fetch
 
-    async def counted(
-        self: MemorySource, folder: RemoteFolderId, ids: Any
-    ) -> AsyncIterator[RawMessage | Unfetchable]:
+    async def counted(self: MemorySource, folder: RemoteFolderId, ids: Any) -> AsyncIterator[RawMessage | Unfetchable]:
         async for one in fetch(self, folder, ids):
             fetched.append(one.id)
             yield one

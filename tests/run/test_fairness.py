@@ -258,4 +258,3 @@ async def test_a_round_asked_for_during_a_first_sync_is_answered_when_all_is_her
 
         await until(answered, within=30.0)
         assert await office.held(account) == 4000
-

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
-from poststelle.errors import Conflict
+from poststelle.errors import Conflict, NotFound
 from poststelle.mail.ports import SEEN, RemoteFolderId
 from poststelle.store import appending, folders, handling, models, places
 from poststelle.store.access import Reach
@@ -81,11 +81,9 @@ class StoreSide:
 
     def undo(self) -> None:
         def act() -> None:
-            try:
+            with contextlib.suppress(Conflict, NotFound):
                 if self._batches:
                     handling.undo(self._reach, self._batches.pop(), actor="ada")
-            except Conflict:
-                pass
 
         self.do(act)
 

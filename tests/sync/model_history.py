@@ -505,10 +505,15 @@ class TickingShelf:
         return lost
 
 
+LONGEST_SETTLING = 6
+"""Rounds after which nothing may be open any more: what may have been copied before a break is looked for twice, then copied again
+and, where the server does not say where to, looked for."""
+
+
 async def play(clock: Clockwork) -> None:
     """Rounds, each by a process that remembers nothing of the one before, until the history is over and all is quiet."""
     quiet = 0
-    while quiet < 2:
+    while quiet < 2 or (quiet < LONGEST_SETTLING and clock.world.side.complaints()):
         over = clock.wound_down
         if over:
             clock.world.broken.clear()

@@ -10,7 +10,7 @@ This module does not know messages or parts; embedded images come as a mapping f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import unquote
@@ -94,8 +94,8 @@ class Sanitised:
 class _Filter:
     """Decides every attribute of one document and counts what was remote."""
 
-    def __init__(self, images: Mapping[str, str], *, remote: bool) -> None:
-        self.images, self.remote, self.blocked = images, remote, 0
+    def __init__(self, images: Mapping[str, str], *, remote: bool, through: Callable[[str], str]) -> None:
+        self.images, self.remote, self.through, self.blocked = images, remote, through, 0
 
     def __call__(self, _tag: str, name: str, value: str) -> str | None:
         if name == "style":
@@ -117,7 +117,7 @@ class _Filter:
         if _EMBEDDED_IMAGE.fullmatch(url):
             return url
         if self.remote and _HTTPS_IMAGE.fullmatch(url):
-            return url
+            return self.through(url)
         if re.match(r"https?:|[\\/]{2}", url, re.I):
             self.blocked += 1
         return None
@@ -152,13 +152,15 @@ def _harmless(value: str) -> bool:
     )
 
 
-def sanitise(html: str, *, images: Mapping[str, str] | None, remote: bool) -> Sanitised:
+def sanitise(
+    html: str, *, images: Mapping[str, str] | None, remote: bool, through: Callable[[str], str] = str
+) -> Sanitised:
     """HTML of a mail as a fragment to show in the sandboxed frame (`document` makes the frame's page of it).
 
     `images` maps Content-IDs (without brackets) to the URLs put in place of ``cid:``; those without one vanish. Remote images
-    vanish and are counted, unless `remote`: then ``https:`` images stay. Links open elsewhere and tell their host as a title.
+    vanish and are counted, unless `remote`: then ``https:`` images stay, under the address `through` makes of theirs. Links open elsewhere and tell their host as a title.
     """
-    keep = _Filter(images or {}, remote=remote)
+    keep = _Filter(images or {}, remote=remote, through=through)
     cleaner = nh3.Cleaner(
         tags=_TAGS,
         clean_content_tags=_DROPPED_WHOLE,
@@ -180,18 +182,26 @@ _STYLE = (
     "html{color-scheme:light;background:#fff}body{margin:16px;color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif;"
     "overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
     "blockquote{margin:0 0 0 2px;padding:0 0 0 12px;border-left:2px solid #c8ccd2}a{color:#0b57a4}"
+    "mark{padding:0 4px;border-radius:3px;background:#fff1c9;color:#6b3d00;font-size:13px}"
+    "details>summary{width:fit-content;margin:8px 0;padding:0 8px;border-radius:6px;background:#eef0f4;color:#4c5563;font-size:12px}"
+    ".head{margin:0 0 16px;padding:0 0 16px;border-bottom:1px solid #c8ccd2;font-size:13px}.head div{display:flex;gap:8px}"
+    ".head dt{flex:0 0 90px;color:#4c5563}.head dd{margin:0;min-width:0}.plain{white-space:pre-wrap}"
 )
 
 
-def document(sanitised: Sanitised, *, title: str = "", language: str = "") -> str:
-    """The whole page of the sandboxed frame around a sanitised fragment."""
-    policy = _POLICY.format(images="data: https:" if sanitised.remote else "data:")
+def document(
+    sanitised: Sanitised, *, title: str = "", language: str = "", heading: Sequence[tuple[str, str]] = ()
+) -> str:
+    """The whole page of the sandboxed frame around a sanitised fragment. `heading`: name and value lines set above it, as plain text."""
+    policy = _POLICY.format(images="data: 'self'" if sanitised.remote else "data:")
+    lines = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in heading)
+    head = f'<dl class="head">{lines}</dl>' if lines else ""
     lang = f' lang="{escape(language)}"' if language else ""
     return (
         f'<!doctype html><html{lang}><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><meta name="referrer" content="no-referrer">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{sanitised.html}</body></html>"
+        f"<style>{_STYLE}</style></head><body>{head}{sanitised.html}</body></html>"
     )
 
 

@@ -16,8 +16,9 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from poststelle.errors import Invalid
+from poststelle.mail.html import sanitise
 from poststelle.mail.records import AccountRecord, GrantRecord, IdentityRecord, LoginRecord
-from poststelle.mail.settings import AccountSettings, CertificateMode, Endpoint, Right
+from poststelle.mail.settings import AccountSettings, CertificateMode, Endpoint, Right, Signature
 from poststelle.office.actor import Actor
 from poststelle.store import logins, outgoing_servers
 
@@ -134,7 +135,21 @@ def permitted(actor: Actor, settings: AccountSettings, before: AccountRecord | N
         wrong["office_account"] = "only-administrators"
     if wrong:
         raise Invalid(wrong)
-    return replace(settings, incoming=ways["incoming"], outgoing=ways["outgoing"])
+    identities = tuple(
+        replace(one, signature=_harmless(one.signature) if one.signature is not None else None)
+        for one in settings.identities
+    )
+    return replace(
+        settings, incoming=ways["incoming"], outgoing=ways["outgoing"], signature=_harmless(settings.signature),
+        identities=identities,
+    )  # fmt: skip
+
+
+def _harmless(signature: Signature) -> Signature:
+    """A signature is shown to colleagues and sent to strangers: what runs is left out, images from elsewhere may stay."""
+    if not signature.html:
+        return signature
+    return replace(signature, html=sanitise(signature.html, images=None, remote=True).html)
 
 
 def check_endpoint(actor: Actor, where: str, one: Endpoint, was: Endpoint | None = None) -> None:

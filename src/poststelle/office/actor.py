@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from poststelle.errors import NotPermitted
+from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.records import UserRecord
 from poststelle.store import journal, people
 from poststelle.store.access import Reach
@@ -41,3 +41,19 @@ def require_administrator(actor: Actor) -> None:
     """Raises NotPermitted for everybody else."""
     if not actor.is_administrator:
         raise NotPermitted("administrators-only")
+
+
+def owner_of(actor: Actor, name: str) -> str | None:
+    """Whose a new thing is: of the person named (id), or without a name the office's (None).
+
+    Administrators make things for others and for the office. Raises NotPermitted, Invalid({"owner": "unknown-user"}).
+    """
+    if not name:
+        require_administrator(actor)
+        return None
+    wanted = people.named(name)
+    if wanted is None:
+        raise Invalid({"owner": "unknown-user"})
+    if actor.user is not None and actor.user.id != wanted.id:
+        require_administrator(actor)
+    return wanted.id

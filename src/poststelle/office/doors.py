@@ -47,8 +47,12 @@ class NetworkDoors:
             raise NeedsAttention("no-way-in")
         if access.login is None or not (access.login.password or access.login.client_certificate):
             raise NeedsAttention("password-missing")
-        open_source = pop3.open_source if access.incoming.protocol == "pop3" else imap.open_source
-        return await open_source(access.incoming, access.login, egress=self.egress, tls=_trust())
+        if access.incoming.protocol == "pop3":
+            return await pop3.open_source(access.incoming, access.login, egress=self.egress, tls=_trust())
+        return await imap.open_source(
+            access.incoming, access.login, egress=self.egress, tls=_trust(),
+            inbox_is_root=access.receiving.inbox_is_root,
+        )  # fmt: skip
 
     async def sender(self, access: Access) -> Sender:
         if access.outgoing is None:

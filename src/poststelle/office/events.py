@@ -98,7 +98,8 @@ async def write_down(write: Write) -> None:
     while True:
         await asyncio.sleep(WRITE_SECONDS)
         try:
-            await write(flush)
+            if transcripts.waiting() or connections.waiting() or events.waiting():
+                await write(flush)
             if time.monotonic() - tidied >= DAY_SECONDS:
                 await write(transcripts.expire)
                 await write(proof.tell_heads)

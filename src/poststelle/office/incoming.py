@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble
+from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble, TryAgain
 from poststelle.mail.ports import RemoteFolderId, Role, Source
 from poststelle.mail.shelf import Shelf, Tally
 from poststelle.office import events, ledger
@@ -227,6 +227,7 @@ class Bulk:
         self.tallies: dict[str, Tally] = {}
         self.refused: Trouble | None = None
         self.resting = False
+        self._silence: asyncio.Timeout | None = None
         self.task = asyncio.create_task(self._run())
 
     @property
@@ -285,16 +286,25 @@ class Bulk:
             source = await account.another_session()
             try:
                 await source.folders()
-                async with Turns(account.another_session, source, self._waiting) as turns:
+                async with Turns(account.another_session, source, self._waiting, alive=self._heard) as turns:
                     self._turns, self._waiting = turns, []
                     try:
-                        await self._take_turns(turns)
+                        async with asyncio.timeout(LONGEST_SILENCE) as self._silence:
+                            await self._take_turns(turns)
+                    except TimeoutError as error:
+                        raise TryAgain("no-progress") from error
                     finally:
+                        self._silence = None
                         self._turns, self._waiting = None, [*turns.left]
                         for folder, tally in turns.tallies.items():
                             self.tallies[folder] = self.tallies.get(folder, Tally()) + tally
             finally:
                 await source.close()
+
+    def _heard(self, seconds: float) -> None:
+        """It is at work; nothing need be heard of it for so long."""
+        if self._silence is not None and not self._silence.expired():
+            self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _take_turns(self, turns: Turns) -> None:
         account, counted, at = self._account, 0, time.monotonic()

@@ -22,8 +22,8 @@ from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication, Login, Mechanism
 from poststelle.office.account_documents import merged
 from poststelle.office.accounts import egress, to_probe
-from poststelle.office.actor import SYSTEM, Actor, require_administrator
-from poststelle.store import accounts, logins, people
+from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
+from poststelle.store import accounts, logins
 
 
 def within(actor: Actor) -> list[LoginRecord]:
@@ -42,7 +42,7 @@ def add(actor: Actor, document: Mapping[str, object]) -> LoginRecord:
     Fields: label, owner, username, password, mechanism, domain, client_certificate. Raises Invalid, NotPermitted.
     """
     label, owner, login = _read(document)
-    wanted = _owner(actor, owner)
+    wanted = owner_of(actor, owner)
     if login.password is None and login.client_certificate is None:
         raise Invalid({"password": "missing"})
     number = logins.add(actor.reach, label, login, wanted, actor=actor.name)
@@ -144,18 +144,6 @@ def _read(document: Mapping[str, object]) -> tuple[str, str, Login]:
     if fields.wrong or login is None:
         raise Invalid(fields.wrong or {"": "not-an-object"})
     return label, owner, login
-
-
-def _owner(actor: Actor, owner: str) -> str | None:
-    if not owner:
-        require_administrator(actor)
-        return None
-    wanted = people.named(owner)
-    if wanted is None:
-        raise Invalid({"owner": "unknown-user"})
-    if actor.user is not None and actor.user.id != wanted.id:
-        require_administrator(actor)
-    return wanted.id
 
 
 def _own_or_office(actor: Actor, record: LoginRecord) -> None:

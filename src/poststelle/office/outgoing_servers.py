@@ -21,8 +21,8 @@ from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
 from poststelle.office.account_documents import check_endpoint, dated, endpoint_document, login_document, merged
 from poststelle.office.accounts import egress
-from poststelle.office.actor import Actor, require_administrator
-from poststelle.store import accounts, logins, outgoing_servers, people
+from poststelle.office.actor import Actor, owner_of, require_administrator
+from poststelle.store import accounts, logins, outgoing_servers
 
 _SERVER = {"protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed"}
 _FIELDS = _SERVER | {"label", "owner", "default", "login"}
@@ -79,7 +79,7 @@ def add(actor: Actor, document: Mapping[str, object]) -> OutgoingServerRecord:
     Fields: label, owner, default, host, port, encryption, certificate, minimum_tls, plain_text_allowed, login.
     """
     wish = _read(document)
-    owner = _owner(actor, wish.owner)
+    owner = owner_of(actor, wish.owner)
     _check(actor, wish, None)
     number = outgoing_servers.add(
         actor.reach,
@@ -152,18 +152,6 @@ def _own(actor: Actor, server: str) -> OutgoingServerRecord:
     if record.owner is None:
         require_administrator(actor)
     return record
-
-
-def _owner(actor: Actor, owner: str) -> str | None:
-    if not owner:
-        require_administrator(actor)
-        return None
-    wanted = people.named(owner)
-    if wanted is None:
-        raise Invalid({"owner": "unknown-user"})
-    if actor.user is not None and actor.user.id != wanted.id:
-        require_administrator(actor)
-    return wanted.id
 
 
 def _read(document: Mapping[str, object]) -> _Wish:

@@ -6,19 +6,22 @@ Seeing takes the right *see*, which never changes anything on the server; `offic
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
 
 from poststelle.errors import NotFound
 from poststelle.mail import html as html_mail
 from poststelle.mail.enclosures import enclosures
 from poststelle.mail.files import IMAGE_TYPES
+from poststelle.mail.folding import Labels, prepared
 from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
 from poststelle.mail.mime import Part
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
 from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor
-from poststelle.store import accounts, messages
+from poststelle.store import accounts, list_rows, messages
 from poststelle.store import search as search_index
 
 _INLINE_LIMIT = 5 * 1024 * 1024
@@ -124,12 +127,27 @@ def open_message(actor: Actor, number: str) -> OpenMessage:
     )
 
 
-def html_document(actor: Actor, number: str, *, remote: bool) -> tuple[str, int]:
+def elsewhere(actor: Actor, number: str) -> list[FolderRecord]:
+    """The other folders in which the actor may see the same message. Raises NotFound."""
+    messages.placement(actor.reach, number)
+    return [messages.folder(actor.reach, one) for one in list_rows.elsewhere(actor.reach, number)]
+
+
+def html_document(
+    actor: Actor,
+    number: str,
+    *,
+    remote: bool,
+    within: int | None = None,
+    through: Callable[[str], str] = str,
+    heading: Sequence[tuple[str, str]] = (),
+) -> tuple[str, int]:
     """The HTML form, sanitised, as a whole document for the sandboxed frame; and how many remote contents are held back.
 
-    Inline images are embedded. `remote`: show https images, because the reader asked. Raises NotFound.
+    Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show https images, because the reader
+    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. Raises NotFound.
     """
-    content = messages.raw(actor.reach, number)
+    content = messages.raw(actor.reach, number) if within is None else attachment(actor, number, within).data
     parsed = parse(content)
     if parsed.html_part is None:
         raise NotFound("message-has-no-html", message=number)
@@ -138,8 +156,10 @@ def html_document(actor: Actor, number: str, *, remote: bool) -> tuple[str, int]
         for part in _parts(parsed.root)
         if part.content_id and part.content_type in IMAGE_TYPES and part.end - part.start < _INLINE_LIMIT
     }
-    clean = html_mail.sanitise(part_text(content, parsed.html_part), images=images, remote=remote)
-    return html_mail.document(clean), clean.blocked_remote
+    labels = Labels(_("Quoted text"), _("leads to:"))
+    readable = prepared(part_text(content, parsed.html_part), labels)
+    clean = html_mail.sanitise(readable, images=images, remote=remote, through=through)
+    return html_mail.document(clean, title=parsed.subject, heading=heading), clean.blocked_remote
 
 
 def attachment(actor: Actor, number: str, position: int) -> Download:

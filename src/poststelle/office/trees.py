@@ -15,11 +15,17 @@ from poststelle.store import arranging, preferences, trees, work
 LONGEST_LABEL, LONGEST_QUERY = 200, 500
 
 
-def shown(actor: Actor, *, everything: bool = False) -> Trees:
-    """Both trees as they stand, with all counts. `everything`: also what is folded (for choosing a folder from all)."""
+def shown(actor: Actor, *, everything: bool = False, arranging: bool = False) -> Trees:
+    """Both trees as they stand, with all counts. `everything`: also what is folded (for choosing a folder from all).
+
+    `arranging`: as an administrator at work on the shared tree needs it, with empty headings and the names of mailboxes they may
+    not read. Raises NotPermitted for others.
+    """
+    if arranging:
+        require_administrator(actor)
     reach = actor.reach
-    toggled = preferences.toggled(actor.user.id) if actor.user else frozenset()
-    made = trees.shown(reach, toggled, everything=everything)
+    toggled = preferences.toggled(actor.user.id) if actor.user else []
+    made = trees.shown(reach, frozenset(toggled), everything=everything, arranging=arranging)
     return Trees(made[Tree.OWN], made[Tree.SHARED], work.badges(reach), actor.is_administrator)
 
 
@@ -85,7 +91,7 @@ def fold(actor: Actor, key: str, *, folded: bool) -> None:
     by_itself = trees.folds_by_itself(actor.reach, key)
     rest = [one for one in before if one != key]
     after = [*rest, key] if folded is not by_itself else rest
-    if set(after) != before and len(key) <= LONGEST_LABEL:
+    if set(after) != set(before) and len(key) <= LONGEST_LABEL:
         preferences.toggle(actor.user.id, after)
 
 

@@ -118,6 +118,7 @@ class Engine:
             await self._arrange(None)
             self._position, self._all_at = position, now + LOOK_AT_ALL_SECONDS
         elif self._commits.happened():
+            self._shop.committed()
             news = await self._shop.write(incoming.news, self._position)
             if news.accounts is None or news.accounts:
                 await self._arrange(news.accounts)

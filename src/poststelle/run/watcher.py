@@ -253,7 +253,7 @@ class Watcher:
         self._move(Event.IN_STEP)
         events.push_mode(self.account, _mode(opened, push=self._receiving.push))
         while True:
-            left = max(due - clock(), 0.0)
+            left = min(max(due - clock(), 0.0), self._usual_interval())
             changed = await self._listen(opened, min(left, LISTEN_SECONDS))
             self._move(Event.NEWS)
             self._errands = False
@@ -263,7 +263,9 @@ class Watcher:
                 return
             if changed:
                 await opened.look(changed)
-            if opened.is_catching_up and await opened.settle():
+            in_step = not opened.is_catching_up or await opened.settle()
+            if in_step and opened.is_told_everything:
+                # Where rounds are few because every change is reported, this is what says that all is well.
                 self.town.confirmed[self.account] = timezone.now()
             self._move(Event.IN_STEP)
 
@@ -296,13 +298,15 @@ class Watcher:
         return frozenset() if listening.cancelled() else listening.result()
 
     def _interval(self, opened: incoming.OpenAccount) -> float:
-        usual = max(self.town.poll_seconds, 60.0 * self._receiving.interval_minutes)
+        usual = self._usual_interval()
         return max(usual, SAFETY_ROUND_SECONDS) if opened.is_told_everything else usual
+
+    def _usual_interval(self) -> float:
+        return max(self.town.poll_seconds, 60.0 * self._receiving.interval_minutes)
 
     def _keeps_session(self) -> bool:
         wishes = self._receiving
-        usual = max(self.town.poll_seconds, 60.0 * wishes.interval_minutes)
-        return wishes.automatic and (wishes.push or usual <= HOLD_SECONDS)
+        return wishes.automatic and (wishes.push or self._usual_interval() <= HOLD_SECONDS)
 
     # -- its server --------------------------------------------------------------------------------------------------
 

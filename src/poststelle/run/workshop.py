@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SET_BACK_SECONDS = 5.0
+LOOK_ANYWAY_SECONDS = 20.0
 _INDEX_STOP_SECONDS = 1.0
 SMALL_INDEX_BATCH, GATHER_SECONDS = 300, 0.25
 _REMEMBERED_BYTES = 8 << 20
@@ -89,6 +90,10 @@ class Workshop:
         """Run in the writer thread: the engine's one connection that writes."""
         return asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
 
+    def committed(self) -> None:
+        """Somebody has committed something: there may be messages to index."""
+        self._remembered.fresh.set()
+
     @property
     def index_silence(self) -> float:
         """Seconds since the index thread was last seen at work or at rest."""
@@ -131,7 +136,7 @@ class Workshop:
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
                 if not some:
-                    self._remembered.fresh.wait(1.0)
+                    self._remembered.fresh.wait(LOOK_ANYWAY_SECONDS)
                 elif some < SMALL_INDEX_BATCH:
                     # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather.
                     self._stopping.wait(GATHER_SECONDS)

@@ -220,9 +220,7 @@ def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: S
 
 
 class _Application:
-    def __init__(
-        self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept
-    ) -> None:
+    def __init__(self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept) -> None:
         self._pool, self._account, self._folder = pool, account, folder
         self._generation, self._keeps = generation, keeps_what_left(account)
         self._seen, self._kept = seen, kept
@@ -256,7 +254,9 @@ class _Application:
         return {*self._seen.flags, *self._arrivals, *self._kept.content, *self._seen.gone}
 
     def _remove(self) -> list[str]:
-        removed = _left([self._held.pop(remote).id for remote in self._seen.gone if remote in self._held], keeps=self._keeps)
+        removed = _left(
+            [self._held.pop(remote).id for remote in self._seen.gone if remote in self._held], keeps=self._keeps
+        )
         places.left(self._departed[remote] for remote in self._seen.gone if remote in self._departed)
         many(
             "DELETE FROM store_setaside WHERE folder_id = %s AND remote_id = %s",
@@ -322,10 +322,9 @@ class _Application:
         olds: dict[str, str] = {}
         for some in chunks([number for number, _ in known]):
             olds |= dict(all_rows(f"SELECT id, remote_id FROM store_placement WHERE id IN ({marks(some)})", some))  # noqa: S608
-        many(
-            "UPDATE store_errand SET remote_id = %s WHERE closed_at IS NULL AND folder_id = %s AND remote_id = %s AND placement_id = %s",
-            [(remote, self._folder.hex, olds[number], number) for number, remote in known if olds[number] != remote],
-        )
+        for number, remote in known:
+            if olds[number] != remote:
+                places.renumbered(self._folder, number, olds[number], remote)
         many(
             "UPDATE store_placement SET remote_id = %s, ordinal = %s, generation = %s WHERE id = %s",
             [(remote, self._arrivals[remote].ordinal, self._placed_in, number) for number, remote in known],

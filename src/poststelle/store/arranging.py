@@ -17,8 +17,8 @@ from poststelle.mail.settings import Kind, Right, Scope
 from poststelle.mail.tree import EntryKind, Mount, Spot, Tree
 from poststelle.store import journal, models
 from poststelle.store.access import Reach, reachable
+from poststelle.store.branches import branches
 from poststelle.store.scopes import scope_of
-from poststelle.store.trees import branches
 
 MOST_ENTRIES, DEEPEST = 2_000, 10
 

@@ -317,7 +317,7 @@ def _check(path: Sequence[str]) -> None:
         if len(name) > LONGEST_NAME:
             raise Invalid({"path": "too-long"})
         if any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
-            raise Invalid({"path": "control-characters"})
+            raise Invalid({"path": "control-character"})
 
 
 def _of(account: UUID) -> list[models.Folder]:

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from poststelle.errors import Conflict
+from poststelle.errors import Conflict, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.settings import Kind, Right
 from poststelle.store import folders, journal, keywords, models, places, repeated
@@ -175,7 +175,7 @@ def delete(reach: Reach, numbers: Sequence[str], *, permanently: bool, actor: st
 
 
 def undo(reach: Reach, batch: UUID, *, actor: str) -> int:
-    """Take back what this actor did with one gesture, as far as it can be. How many. Raises Conflict("too-late-to-undo")."""
+    """Take back what this actor did with one gesture, as far as it can be. How many. Raises NotFound, Conflict("too-late-to-undo")."""
     condition, parameters = granted_sql(reach, Right.PROCESS, "e.account_id", folder="e.folder_id")
     with transaction.atomic():
         rows = all_rows(
@@ -183,6 +183,8 @@ def undo(reach: Reach, batch: UUID, *, actor: str) -> int:
             f" WHERE e.batch = %s AND e.actor = %s AND {condition} ORDER BY e.id DESC",
             [batch.hex, actor, *parameters],
         )
+        if not rows:
+            raise NotFound("nothing-to-undo")
         change("UPDATE store_errand SET batch = NULL WHERE batch = %s", [batch.hex])
         undone = sum(_take_back(number, kind, placement) for number, kind, _, placement, _, _ in rows)
     back: dict[str, list[str]] = defaultdict(list)

@@ -129,6 +129,20 @@ def thread(reach: Reach, number: int) -> list[tuple[int, str, list[str]]]:
     return found[-MOST_IN_A_THREAD:]
 
 
+def elsewhere(reach: Reach, placement: str) -> list[str]:
+    """The other folders (ids) in which the same message may be seen."""
+    may, bound = visible(reach)
+    number = UUID(placement).hex
+    return [
+        str(UUID(str(folder)))
+        for (folder,) in all_rows(
+            "SELECT DISTINCT f.id FROM store_placement o JOIN store_placement p ON p.message_id = o.message_id AND p.id <> o.id"  # noqa: S608
+            f" JOIN store_folder f ON f.id = p.folder_id WHERE o.id = %s AND f.id <> o.folder_id AND {may}",
+            [number, *bound],
+        )
+    ]
+
+
 def _counts(reach: Reach, threads: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Messages and unread ones of each thread."""
     may, bound = visible(reach)

@@ -79,13 +79,10 @@ def read_cursor(text: str, sort: Sort) -> Cursor:
     try:
         if len(text) > _LONGEST_CURSOR:
             raise ValueError(len(text))
-        upwards, value, received_at, ordinal, number = json.loads(
-            base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        )
+        given: list[Any] = json.loads(base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
+        upwards, value, received_at, ordinal, number = given
         expected = {Sort.DATE: type(None), Sort.SIZE: int}.get(sort, str)
-        if type(value) is not expected or type(ordinal) is not int or abs(ordinal) >= 2**63:
-            raise ValueError(value)
-        if sort is Sort.SIZE and abs(value) >= 2**63:
+        if type(value) is not expected or not _is_number(ordinal) or (sort is Sort.SIZE and not _is_number(value)):
             raise ValueError(value)
         if not isinstance(received_at, str) or not received_at[:4].isdigit():
             raise ValueError(received_at)
@@ -333,6 +330,11 @@ class Listing:
 def using(alias: str, index: str) -> str:
     """The placements under an alias, read from that index: SQLite's planner, which knows no figures, would take another one."""
     return f"store_placement {alias}" + (f" INDEXED BY {index}" if connection.vendor == "sqlite" else "")
+
+
+def _is_number(value: object) -> bool:
+    """Whether a database can hold it."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _row(row: tuple[Any, ...]) -> Row:

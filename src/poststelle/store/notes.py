@@ -90,7 +90,7 @@ def _mention(row: models.Note, mentioned: Sequence[UserRecord]) -> None:
 
 def _own(spot: Spot, note: str, author: str) -> models.Note:
     try:
-        row = models.Note.objects.filter(pk=UUID(note), message=spot.message, author=author).first()
+        row = models.Note.objects.filter(pk=UUID(note), message=spot.message, author=UUID(author)).first()
     except ValueError:
         row = None
     if row is None:

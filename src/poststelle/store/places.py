@@ -213,10 +213,10 @@ def remove(placements: Sequence[str]) -> None:
             some,
         )
         count((folder, -1, -(not seen)) for folder, seen in found)
-        # What the server has still to do elsewhere with a message of its own stays to be done.
+        # What the server has still to do elsewhere with a message of its own stays to be done; what was deleted, to be known.
         change(
-            "UPDATE store_errand SET placement_id = NULL WHERE closed_at IS NULL"  # noqa: S608
-            f" AND kind IN ('move', 'delete', '{KEPT}') AND remote_id NOT LIKE 'pending.%%' AND placement_id IN ({marks(some)})",
+            "UPDATE store_errand SET placement_id = NULL WHERE (kind = 'delete' AND closed_at IS NOT NULL OR closed_at IS NULL"  # noqa: S608
+            f" AND kind IN ('move', 'delete', '{KEPT}') AND remote_id NOT LIKE 'pending.%%') AND placement_id IN ({marks(some)})",
             some,
         )
         change(
@@ -418,6 +418,24 @@ def told(errands: Sequence[int]) -> None:
             if not named(number, target)
         ]
     close(idle, DONE)
+
+
+def wait_for_a_new_id(errands: Sequence[int]) -> None:
+    """The server knows no such messages (any more): it may have renumbered the folder, which the next looks at it will show."""
+    many(
+        "UPDATE store_errand SET outcome = %s, target_id = folder_id WHERE id = %s AND closed_at IS NULL",
+        [(TOLD, number) for number in errands],
+    )
+
+
+def renumbered(folder: UUID, placement: str, old: str, new: RemoteId) -> None:
+    """The server calls this placement's message otherwise now: what it has still to be told about it, it is told under that id."""
+    change(
+        "UPDATE store_errand SET remote_id = %s, outcome = CASE kind WHEN 'change-flags' THEN '' ELSE outcome END,"
+        " target_id = CASE kind WHEN 'change-flags' THEN NULL ELSE target_id END"
+        " WHERE closed_at IS NULL AND folder_id = %s AND remote_id = %s AND placement_id = %s",
+        [new, folder.hex, old, placement],
+    )
 
 
 def flag(changes: Mapping[str, frozenset[str]]) -> None:

@@ -23,12 +23,12 @@ def put(user: str, chosen: Preferences) -> None:
     set_preference(user, _VIEW, chosen.document())
 
 
-def toggled(user: str) -> frozenset[str]:
-    """Keys of tree entries the person has folded or unfolded, whichever it was not by itself."""
+def toggled(user: str) -> list[str]:
+    """Keys of tree entries the person has folded or unfolded, whichever it was not by itself; the latest last."""
     kept = preference(user, _TOGGLED)
-    return frozenset(map(str, kept)) if isinstance(kept, list) else frozenset()
+    return [*map(str, kept)] if isinstance(kept, list) else []
 
 
 def toggle(user: str, keys: Iterable[str]) -> None:
-    """These keys are the toggled ones now, in the order they became so; of too many the last."""
+    """These keys are the toggled ones now, the latest last; of too many the latest."""
     set_preference(user, _TOGGLED, [*dict.fromkeys(keys)][-MOST_TOGGLED:])

@@ -67,7 +67,7 @@ def _current(accounts: Sequence[UUID]) -> list[_Held]:
     )
     columns = [column_of(right) for right in Right]
     found = rows.values_list("account_id", "user_id", "group_id", "folder_id", "ends_at", *columns)
-    return [_Held(*row[:5], row[5:]) for row in found]
+    return [_Held(row[0], row[1], row[2], row[3], row[4], row[5:]) for row in found]
 
 
 def _members(groups: Mapping[UUID, str]) -> dict[UUID | None, list[UUID]]:

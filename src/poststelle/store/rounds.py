@@ -221,9 +221,9 @@ def latest(account: str) -> tuple[bool, list[dict[str, object]]]:
 
 def beside_the_chosen(account: str) -> set[str]:
     """Folders of the account, by remote id, that are neither the inbox nor subscribed nor chosen for fetching."""
-    rows = models.Folder.objects.filter(account=account, vanished_at=None, subscribed=False)
-    rows = rows.exclude(role=Role.INBOX.value).exclude(choices__fetch=True)
-    return set(rows.values_list("remote_id", flat=True))
+    rows = models.Folder.objects.filter(account_id=account, vanished_at=None, subscribed=False)
+    told = rows.exclude(role=Role.INBOX.value).values_list("remote_id", "choices")
+    return {remote for remote, choices in told if not choices.get("fetch")}
 
 
 def engine_started() -> None:

@@ -19,6 +19,7 @@ from poststelle.mail.listing import Filter, Place, Where
 from poststelle.mail.ports import FLAGGED, Role
 from poststelle.mail.settings import Right
 from poststelle.store.access import Reach, granted_sql
+from poststelle.store.branches import folders_below
 from poststelle.store.rows import all_rows, column, marks, moment, one_row, stored
 
 NEW_FOR_DAYS = 30
@@ -70,9 +71,7 @@ def scope_of(reach: Reach, where: Where) -> Scope:
             raise NotFound("account-unknown", account=where.id)
         return _of(_folders(reach, "f.account_id = %s AND f.role = %s", [account, Role.INBOX.value]))
     if where.place is Place.BRANCH:
-        from poststelle.store import trees  # trees speak of places, and one of the places is a branch
-
-        below = trees.folders_below(reach, where.id)
+        below = folders_below(reach, where.id)
         found: list[tuple[str, int, int]] = []
         for some in (below[at : at + 500] for at in range(0, len(below), 500)):
             found += _folders(reach, f"f.id IN ({marks(some)})", some)

@@ -36,8 +36,8 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
             folders.performed(rows[0], outcome)
             places.close([rows[0].pk], places.DONE)
         else:
-            places.close([row.pk for row in rows if errands[row.pk] in outcome.gone], places.GONE)
-            places.close([row.pk for row in rows], places.DONE)
+            places.close([row.pk for row in rows if errands[row.pk] not in outcome.gone], places.DONE)
+            places.wait_for_a_new_id([row.pk for row in rows if errands[row.pk] in outcome.gone])
 
 
 def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
@@ -128,11 +128,10 @@ def _found(row: models.Errand, remote: RemoteId | None) -> None:
         places.close([row.pk], places.DONE)
         return
     target = row.target_id.hex
-    if remote is not None:
-        # Of no generation: no cursor of that folder has vouched for it yet.
-        if places.resolve(row.pk, target, remote, 0):
-            places.close([row.pk], places.DONE)
-            return
+    # Of no generation: no cursor of that folder has vouched for it yet.
+    if remote is not None and places.resolve(row.pk, target, remote, 0):
+        places.close([row.pk], places.DONE)
+        return
     places.told([row.pk])
 
 

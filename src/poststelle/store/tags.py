@@ -104,14 +104,14 @@ def trust(user: str, address: str) -> None:
 
 def distrust(user: str, address: str) -> None:
     """No longer."""
-    models.Trust.objects.filter(user=user, address=address.lower()).delete()
+    models.Trust.objects.filter(user=UUID(user), address=address.lower()).delete()
 
 
 def is_trusted(user: str, address: str) -> bool:
     """Whether the person said so."""
-    return models.Trust.objects.filter(user=user, address=address.lower()).exists()
+    return models.Trust.objects.filter(user=UUID(user), address=address.lower()).exists()
 
 
 def trusted(user: str) -> list[str]:
     """Every address the person trusts so."""
-    return list(models.Trust.objects.filter(user=user).order_by("address").values_list("address", flat=True))
+    return list(models.Trust.objects.filter(user=UUID(user)).order_by("address").values_list("address", flat=True))

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from poststelle.errors import Invalid, NotFound
+from django.db.models import Q
+
 from poststelle.mail.listing import Place, Where
 from poststelle.mail.order import collated
 from poststelle.mail.ports import Role
@@ -22,6 +23,7 @@ from poststelle.mail.settings import Kind, Right, Scope
 from poststelle.mail.tree import EntryKind, Tree, TreeAccount, TreeEntry
 from poststelle.store import grants, models
 from poststelle.store.access import Reach, reachable
+from poststelle.store.branches import branches
 from poststelle.store.rows import all_rows, marks
 from poststelle.store.scopes import visible
 from poststelle.store.trouble import trouble_record
@@ -49,9 +51,15 @@ class _Folder:
     below: list[_Folder] = field(default_factory=list)
 
 
-def shown(reach: Reach, toggled: frozenset[str], *, everything: bool = False) -> dict[Tree, tuple[TreeEntry, ...]]:
-    """Both trees. `toggled`: keys of entries the person folds otherwise than they stand by themselves; `everything`: nothing is folded."""
-    return _Painter(reach, toggled, everything=everything).paint()
+def shown(
+    reach: Reach, toggled: frozenset[str], *, everything: bool = False, arranging: bool = False
+) -> dict[Tree, tuple[TreeEntry, ...]]:
+    """Both trees. `toggled`: keys of entries the person folds otherwise than they stand by themselves; `everything`: nothing is folded.
+
+    `arranging`: for administrators at work on the shared tree, with headings above nothing and with the office's mailboxes they may
+    not read, as bare names.
+    """
+    return _Painter(reach, toggled, everything=everything, arranging=arranging).paint()
 
 
 def folds_by_itself(reach: Reach, key: str) -> bool:
@@ -65,43 +73,13 @@ def folds_by_itself(reach: Reach, key: str) -> bool:
     return is_account and len(_accounts(reach)) > MANY_ACCOUNTS
 
 
-def branches(reach: Reach, tree: Tree) -> list[models.Branch]:
-    """What was arranged by hand in a tree, siblings in order."""
-    owner = UUID(reach.user) if tree is Tree.OWN and reach.user else None
-    if tree is Tree.OWN and owner is None:
-        return []
-    return list(models.Branch.objects.filter(pool=reach.pool, owner=owner).order_by("position", "pk"))
-
-
-def folders_below(reach: Reach, branch: str) -> list[str]:
-    """The folders (hex ids) a branch stands for: its own, the inbox of its account, or all of these below a heading.
-
-    Out of reach they may be: whoever lists them applies the reach. Raises NotFound, Invalid for a saved search.
-    """
-    rows = [row for tree in Tree for row in branches(reach, tree) if not row.hidden]
-    by_id = {str(row.pk): row for row in rows}
-    if branch not in by_id:
-        raise NotFound("branch-unknown", branch=branch)
-    if by_id[branch].query:
-        raise Invalid({"where": "is-a-search"})
-    chosen, left = [by_id[branch]], [by_id[branch].pk]
-    while left:
-        below = [row for row in rows if row.parent_id in left]
-        chosen += below
-        left = [row.pk for row in below]
-    accounts = [row.account_id for row in chosen if row.account_id and not row.folder_id]
-    inboxes = models.Folder.objects.filter(account__in=accounts, role=Role.INBOX.value).exclude(place="limbo")
-    found = [row.folder_id.hex for row in chosen if row.folder_id]
-    return list(dict.fromkeys([*found, *(number.hex for number in inboxes.values_list("pk", flat=True))]))
-
-
 class _Painter:
     """Makes the trees of one person. Folders of accounts that are folded up are not even read."""
 
-    def __init__(self, reach: Reach, toggled: frozenset[str], *, everything: bool) -> None:
-        self._toggled, self._everything = toggled, everything
+    def __init__(self, reach: Reach, toggled: frozenset[str], *, everything: bool, arranging: bool) -> None:
+        self._toggled, self._everything, self._arranging = toggled, everything, arranging
         self._arranged = {tree: list(branches(reach, tree)) for tree in Tree}
-        self._accounts = _accounts(reach)
+        self._accounts = _accounts(reach, bare=arranging)
         self._many = len(self._accounts) > MANY_ACCOUNTS
         self._folders = _folders(reach, None if everything else self._open())
         self._by_id = {folder.id: (account, folder) for account, found in self._folders.items() for folder in found}
@@ -153,7 +131,7 @@ class _Painter:
         if row.account_id is not None:
             account = self._accounts.get(str(row.account_id))
             return self._account(account, row.label, key, below) if account else None
-        if not row.query and not below and row.owner_id is None:
+        if not (row.query or below or row.owner_id or self._arranging):
             # A heading of the shared tree above nothing one may see would only puzzle.
             return None
         kind, where = EntryKind.SEARCH, None
@@ -197,10 +175,13 @@ class _Account:
     is_own: bool
 
 
-def _accounts(reach: Reach) -> dict[str, _Account]:
-    """The accounts within reach that hold mail, by label."""
+def _accounts(reach: Reach, *, bare: bool = False) -> dict[str, _Account]:
+    """The accounts within reach that hold mail, by label; with `bare` also the office's others."""
+    within = Q(reachable(reach, Right.SEE))
+    if bare:
+        within |= Q(pool=reach.pool) & ~Q(scope=Scope.PERSONAL.value)
     rows = list(
-        models.Account.objects.filter(reachable(reach, Right.SEE))
+        models.Account.objects.filter(within)
         .exclude(kind=Kind.SEND_ONLY.value)
         .values_list(
             "id", "label", "address", "kind", "scope", "owner_id", "active", "state", "trouble", "trouble_since"

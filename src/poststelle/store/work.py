@@ -36,10 +36,11 @@ READING, ANSWERING = "reading", "answering"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A placement as work finds it: ids as text, its message's row, and whether the reach may process it."""
+    """A placement as work finds it: ids as text, its message's row and thread, and whether the reach may process it."""
 
     placement: str
     message: int
+    thread: int
     account: str
     folder: str
     may_process: bool
@@ -54,13 +55,16 @@ def find(reach: Reach, placement: str) -> Spot:
     see, bound = visible(reach)
     process, more = visible(reach, Right.PROCESS)
     row = one_row(
-        f"SELECT p.message_id, f.account_id, f.id, ({process}) FROM store_placement p JOIN store_folder f"  # noqa: S608
+        f"SELECT p.message_id, p.thread, f.account_id, f.id, ({process}) FROM store_placement p JOIN store_folder f"  # noqa: S608
         f" ON f.id = p.folder_id WHERE p.id = %s AND {see}",
         [*more, number, *bound],
     )
     if row is None:
         raise NotFound("message-unknown", message=placement)
-    return Spot(str(UUID(number)), row[0], str(UUID(str(row[1]))), str(UUID(str(row[2]))), bool(row[3]))
+    message, thread, account, folder, may_process = row
+    return Spot(
+        str(UUID(number)), message, thread or 0, str(UUID(str(account))), str(UUID(str(folder))), bool(may_process)
+    )
 
 
 def seers(message: int) -> list[UserRecord]:
@@ -248,13 +252,13 @@ def known(messages: Iterable[int], user: str) -> set[int]:
 def here(reach: Reach, spot: Spot, user: str, doing: str, *, actor: str) -> list[PresenceRecord]:
     """The person is at the message; who else is. Written at most every `HEARTBEAT_SECONDS`."""
     now = timezone.now()
-    before = models.Presence.objects.filter(message=spot.message, user=user).first()
+    before = models.Presence.objects.filter(message=spot.message, user=UUID(user)).first()
     late = now - timedelta(seconds=PRESENT_SECONDS)
     if before is None or before.doing != doing or before.at <= now - timedelta(seconds=HEARTBEAT_SECONDS):
         answered = before is not None and before.doing == ANSWERING and before.at > late
         with transaction.atomic():
             models.Presence.objects.update_or_create(
-                message_id=spot.message, user_id=user, defaults={"doing": doing, "at": now}
+                message_id=spot.message, user_id=UUID(user), defaults={"doing": doing, "at": now}
             )
             models.Presence.objects.filter(at__lte=late).delete()
             if answered is not (doing == ANSWERING):
@@ -265,14 +269,15 @@ def here(reach: Reach, spot: Spot, user: str, doing: str, *, actor: str) -> list
 def away(reach: Reach, spot: Spot, user: str, *, actor: str) -> None:
     """The person has left the message."""
     with transaction.atomic():
-        rows = models.Presence.objects.filter(message=spot.message, user=user)
+        rows = models.Presence.objects.filter(message=spot.message, user=UUID(user))
         if rows.filter(doing=ANSWERING).exists():
             tell(reach, spot, "answering-changed", actor, {"answering": False})
         rows.delete()
 
 
-def present(message: int, user: str) -> list[PresenceRecord]:
+def present(message: int, user: str | None) -> list[PresenceRecord]:
     """Who else is at the message, those who answer first."""
     late = timezone.now() - timedelta(seconds=PRESENT_SECONDS)
-    rows = models.Presence.objects.filter(message=message, at__gt=late).exclude(user=user).select_related("user")
+    rows = models.Presence.objects.filter(message=message, at__gt=late).select_related("user")
+    rows = rows.exclude(user=UUID(user)) if user is not None else rows
     return [PresenceRecord(user_record(row.user), row.doing, row.at) for row in rows.order_by("doing", "at")]

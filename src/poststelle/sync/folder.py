@@ -80,6 +80,7 @@ class FolderRound:
         self._shelf = shelf
         self._doubted = doubted
         self._alive = alive
+        self._patience = 0.0
         self._ahead: asyncio.Task[_Answer] | None = None
 
     async def step(self, *, ahead: bool = True) -> tuple[Tally, bool]:
@@ -89,7 +90,7 @@ class FolderRound:
         renumbered again and again, and what the source raises.
         """
         began = time.monotonic()
-        self._alive(LONGEST_SILENCE)
+        self._alive(LONGEST_SILENCE + self._patience)
         try:
             answer = await self._next()
             if answer.batch.more and ahead:
@@ -126,12 +127,15 @@ class FolderRound:
         shelf = self._shelf
         batch = await self._source.changes(shelf.folder, since)
         arrivals = [*batch.arrivals] if batch.more else [*batch.arrivals, *await shelf.owed()]
+        # What is asked ahead may take its time while the batch before it is applied.
+        self._patience = sum(arrival.size for arrival in arrivals) / SLOWEST_LINE
         raws, unfetchable = await fetched(self._source, shelf, arrivals, self._alive)
+        self._patience = 0.0
         return _Answer(since, batch, arrivals, raws, unfetchable)
 
     async def _apply(self, answer: _Answer) -> Tally:
         batch, shelf = answer.batch, self._shelf
-        self._alive(LONGEST_SILENCE)
+        self._alive(LONGEST_SILENCE + self._patience)
         if _is_nothing(answer) and await shelf.is_settled():
             return Tally()
         gone = set(await shelf.holding(batch.gone)) if batch.gone else set()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from poststelle.mail.listing import Place, Sort
 from poststelle.mail.ports import Role
 from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Authentication, Encryption, Kind, Right, Scope
@@ -21,6 +22,62 @@ ROLES: Mapping[Role, Text] = {
     Role.TRASH: _("Trash"),
     Role.SPAM: _("Spam"),
     Role.ARCHIVE: _("Archive"),
+}
+ICONS: Mapping[Role, str] = {
+    Role.INBOX: "inbox", Role.SENT: "send", Role.DRAFTS: "file-pen", Role.TRASH: "trash-2", Role.SPAM: "shield-alert",
+    Role.ARCHIVE: "archive", Role.NONE: "folder",
+}  # fmt: skip
+PLACES: Mapping[Place, Text] = {
+    Place.INBOX: _("All inboxes"),
+    Place.MINE: _("My work"),
+    Place.FOLLOW_UP: _("Follow-ups"),
+    Place.MENTIONS: _("Mentions"),
+    Place.NEW: _("New for me"),
+}
+SORTS: Mapping[Sort, Text] = {
+    Sort.DATE: pgettext_lazy("order", "Date"),
+    Sort.SENDER: pgettext_lazy("order", "Sender"),
+    Sort.SUBJECT: pgettext_lazy("order", "Subject"),
+    Sort.SIZE: pgettext_lazy("order", "Size"),
+}
+FILTERS: Mapping[str, Text] = {
+    "unread": pgettext_lazy("filter", "Unread"),
+    "flagged": pgettext_lazy("filter", "Starred"),
+    "attachments": pgettext_lazy("filter", "With attachment"),
+    "mine": pgettext_lazy("filter", "Mine"),
+    "unassigned": pgettext_lazy("filter", "Unassigned"),
+}
+COLUMNS: Mapping[str, Text] = {
+    "sender": pgettext_lazy("column", "Sender"),
+    "subject": pgettext_lazy("column", "Subject"),
+    "preview": pgettext_lazy("column", "First line"),
+    "tags": pgettext_lazy("column", "Tags"),
+    "assignee": pgettext_lazy("column", "Assigned to"),
+    "attachments": pgettext_lazy("column", "Attachments"),
+    "account": pgettext_lazy("column", "Mailbox"),
+    "size": pgettext_lazy("column", "Size"),
+    "date": pgettext_lazy("column", "Date"),
+}
+DENSITIES: Mapping[str, Text] = {"comfortable": _("Comfortable"), "compact": _("Compact")}
+PREVIEWS: Mapping[str, Text] = {"right": _("Right"), "below": _("Below"), "off": _("Off")}
+GROUPS: Sequence[tuple[Text, Mapping[str, str]]] = (
+    (_("Newest first"), {}),
+    (_("Best first"), {"order": "best"}),
+    (_("By date"), {"group": "date"}),
+    (_("By mailbox"), {"group": "account"}),
+    (_("By sender"), {"group": "sender"}),
+)
+OPERATOR_HELP: Mapping[str, Text] = {
+    "sender": _("who sent it"),
+    "recipient": _("to whom it went"),
+    "subject": _("words in the subject"),
+    "file-name": _("name of an attachment"),
+    "attachment": _("with an attachment"),
+    "before-day": _("received before a day"),
+    "after-day": _("received since a day"),
+    "folder": _("in a folder"),
+    "state": _("unread, starred, answered"),
+    "case-file": _("number of a case file"),
 }
 OUTGOING_STATES: Mapping[str, Text] = {
     "queued": _("Waiting to be sent"),

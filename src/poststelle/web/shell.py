@@ -1,4 +1,4 @@
-"""What every page's frame needs: office, person, theme, and from where the live view listens."""
+"""What every page's frame needs: office, person, their choices and trees, and from where the live view listens."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
-from poststelle.office import feed, people
+from poststelle.mail.preferences import DEFAULT
+from poststelle.office import feed, people, preferences
+from poststelle.web.tree import drawn
 
 THEMES = ("auto", "light", "dark")
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor. The journal's position is read before anything else of the page, so that nothing falls in between."""
-    theme = request.COOKIES.get("theme", "auto")
+    actor = getattr(request, "actor", None)
+    chosen = preferences.mine(actor) if actor is not None and actor.user is not None else DEFAULT
+    theme = chosen.theme if chosen.theme in THEMES else request.COOKIES.get("theme", "auto")
     return {
         "office_name": people.office_name,
         "theme": theme if theme in THEMES else "auto",
+        "chosen": chosen,
+        "folder_tree": SimpleLazyObject(lambda: drawn(actor)) if actor is not None else None,
         "live_after": feed.latest,
         "demo_logins": settings.DEMO_LOGINS,
     }

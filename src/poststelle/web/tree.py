@@ -1,63 +1,140 @@
-"""The folder tree as it is drawn: special folders first, children under their parents."""
+"""The folder trees as they are drawn: one line per entry with its depth, what it is called, and where it leads.
+
+Law: what is shown and how it is counted is the office's word (`office.trees`); here entries only get names in the reader's
+language and addresses. This module does not know how a tree is arranged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from poststelle.mail.ports import Role
-from poststelle.mail.records import AccountRecord, FolderRecord
-from poststelle.mail.settings import Right
-from poststelle.office.reading import Branch
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
 
-_RANK = {
-    role: rank for rank, role in enumerate((Role.INBOX, Role.DRAFTS, Role.SENT, Role.ARCHIVE, Role.SPAM, Role.TRASH))
-}
+from poststelle.mail.listing import Place, Where
+from poststelle.mail.ports import Role
+from poststelle.mail.settings import Right
+from poststelle.mail.tree import EntryKind, Tree, TreeEntry, Trees
+from poststelle.office import trees
+from poststelle.office.actor import Actor
+from poststelle.web.names import ICONS, PLACES, ROLES, Text
+
+_DEEPEST = 8
+_ICONS: Mapping[EntryKind, str] = {
+    EntryKind.ACCOUNT: "mailbox", EntryKind.FOLDER: "folder", EntryKind.SEARCH: "search", EntryKind.HEADING: "layers",
+}  # fmt: skip
+_PLACE_ICONS: Mapping[Place, str] = {
+    Place.INBOX: "inbox", Place.MINE: "user-check", Place.FOLLOW_UP: "calendar-clock", Place.MENTIONS: "at-sign",
+}  # fmt: skip
+_ALWAYS = (Place.INBOX, Place.MINE, Place.FOLLOW_UP)
 
 
 @dataclass(frozen=True, slots=True)
 class Twig:
-    """A folder with its depth: how many of its ancestors are in the tree."""
+    """An entry with its depth. `url` is empty where there is nothing to open; `count` is what waits there."""
 
-    folder: FolderRecord
+    entry: TreeEntry
+    tree: Tree
     depth: int
+    name: Text
+    icon: str
+    url: str
+
+    @property
+    def element(self) -> str:
+        """The element's id, without what ids and selectors do not like."""
+        return self.entry.key.replace(":", "-")
+
+    @property
+    def may_administer(self) -> bool:
+        """The settings of its mailbox are within reach."""
+        return self.entry.account is not None and Right.ADMINISTER in self.entry.account.rights
+
+    @property
+    def is_coming(self) -> bool:
+        """Mail the server has announced is still on its way."""
+        account = self.entry.account
+        return account is not None and account.remaining > 0 and account.state == "active"
+
+    @property
+    def is_just_added(self) -> bool:
+        """Nothing is known of its folders yet."""
+        account = self.entry.account
+        return account is not None and not self.entry.has_children and account.trouble is None
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnAccount:
-    """An account's part of the tree. `coming_in`: how much of what the server holds is still to come."""
+class Corner:
+    """A list that is nobody's folder: what is mine, what comes back."""
 
-    account: AccountRecord
-    twigs: Sequence[Twig]
-    may_administer: bool
+    where: Where
+    name: Text
+    icon: str
+    count: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All of it: the corners on top, then the two trees."""
+
+    corners: Sequence[Corner]
+    own: Sequence[Twig]
+    shared: Sequence[Twig]
+    may_arrange_shared: bool
 
     @property
-    def coming_in(self) -> bool:
-        """Mail the server has announced is still on its way."""
-        return self.account.expected > self.account.held and self.account.state == "active"
-
-    @property
-    def just_added(self) -> bool:
-        """Nothing is known of its folders yet."""
-        return not self.twigs and self.account.trouble is None
+    def is_empty(self) -> bool:
+        """There is no mailbox to look into."""
+        return not self.own and not self.shared
 
 
-def arranged(branches: Sequence[Branch]) -> list[DrawnAccount]:
-    """The tree in the order it is drawn."""
-    return [
-        DrawnAccount(branch.account, _twigs(branch.folders), Right.ADMINISTER in branch.account.rights)
-        for branch in branches
+def drawn(actor: Actor, *, everything: bool = False) -> Drawing:
+    """The trees as the actor sees them now; `everything`: also what is folded."""
+    return _drawing(trees.shown(actor, everything=everything))
+
+
+def address_of(where: Where) -> str:
+    """The page of a place."""
+    if where.place is Place.FOLDER:
+        return reverse("folder", args=[where.id])
+    return reverse("place", args=[str(where)])
+
+
+def _drawing(shown: Trees) -> Drawing:
+    own, shared = (
+        tuple(_lines(entries, tree, 0)) for tree, entries in ((Tree.OWN, shown.own), (Tree.SHARED, shown.shared))
+    )
+    waiting = {Place.MINE: shown.badges.mine, Place.FOLLOW_UP: shown.badges.follow_up, Place.MENTIONS: shown.badges.mentions}
+    unread = sum({twig.entry.account_id: twig.entry.unread for twig in (*own, *shared) if twig.entry.account}.values())
+    corners = [
+        Corner(Where(place), PLACES[place], icon, waiting.get(place, unread), address_of(Where(place)))
+        for place, icon in _PLACE_ICONS.items()
+        if place in _ALWAYS or waiting.get(place)
     ]
+    return Drawing(corners, own, shared, shown.may_arrange_shared)
 
 
-def _twigs(folders: Sequence[FolderRecord]) -> list[Twig]:
-    ranks = {folder.path: _RANK.get(folder.role, len(_RANK)) for folder in folders}
+def _lines(entries: Sequence[TreeEntry], tree: Tree, depth: int) -> Iterator[Twig]:
+    for entry in entries:
+        yield Twig(entry, tree, min(depth, _DEEPEST), name_of(entry), _icon(entry), _url(entry))
+        yield from _lines(entry.children, tree, depth + 1)
 
-    def key(folder: FolderRecord) -> list[tuple[int, str]]:
-        path = folder.path
-        return [(ranks.get(path[: n + 1], len(_RANK)), path[n].casefold()) for n in range(len(path))]
 
-    def depth(folder: FolderRecord) -> int:
-        return sum(folder.path[:n] in ranks for n in range(1, len(folder.path)))
+def name_of(entry: TreeEntry) -> Text:
+    """What people called it; a special folder nobody has renamed by its role in the reader's language."""
+    if entry.kind is EntryKind.FOLDER and not entry.is_manual:
+        return ROLES.get(entry.role, entry.label)
+    return entry.label or _("(unnamed)")
 
-    return [Twig(folder, min(depth(folder), 8)) for folder in sorted(folders, key=key)]
+
+def _icon(entry: TreeEntry) -> str:
+    return ICONS[entry.role] if entry.role is not Role.NONE else _ICONS[entry.kind]
+
+
+def _url(entry: TreeEntry) -> str:
+    if entry.kind is EntryKind.SEARCH:
+        return f"{reverse('search')}?{urlencode({'q': entry.query})}"
+    return address_of(entry.where) if entry.where is not None else ""

@@ -24,7 +24,7 @@ from poststelle.adapters.imap import command, wire
 from poststelle.adapters.imap.lookup import ARRIVAL, arrival_of, metadata, remote_id, search
 from poststelle.adapters.imap.session import Session
 from poststelle.adapters.imap.verdict import Selection
-from poststelle.errors import CursorLost
+from poststelle.errors import CursorLost, ProtocolViolation
 from poststelle.mail.ports import Arrival, Batch, Cursor, FlagChange, RemoteId, flags_of
 
 FIRST_BATCH = 50
@@ -33,6 +33,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 FLAGS_PER_BATCH = 4000
 MOST_VANISHED = 50_000
 """More than this is better told by a census: a server that forgot its past names every UID it does not hold."""
+MOST_COMBINATIONS = 2000
+"""Of flags, in one folder."""
 _MOST_RANGES = 16
 
 Ranges = tuple[tuple[int, int], ...]
@@ -237,6 +239,8 @@ class Round:
         def keep(response: wire.Response) -> None:
             if isinstance(response, wire.Fetched) and response.uid and response.flags is not None:
                 flags = seen.get(response.flags)
+                if len(seen) > MOST_COMBINATIONS or len(listed) > session.limits.numbers:
+                    raise ProtocolViolation("too-much-data", limit=MOST_COMBINATIONS)
                 if flags is None:
                     flags = seen.setdefault(response.flags, flags_of(response.flags))
                 listed.append((response.uid, flags))

@@ -124,8 +124,8 @@ class FolderList:
                 told.rights[response.name] = response.letters
             elif isinstance(response, wire.Listed) and _is_usable(response.name):
                 told.listed.setdefault(response.name, response)
-                if len(told.listed) > session.limits.folders:
-                    raise ProtocolViolation("too-many-folders", limit=session.limits.folders)
+            if max(map(len, (told.listed, told.status, told.rights))) > session.limits.folders:
+                raise ProtocolViolation("too-many-folders", limit=session.limits.folders)
 
         options = self._options()
         patterns = _patterns(naming)

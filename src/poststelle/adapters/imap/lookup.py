@@ -96,6 +96,8 @@ async def search(session: Session, *criteria: bytes | command.Literal) -> Sequen
     def keep(response: wire.Response) -> None:
         if isinstance(response, wire.Numbers) and response.name in {"SEARCH", "ESEARCH"}:
             found.extend(response.found)
+            if len(found) > session.limits.numbers:
+                raise ProtocolViolation("too-many-numbers", limit=session.limits.numbers)
 
     if "ESEARCH" in session.capable:
         answer = await session.attempt(b"UID SEARCH", b"RETURN (ALL)", *criteria, each=keep)

@@ -22,6 +22,7 @@ from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.command import Literal, serialise, string
 from poststelle.adapters.imap.naming import server_name
 from poststelle.adapters.imap.reader import Body
+from poststelle.adapters.imap.toll import Kept, Toll
 from poststelle.adapters.imap.verdict import Selection, refusal_of, selection_of
 from poststelle.adapters.opening import await_greeting, open_connection, start_tls
 from poststelle.adapters.stream import Connection
@@ -66,6 +67,7 @@ class Session:
         self.stirred = False
         self.noticed: dict[bytes, wire.FolderStatus] | None = None
         self.reshaped = False
+        self._toll = Toll(limits)
         self._secrets: tuple[str, ...] = ()
         self._count = 0
         self._broken = False
@@ -93,11 +95,13 @@ class Session:
             response = await self._read_numbers(*numbers)
         else:
             parts: list[Body] = [await self.connection.readline(self.limits.line, wait)]
+            literals: list[int] = []
             while (size := wire.literal_size(bytes(parts[-1]))) is not None:
-                parts.append(await self._literal(size))
+                parts.append(await self._literal(size, in_memory=self._toll.literal(size, literals)))
                 parts.append(await self.connection.readline(self.limits.line, wait))
             response = wire.parse(parts, self.limits.depth)
         self._harvest(response)
+        await self._toll.answer()
         return response
 
     async def _read_numbers(self, numbers: wire.Numbers, name_ends: int) -> wire.Numbers:
@@ -106,12 +110,11 @@ class Session:
         while not complete:
             piece, complete = await self.connection.read_piece(self.limits.line, self.limits.read_seconds)
             numbers.feed(piece, last=complete)
+            await self._toll.answer()
         return numbers
 
-    async def _literal(self, size: int) -> Body:
-        if size > self.limits.literal:
-            raise ProtocolViolation("literal-too-big", size=size, limit=self.limits.literal)
-        if size <= self.limits.in_memory:
+    async def _literal(self, size: int, *, in_memory: bool) -> Body:
+        if in_memory:
             return await self.connection.read_exactly(size, self.limits.read_seconds)
         with tempfile.TemporaryFile() as file:
             await self.connection.read_into(file.write, size, self.limits.read_seconds)
@@ -170,7 +173,8 @@ class Session:
         if self._broken:
             raise TryAgain("connection-lost", host=self.connection.host, port=self.connection.port)
         self._broken = True
-        untagged: list[wire.Response] = []
+        self._toll.begin()
+        untagged = Kept()
         try:
             async with asyncio.timeout(self.limits.command_seconds):
                 first, tag = self._next_tag() if lead else b"", self._next_tag()
@@ -178,7 +182,7 @@ class Session:
                 if lead:
                     groups[0].insert(0, first + b" " + lead + b"\r\n")
                 early = await self._send(tag, groups, untagged)
-                condition = early or await self._collect(tag, each or untagged.append, first)
+                condition = early or await self._collect(tag, each or untagged.add, first)
         except TimeoutError as error:
             raise TryAgain("read-timeout", host=self.connection.host, port=self.connection.port) from error
         self._broken = False
@@ -189,7 +193,7 @@ class Session:
         return b"P%d" % self._count
 
     async def _send(
-        self, tag: bytes, groups: list[list[bytes]], untagged: list[wire.Response]
+        self, tag: bytes, groups: list[list[bytes]], untagged: Kept
     ) -> wire.Condition | None:
         """Send the groups, each after the first when the server asks for it. An early end comes back."""
         for number, group in enumerate(groups):
@@ -203,7 +207,7 @@ class Session:
                 if isinstance(response, wire.Condition) and response.tag is not None:
                     return self._mine(response, tag)
                 self._refuse_bye(response)
-                untagged.append(response)
+                untagged.add(response)
         return None
 
     async def _collect(self, tag: bytes, each: Callable[[wire.Response], None], lead: bytes = b"") -> wire.Condition:
@@ -328,7 +332,11 @@ class Session:
             return bytes(response.text)
 
         ended: list[wire.Condition] = []
-        await sasl.converse(exchange, tell, at_once="SASL-IR" in self.capable)
+        try:
+            async with asyncio.timeout(2 * self.limits.read_seconds):
+                await sasl.converse(exchange, tell, at_once="SASL-IR" in self.capable)
+        except TimeoutError as error:
+            raise TryAgain("read-timeout", host=self.connection.host, port=self.connection.port) from error
         self._broken = False
         return ended[0]
 
@@ -394,6 +402,7 @@ class Session:
             idling = await self._begin_idle(tag)
             while not self.stirred and not self.reshaped and not self.noticed and (left := deadline - loop.time()) > 0:
                 if await self.connection.wait_for_data(left):
+                    self._toll.begin()
                     response = await self.read()
                     self._refuse_bye(response)
                     self.stirred |= isinstance(response, wire.Fetched)
@@ -407,6 +416,7 @@ class Session:
         await self._end_idle(tag)
 
     async def _begin_idle(self, tag: bytes) -> bool:
+        self._toll.begin()
         while not isinstance(response := await self.read(), wire.Continuation):
             if isinstance(response, wire.Condition) and response.tag is not None:
                 self._broken = False
@@ -416,6 +426,7 @@ class Session:
 
     async def _end_idle(self, tag: bytes) -> None:
         await self.connection.write(b"DONE\r\n")
+        self._toll.begin()
         await self._collect(tag, lambda _: None)
         self._broken = False
 

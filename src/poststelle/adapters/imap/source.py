@@ -192,6 +192,11 @@ class ImapSource:
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
+    @property
+    def tells_everything(self) -> bool:
+        """NOTIFY is in force: changes in any folder are reported by `wait`."""
+        return self._session.noticed is not None
+
     async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:
         """See `Source.wait`. Other folders than the watched one are reported where the server has NOTIFY."""
         return await self._watch.wait(watched, timeout)

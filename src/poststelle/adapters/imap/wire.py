@@ -20,6 +20,9 @@ from poststelle.errors import ProtocolViolation
 LONGEST_NAME = 1024
 """Bytes of a folder name; the rest of a longer one is not read (Q5)."""
 
+MOST_FLAGS = 1000
+"""Of one message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -302,6 +305,8 @@ def _fetched(reader: Reader) -> Fetched:
             uid = number(value)
         elif item == "FLAGS":
             flags = texts(value)
+            if len(flags) > MOST_FLAGS:
+                raise ProtocolViolation("too-much-data", limit=MOST_FLAGS)
         elif item == "INTERNALDATE":
             received_at = internal_date(value)
         elif item == "RFC822.SIZE":

@@ -1,7 +1,7 @@
 """A POP3 maildrop as a `Source`: one folder, no flags, and a session that sees only what was there when it began.
 
 Law: nothing is deleted unless its id was checked again in the same session, and a deletion counts only when QUIT was answered
-or a new session confirms it (Q8). The maildrop is not kept locked while waiting. A message ends with the line end POP3 puts
+or a new session confirms it (Q8). The maildrop is not kept locked longer than a round needs it. A message ends with the line end POP3 puts
 there, and where its server turns bare LF into CR LF, that is what is kept: the bytes are those that were sent.
 This module does not know what is done with what it reports.
 """
@@ -101,6 +101,9 @@ class Pop3Source:
         taken = await self._read_ahead(_within(new, session.limits))
         more = len(taken) < len(new)
         self._reported = not more
+        if not more:
+            # The bytes are here already; a second session may be wanted now, to confirm a loss.
+            await self._leave()
         return Batch(
             cursor=listing.written(seen | {entry.digest for entry in taken} if more else now.digests),
             arrivals=[_arrival(entry, self._ahead.get(entry.id)) for entry in taken],

@@ -12,10 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from poststelle.mail.records import EventRecord
-from poststelle.office import events, happenings, health, reading
+from poststelle.office import events, happenings, health
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
-from poststelle.web.tree import arranged
 
 _WINDOW = 100
 LENGTHS = (10, 30, 120, 480, 1440)
@@ -38,7 +37,7 @@ def log(request: Visit, account: str) -> HttpResponse:
         return render(request, "parts/events.html", context)
     _, until = events.transcript(request.actor, account)
     context |= {"until": until, "lengths": [(minutes, _length(minutes)) for minutes in LENGTHS]}
-    frame: dict[str, Any] = {"base": base_of(request), "tree": arranged(reading.tree(request.actor))}
+    frame: dict[str, Any] = {"base": base_of(request)}
     return render(request, "events.html", frame | context)
 
 

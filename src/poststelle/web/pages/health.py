@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.mail.records import FolderRecord
 from poststelle.office import accounts, happenings, health, ledger, proof, reading, wording
 from poststelle.web.entrance import Visit, base_of
-from poststelle.web.tree import arranged
 
 _WINDOW = 100
 
@@ -133,4 +132,4 @@ def _cursor(request: Visit) -> str | None:
 
 
 def _frame(request: Visit) -> dict[str, Any]:
-    return {"base": base_of(request), "tree": arranged(reading.tree(request.actor))}
+    return {"base": base_of(request)}

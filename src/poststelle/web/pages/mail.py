@@ -1,31 +1,30 @@
-"""Reading: the three panes, their parts, marks, and send/receive.
+"""Reading: the three panes, their lists and parts, marks, and send/receive.
 
 One address, two answers: the whole page, or the part htmx puts into it. The parts are the same templates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from poststelle.errors import NotFound
 from poststelle.mail.headers import unfold
+from poststelle.mail.listing import Place, Where, folder as folder_place, read_where
 from poststelle.mail.ports import FLAGGED, SEEN
-from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Right
 from poststelle.office import accounts, handling, reading
+from poststelle.web import lists
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.frame import FrameWish, frame_url
-from poststelle.web.tree import arranged
+from poststelle.web.pages.searching import found
+from poststelle.web.returning import back
 
-WINDOW, LARGEST_WINDOW = 50, 200
 _MOST_HEADERS = 500
 _MARKS = {"seen": SEEN, "flagged": FLAGGED}
 
@@ -33,42 +32,40 @@ _MARKS = {"seen": SEEN, "flagged": FLAGGED}
 @require_safe
 def start(request: Visit) -> HttpResponse:
     """Nothing chosen yet; on a phone the screen with the tree."""
-    return render(request, "mail.html", _frame(request) | {"nothing_chosen": True})
+    return render(request, "mail.html", {"base": base_of(request), "nothing_chosen": True})
 
 
 @require_safe
 def tree(request: Visit) -> HttpResponse:
     """The tree alone, when something changed."""
-    return render(request, "parts/tree.html", {"tree": arranged(reading.tree(request.actor))})
+    return render(request, "parts/tree.html")
 
 
 @require_safe
 def folder(request: Visit, folder: str) -> HttpResponse:
     """A folder's list. ``after``: the window behind that cursor; ``rows``: as many rows from the top, to be merged."""
-    context = _list(request, reading.folder(request.actor, folder))
-    if is_part(request, "rows") or is_part(request, "more"):
-        return render(request, "parts/rows.html", context)
-    return render(request, "mail.html", _frame(request) | context)
+    return _place(request, folder_place(folder))
 
 
 @require_safe
-def search(request: Visit) -> HttpResponse:
-    """What was found, newest first."""
-    context = _found(request)
-    if is_part(request, "rows") or is_part(request, "more"):
-        return render(request, "parts/rows.html", context)
-    return render(request, "mail.html", _frame(request) | context)
+def place(request: Visit, where: str) -> HttpResponse:
+    """The list of any other place (`mail.listing`). Raises NotFound for none."""
+    return _place(request, _read(where))
 
 
 @require_safe
-def message(request: Visit, placement: str, folder: str | None = None) -> HttpResponse:
-    """A message beside its folder's list, or beside what was found (`folder` None)."""
+def message(request: Visit, placement: str, folder: str | None = None, where: str | None = None) -> HttpResponse:
+    """A message beside the list of its folder or place, or beside what was found."""
     context = _message(request, placement)
+    if where is not None:
+        around = lists.asked(request, _read(where))
+    else:
+        opened: reading.OpenMessage = context["opened"]
+        around = lists.asked(request, folder_place(opened.folder.id)) if folder is not None else None
     if is_part(request, "reader"):
-        return render(request, "parts/message.html", context)
-    opened: reading.OpenMessage = context["opened"]
-    around = _found(request) if folder is None else _list(request, opened.folder)
-    return render(request, "mail.html", _frame(request) | around | context)
+        return render(request, "parts/message.html", context | {"asked": around})
+    beside = found(request) if around is None else lists.shown(request, around.where)
+    return render(request, "mail.html", {"base": base_of(request)} | beside | context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -100,53 +97,19 @@ def send_receive(request: Visit) -> HttpResponse:
     return redirect(back(request, reverse("mail")))
 
 
-def back(request: Visit, otherwise: str) -> str:
-    """Where the form wants to return to, if that is an address of ours."""
-    wanted = request.POST.get("back") or request.GET.get("back") or ""
-    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else otherwise
+def _place(request: Visit, where: Where) -> HttpResponse:
+    context = lists.shown(request, where)
+    if is_part(request, "rows") or is_part(request, "more"):
+        return render(request, "parts/rows.html", context)
+    return render(request, "mail.html", {"base": base_of(request)} | context)
 
 
-def _frame(request: Visit) -> dict[str, Any]:
-    if is_part(request, "main"):
-        return {"base": base_of(request)}
-    return {"base": base_of(request), "tree": arranged(reading.tree(request.actor))}
-
-
-def _list(request: Visit, folder: FolderRecord) -> dict[str, Any]:
-    limit = request.GET.get("rows", "")
-    rows = min(max(int(limit), WINDOW), LARGEST_WINDOW) if limit.isdecimal() and len(limit) < 10 else WINDOW
-    page = reading.page(request.actor, folder.id, rows, request.GET.get("after") or None)
-    here = reverse("folder", args=[folder.id])
-    return {
-        "folder": folder,
-        "account": accounts.show(request.actor, folder.account_id),
-        "rows": [(row, reverse("message", args=[folder.id, row.id]), row.preview) for row in page.items],
-        "more": f"{here}?{urlencode({'after': page.next})}" if page.next else "",
-        "first_window": not request.GET.get("after"),
-        "set_aside": reading.set_aside(request.actor, folder.id) if folder.set_aside else (),
-    }
-
-
-def _found(request: Visit) -> dict[str, Any]:
-    query = request.GET.get("q", "").strip()[:200]
-    after = request.GET.get("after") or None
-    page = reading.search(request.actor, query, WINDOW, after) if query else None
-    hits: Sequence[Any] = page.items if page else ()
-    asked = urlencode({"q": query})
-    return {
-        "query": query,
-        "searching": True,
-        "rows": [
-            (
-                hit.placement,
-                f"{reverse('found', args=[hit.placement.id])}?{asked}",
-                hit.snippet or hit.placement.preview,
-            )
-            for hit in hits
-        ],
-        "more": f"{reverse('search')}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
-        "first_window": after is None,
-    }
+def _read(where: str) -> Where:
+    """The place an address names. A folder has an address of its own."""
+    chosen = read_where(where)
+    if chosen.place is Place.FOLDER:
+        raise NotFound("folder-unknown", folder=chosen.id)
+    return chosen
 
 
 def _message(request: Visit, placement: str) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from poststelle.office.actor import require_administrator
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import RIGHTS
 from poststelle.web.pages import mailbox_form as forms
-from poststelle.web.tree import arranged
 
 _STEPS_GO_HERE = "<!-- steps -->"
 
@@ -178,4 +177,4 @@ def _form(request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], a
 
 
 def _frame(request: Visit) -> dict[str, Any]:
-    return {"base": base_of(request), "tree": arranged(reading.tree(request.actor))}
+    return {"base": base_of(request)}

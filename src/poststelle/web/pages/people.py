@@ -12,13 +12,12 @@ from django.views.decorators.http import require_POST
 from poststelle.errors import Invalid
 from poststelle.mail.secret import Secret
 from poststelle.office import people as office
-from poststelle.office import reading, wording
+from poststelle.office import wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
 from poststelle.web.names import LANGUAGES
-from poststelle.web.pages.mail import back
+from poststelle.web.returning import back
 from poststelle.web.shell import THEMES
-from poststelle.web.tree import arranged
 
 
 @sensitive_post_parameters("password")
@@ -50,7 +49,7 @@ def people(request: Visit) -> HttpResponse:
         ),
     ]  # fmt: skip
     context = {
-        "base": base_of(request), "tree": arranged(reading.tree(request.actor)), "users": users, "fields": fields,
+        "base": base_of(request), "users": users, "fields": fields,
         "administrator": typed.get("administrator") == "1", "wrong": wrong,
     }  # fmt: skip
     return render(request, "people.html", context, status=422 if wrong else 200)
@@ -59,7 +58,7 @@ def people(request: Visit) -> HttpResponse:
 def personal(request: Visit, token: str = "") -> HttpResponse:
     """Language, theme, access tokens. `token` is shown once, right after it was made."""
     context = {
-        "base": base_of(request), "tree": arranged(reading.tree(request.actor)), "languages": LANGUAGES, "token": token,
+        "base": base_of(request), "languages": LANGUAGES, "token": token,
         "themes": [("auto", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))],
     }  # fmt: skip
     return render(request, "personal.html", context)

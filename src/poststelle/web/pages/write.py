@@ -25,8 +25,7 @@ from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import OUTGOING_STATES
-from poststelle.web.pages.mail import back
-from poststelle.web.tree import arranged
+from poststelle.web.returning import back
 
 _TYPED = ("account", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "key", "draft", "back")
 _FINAL = {"sent", "partly-sent", "rejected", "uncertain"}
@@ -56,7 +55,7 @@ def sent_items(request: Visit) -> HttpResponse:
     page = outbox.page(request.actor, 50, request.GET.get("after") or None)
     context = {
         "base": base_of(request),
-        "tree": arranged(reading.tree(request.actor)),
+       
         "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state)) for one in page.items],
         "next": page.next,
     }
@@ -114,7 +113,7 @@ def _form(
     forwarded = reading.open_message(request.actor, typed["forwards"]).attachments if typed.get("forwards") else ()
     context: dict[str, Any] = {
         "base": base_of(request),
-        "tree": arranged(reading.tree(request.actor)),
+       
         "senders": senders,
         "typed": typed,
         "wrong": wrong,

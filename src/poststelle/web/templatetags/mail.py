@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django import template
@@ -12,24 +12,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from poststelle.mail.address import format_address
-from poststelle.mail.ports import FLAGGED, SEEN, Role
+from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
 from poststelle.office import wording
 from poststelle.web import readable as readable_text
-from poststelle.web.names import RECIPIENT_STATES, role_name
+from poststelle.web.names import ICONS, RECIPIENT_STATES, role_name
 
 register = template.Library()
-
-ICONS: Mapping[Role, str] = {
-    Role.INBOX: "inbox", Role.SENT: "send", Role.DRAFTS: "file-pen", Role.TRASH: "trash-2", Role.SPAM: "shield-alert",
-    Role.ARCHIVE: "archive", Role.NONE: "folder",
-}  # fmt: skip
-
 
 @register.filter
 def readable(text: str) -> str:
     """Plain text of a mail as HTML (see `web.readable`)."""
     return readable_text.text_as_html(text)
+
+
+@register.filter
+def marked(text: str, looked_for: Sequence[str] | None) -> str:
+    """The text with the words looked for marked."""
+    return readable_text.marked(text, looked_for or ())
 
 
 @register.filter

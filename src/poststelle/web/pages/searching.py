@@ -1,0 +1,127 @@
+"""Searching: the page of what was found, grouped or not, and what the box may complete.
+
+What somebody may find is the office's word; here it is grouped, and what was looked for is marked (`web.readable.marked`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from poststelle.mail.query import OPERATORS, completions, parse
+from poststelle.mail.records import SearchHit
+from poststelle.office import accounts, preferences, reading
+from poststelle.web import lists
+from poststelle.web.entrance import Visit, base_of, is_part
+from poststelle.web.names import GROUPS, OPERATOR_HELP, role_name
+
+WINDOW, GROUPED_WINDOW, LONGEST = 50, 200, 500
+_MOST_OFFERED = 8
+
+
+@require_safe
+def search(request: Visit) -> HttpResponse:
+    """What was found: newest first, the best first (``order=best``), or in groups (``group``: date, account, sender)."""
+    context = found(request)
+    if is_part(request, "rows") or is_part(request, "more"):
+        return render(request, "parts/rows.html", context)
+    return render(request, "mail.html", {"base": base_of(request)} | context)
+
+
+@require_safe
+def complete(request: Visit) -> HttpResponse:
+    """What the last word in the box may become: operators, their values, and folders by name."""
+    typed = request.GET.get("q", "")[:LONGEST]
+    language = translation.get_language() or "de"
+    words = completions(typed, language[:2])
+    before = typed[: len(typed) - len(typed.split(" ")[-1])]
+    last = typed[len(before) :]
+    if last.lower().startswith("in:"):
+        words = _folders(request, last[3:].strip('"'))
+    meanings = {word: one.meaning for one in OPERATORS for word in (one.german, one.english)}
+    offered = [
+        (before + word, word, OPERATOR_HELP.get(meanings.get(word.partition(":")[0], ""), ""))
+        for word in words[:_MOST_OFFERED]
+    ]
+    return render(request, "parts/completions.html", {"offered": offered})
+
+
+def found(request: Visit) -> dict[str, Any]:
+    """What the templates of a list need to show what the address asks for."""
+    query = request.GET.get("q", "").strip()[:LONGEST]
+    after, best = request.GET.get("after") or None, request.GET.get("order") == "best"
+    group = request.GET.get("group", "")
+    group = group if group in _HEADINGS and not best else ""
+    limit = GROUPED_WINDOW if group else WINDOW
+    page = reading.search(request.actor, query, limit, after, ranked=best) if query else None
+    hits: Sequence[SearchHit] = page.items if page else ()
+    headings = [""] * len(hits)
+    if group:
+        hits, headings = _grouped(request, hits, group)
+    said = {"q": query} | ({"order": "best"} if best else {}) | ({"group": group} if group else {})
+    asked = urlencode(said)
+    urls = [f"{reverse('found', args=[hit.placement.id])}?{asked}" for hit in hits]
+    here = reverse("search")
+    return {
+        "query": query,
+        "searching": True,
+        "title": _("Search"),
+        "rows": lists.found(hits, urls, headings),
+        "looked_for": [word for term in parse(query, timezone.localdate()).terms if not term.excluded for word in term.words],
+        "more": f"{here}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
+        "first_window": after is None,
+        "columns": preferences.mine(request.actor).columns,
+        "groups": [
+            (name, f"{here}?{urlencode({'q': query} | more)}", more == {name: value for name, value in said.items() if name != "q"})
+            for name, more in GROUPS
+        ],
+        "operators": OPERATORS,
+    }
+
+
+def _grouped(request: Visit, hits: Sequence[SearchHit], group: str) -> tuple[list[SearchHit], list[str]]:
+    """The hits with those of a group together, and the heading over the first of each."""
+    name = _HEADINGS[group]
+    together: dict[str, list[SearchHit]] = {}
+    for hit in hits:
+        together.setdefault(name(request, hit), []).append(hit)
+    headings = [heading if at == 0 else "" for heading, some in together.items() for at in range(len(some))]
+    return [hit for some in together.values() for hit in some], headings
+
+
+def _day(_request: Visit, hit: SearchHit) -> str:
+    today, day = timezone.localdate(), timezone.localtime(hit.placement.received_at).date()
+    if day == today:
+        return _("Today")
+    if day == today - timedelta(days=1):
+        return _("Yesterday")
+    if day > today - timedelta(days=7):
+        return _("Last seven days")
+    return date_format(day, "F Y")
+
+
+def _account(request: Visit, hit: SearchHit) -> str:
+    return accounts.show(request.actor, hit.placement.account_id).label
+
+
+def _sender(_request: Visit, hit: SearchHit) -> str:
+    return lists.name_of(hit.placement.sender)
+
+
+_HEADINGS: Mapping[str, Callable[[Visit, SearchHit], str]] = {"date": _day, "account": _account, "sender": _sender}
+
+
+def _folders(request: Visit, beginning: str) -> list[str]:
+    names = {str(role_name(one)) for branch in reading.tree(request.actor) for one in branch.folders}
+    fitting = sorted(name for name in names if name.casefold().startswith(beginning.casefold()))
+    return [f'in:"{name}"' if " " in name else f"in:{name}" for name in fitting]

@@ -1,0 +1,180 @@
+"""An engine in a process of its own, watched from outside: what a bad server costs it, and what others notice of that.
+
+Run as ``python -m tests.chaos.engine_child HOME``. Each line of JSON on its standard input names an account to be added, whose server
+is to be endured; each answer is a line of JSON: what became of that account, the most memory used meanwhile by the engine and all its
+children, and how long mail to a healthy mailbox beside it took to be here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+HEALTHY = "gut"
+EVERY_SECONDS = 0.25
+AT_FIRST = 10
+
+
+def furnish(home: str) -> None:
+    """Settings and tables for that data folder."""
+    os.environ.update(
+        POSTSTELLE_HOME=home, POSTSTELLE_EGRESS_ALLOW="127.0.0.0/8", DJANGO_SETTINGS_MODULE="poststelle.run.settings"
+    )
+    import django
+
+    django.setup()
+    from poststelle.run.data_folder import prepare
+
+    prepare(Path(home))
+
+
+def family() -> list[int]:
+    """This process and everything it has started."""
+    found = [os.getpid()]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, task.read_text().split())
+    return found
+
+
+def memory(field: str) -> float:
+    """MiB of the whole family: ``VmRSS`` now, ``VmHWM`` at most since `forget_the_most`."""
+    total = 0
+    for process in family():
+        with suppress(OSError):
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith(field))
+    return total / 1024
+
+
+def forget_the_most() -> None:
+    """`VmHWM` begins anew."""
+    for process in family():
+        with suppress(OSError):
+            Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+class Household:
+    """An engine that keeps a healthy mailbox, and any others it is told of."""
+
+    def __init__(self) -> None:
+        from poststelle.adapters.memory import MemoryServer
+        from tests.builders import an_office
+
+        self.server = MemoryServer()
+        self.server.create_mailbox(HEALTHY, "gut@amt.test")
+        self.ada = an_office()
+
+    async def run(self, lines: asyncio.Queue[bytes]) -> None:
+        from poststelle.run.engine import Engine
+        from poststelle.run.workshop import Workshop
+        from tests.builders import an_account
+
+        async with Workshop() as self.shop:
+            self.healthy = await self.shop.write(lambda: an_account(self.ada, HEALTHY))
+            self.engine = Engine(self, self.shop, 3600.0)
+            running = asyncio.create_task(self.engine.run())
+            await self._delivered()
+            usual = [await self._delivered() for _ in range(AT_FIRST)]
+            say({"usual": statistics.median(usual)})
+            while line := await lines.get():
+                say(await self.endure(json.loads(line)))
+            self.engine.stop.set()
+            await running
+
+    async def source(self, access: Any) -> Any:
+        """Doors: to the healthy mailbox in memory, to all others by network."""
+        from poststelle.adapters.memory import MemorySource
+
+        if access.incoming.host == "mail.amt.test":
+            return MemorySource(self.server, HEALTHY)
+        return await self._network().source(access)
+
+    async def sender(self, access: Any) -> Any:
+        return await self._network().sender(access)
+
+    async def reach(self, endpoint: Any) -> None:
+        await self._network().reach(endpoint)
+
+    def _network(self) -> Any:
+        from poststelle.office.accounts import egress
+        from poststelle.office.doors import NetworkDoors
+
+        return NetworkDoors(egress())
+
+    async def endure(self, told: dict[str, Any]) -> dict[str, Any]:
+        """One bad account, from being added until it has been judged or its time is up."""
+        from poststelle.office import accounts
+        from tests.builders import an_account
+
+        document = {key: told[key] for key in ("incoming", "login")}
+        forget_the_most()
+        idle, began = memory("VmRSS"), time.monotonic()
+        account = await self.shop.write(lambda: an_account(self.ada, told["name"], **document))
+        delays, record = [], account
+        while time.monotonic() - began < told["patience"]:
+            delays.append(await self._delivered())
+            record = await self.shop.write(accounts.show, self.ada, account.id)
+            if record.trouble is not None or (record.synced_at is not None and not record.syncing and told["calm"]):
+                break
+            await asyncio.sleep(EVERY_SECONDS)
+        seconds = time.monotonic() - began
+        delays += [await self._delivered() for _ in range(2)]
+        most = memory("VmHWM")
+        await self.shop.write(accounts.remove, self.ada, account.id)
+        while account.id in self.engine._watched:
+            await asyncio.sleep(0.05)
+        return {
+            "name": told["name"], "code": record.trouble.code if record.trouble else "", "state": record.state,
+            "in_step": record.synced_at is not None, "held": record.held, "seconds": seconds, "delay": statistics.median(delays),
+            "worst": max(delays), "idle": idle, "mib": most - idle,
+        }  # fmt: skip
+
+    async def _delivered(self) -> float:
+        """Seconds until a new message in the healthy mailbox is here."""
+        from tests.builders import a_letter
+
+        before, began = await self.shop.write(self._held), time.monotonic()
+        self.server.deliver(HEALTHY, a_letter("Hallo"))
+        while await self.shop.write(self._held) == before:
+            assert time.monotonic() - began < 60, "a healthy mailbox gets no mail any more"
+            await asyncio.sleep(0.005)
+        return time.monotonic() - began
+
+    def _held(self) -> int:
+        from poststelle.store import models
+
+        return models.Placement.objects.filter(folder__account=self.healthy.id).count()
+
+
+def say(found: dict[str, Any]) -> None:
+    """One answer."""
+    print(json.dumps(found), flush=True)  # noqa: T201
+
+
+async def listen(household: Household) -> None:
+    """Hand on what comes until standard input ends."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), lambda: lines.put_nowait(sys.stdin.buffer.readline()))
+    await household.run(lines)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """See the module."""
+    (home,) = arguments
+    furnish(home)
+    asyncio.run(listen(Household()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

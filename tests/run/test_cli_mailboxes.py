@@ -1,0 +1,51 @@
+"""The mailbox area by command line: the same functions as pages and API."""
+
+from __future__ import annotations
+
+import json
+
+from tests.builders import an_account_document
+from tests.run.test_cli import Terminal, terminal
+
+__all__ = ["terminal"]
+
+
+def test_logins_servers_and_groups_are_shared_by_command(terminal: Terminal) -> None:
+    login = {"label": "Haus", "username": "haus", "password": "geheim"}
+    assert terminal("login", "add", "--json", "-", stdin=json.dumps(login)) == 0, terminal.err
+    server = {"label": "Versand", "host": "out.amt.test", "default": True}
+    assert terminal("server", "add", "--json", "-", stdin=json.dumps(server)) == 0, terminal.err
+    document = an_account_document("Shared", login={"login": "Haus"}, outgoing=None)
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+    assert terminal("login", "password", "Haus", "--password-stdin", stdin="neues Wort\n") == 0, terminal.err
+    assert terminal.out == "1\n"
+    assert terminal.json("account", "way-out", "Shared")["reason"] == "office"
+    assert terminal("group", "put", "Alle", "--member", "ada@amt.test") == 0, terminal.err
+    assert terminal("grant", "Shared", "--group", "Alle", "--right", "see", "--until", "2999-12-31") == 0, terminal.err
+    assert [one["group"] for one in terminal.json("account", "show", "Shared", "--json")["grants"]] == [None, "Alle"]
+    assert terminal("grant", "Shared", "--group", "Keine", "--right", "see") == 1
+    assert "group: There is no such group." in terminal.err
+    assert terminal("login", "remove", "Haus") == 1
+    assert "Mailboxes use this log-in." in terminal.err
+    assert "geheim" not in json.dumps(terminal.json("login", "list", "--json"))
+
+
+def test_a_table_is_previewed_imported_and_exported(terminal: Terminal) -> None:
+    table = "label;address;incoming.host;login.username;login.password\nTisch;t@amt.test;m.test;t;x\nFalsch;kein;m.test;t;x\n"
+    assert terminal("account", "import", "-", stdin=table) == 1
+    assert "address: This is not an e-mail address." in terminal.out
+    assert terminal("account", "import", "-", "--apply", stdin=table) == 1
+    assert "line.3.address" in terminal.err
+    assert terminal("account", "import", "-", "--apply", "--partly", stdin=table) == 1
+    assert terminal("account", "archive", "Tisch", "--yes") == 0, terminal.err
+    assert terminal.json("account", "consequences", "Tisch", "--json")["messages"] == 0
+    assert terminal("account", "export") == 0
+    assert '"Tisch"' in terminal.out
+
+
+def test_a_colleague_comes_and_leaves(terminal: Terminal) -> None:
+    assert terminal("user", "invite", "neu@amt.test", "--name", "Neu") == 0, terminal.err
+    assert "/welcome/" in terminal.out
+    assert terminal("user", "leave", "neu@amt.test", "--heir", "ada@amt.test") == 0, terminal.err
+    assert terminal("user", "block", "ada@amt.test") == 1
+    assert "last administrator" in terminal.err
