@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import ssl
+import time
+import uuid
+from collections.abc import AsyncIterator
 
 import pytest
 
 from poststelle.adapters.connection import EgressPolicy, Trust
-from poststelle.adapters.probe import Step, probe
+from poststelle.adapters.imap.source import open_source
+from poststelle.adapters.probe import probe
+from poststelle.adapters.probe_ways import Times
+from poststelle.adapters.trial import Trial
+from poststelle.mail.ports import Role
+from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication, Encryption, Endpoint, Kind, Login, Scope
 from tests.adapters.scripted_imap import scripted
@@ -133,3 +142,121 @@ async def test_a_silent_server_fails_within_the_time_of_a_step() -> None:
         found = await steps_of(account(server.endpoint(), None, Login("x", Secret("y"))))
     assert found["incoming", "greeting"].error == "greeting-timeout"
     assert found["incoming", "greeting"].seconds < 10
+
+
+# -- the test message ----------------------------------------------------------------------------------------------------
+
+
+def trial(address: str, recipient: str = "") -> Trial:
+    number = f"{uuid.uuid4()}@example.test"
+    to = recipient or address
+    raw = f"From: {address}\r\nTo: {to}\r\nMessage-ID: <{number}>\r\nSubject: Test\r\n\r\nTest\r\n".encode()
+    return Trial(address, to, raw, number, to == address)
+
+
+@pytest.mark.servers
+async def test_the_test_message_arrives_and_is_removed_again_it_alone(
+    dovecot: Dovecot, mta: Mta, ca: CertificateAuthority
+) -> None:
+    user = dovecot.user("probe-trial")
+    dovecot.deliver(user, b"Subject: Bleibt\r\n\r\nBleibt\r\n")
+    settings = dataclasses.replace(
+        account(
+            Endpoint("imap", "localhost", dovecot.imaps_port, Encryption.TLS),
+            Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS),
+            Login(user.address, Secret(user.password)),
+        ),
+        address=user.address,
+    )
+    message = trial(user.address)
+    found = {}
+    async for step in probe(settings, egress=EGRESS, tls=Trust(ca.ca_file), message=message):
+        found[step.direction, step.name] = step
+    assert {step.state for step in found.values()} == {"ok"}, found
+    assert found["incoming", "arrival"].detail == {"role": "inbox"}
+    assert found["incoming", "sent-copy"].detail == {"copies": 0, "folder": True}
+    assert found["incoming", "clean-up"].detail == {"removed": 1}
+    source = await open_source(settings.incoming, settings.login, egress=EGRESS, tls=Trust(ca.ca_file))  # type: ignore[arg-type]
+    try:
+        inbox = next(folder for folder in await source.folders() if folder.role is Role.INBOX)
+        assert len(await source.census(inbox.id)) == 1
+    finally:
+        await source.close()
+
+
+@pytest.mark.servers
+async def test_the_test_message_is_looked_for_in_a_maildrop_too(
+    dovecot: Dovecot, mta: Mta, ca: CertificateAuthority
+) -> None:
+    user = dovecot.user("probe-trial-drop")
+    settings = dataclasses.replace(
+        account(
+            Endpoint("pop3", "localhost", dovecot.pop3s_port, Encryption.TLS),
+            Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS),
+            Login(user.address, Secret(user.password)),
+        ),
+        address=user.address,
+        kind=Kind.FETCH_ONLY,
+    )
+    steps = [step async for step in probe(settings, egress=EGRESS, tls=Trust(ca.ca_file), message=trial(user.address))]
+    assert {step.state for step in steps} == {"ok"}, steps
+    assert steps[-1].detail == {"removed": 1}
+
+
+@pytest.mark.servers
+async def test_what_the_real_server_will_not_pass_on_is_told(
+    dovecot: Dovecot, mta: Mta, ca: CertificateAuthority
+) -> None:
+    user = dovecot.user("probe-refused")
+    login = Login(user.address, Secret(user.password))
+    settings = account(None, Endpoint("smtp", "localhost", mta.tls_port, Encryption.TLS), login)
+    settings = dataclasses.replace(settings, address=user.address)
+    for recipient, code in (
+        ("refused@example.test", "recipient-refused"),
+        ("deferred@example.test", "greylisted"),
+        ("jemand@anderswo.test", "relay-denied"),
+    ):
+        message = trial(user.address, recipient)
+        steps = [step async for step in probe(settings, egress=EGRESS, tls=Trust(ca.ca_file), message=message)]
+        assert (steps[-1].name, steps[-1].error) == ("send", code)
+
+
+# -- hanging up ----------------------------------------------------------------------------------------------------------
+
+
+async def test_closing_the_test_hangs_up_at_once() -> None:
+    async with scripted({"CAPABILITY": b""}) as server:
+        steps = probe(account(server.endpoint(), None, Login("x", Secret("y"))), egress=EGRESS, tls=Trust())
+        await anext(steps)
+        begun = time.monotonic()
+        waiting = asyncio.ensure_future(_rest(steps))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert time.monotonic() - begun < 1
+
+
+async def _rest(steps: AsyncIterator[Step]) -> list[Step]:
+    return [step async for step in steps]
+
+
+async def test_fifty_tests_at_once_do_not_wait_for_each_other() -> None:
+    async with scripted({"greeting": b""}) as silent, scripted() as good:
+        slow = account(silent.endpoint(), None, Login("x", Secret("y")))
+        quick = account(good.endpoint(), None, Login("x", Secret("y")))
+        times = Times(step=3, greeting=1)
+        waiting = [
+            asyncio.ensure_future(_rest(probe(slow, egress=EGRESS, tls=Trust(), times=times))) for _ in range(50)
+        ]
+        begun = time.monotonic()
+        assert (await _rest(probe(quick, egress=EGRESS, tls=Trust())))[-1].state == "warned"
+        assert time.monotonic() - begun < 1
+        await asyncio.gather(*waiting)
+        assert time.monotonic() - begun < 6
+
+
+async def test_a_refused_password_is_tried_twice_at_most_once_for_each_spelling() -> None:
+    async with scripted({"LOGIN": b"{tag} NO no\r\n"}) as server:
+        found = await steps_of(account(server.endpoint(), None, Login("probe@example.test", Secret("y"))))
+    assert found["incoming", "login"].error == "login-rejected"
+    assert [line.split(b" ")[2] for line in server.heard if b"LOGIN" in line] == [b'"probe@example.test"', b'"probe"']

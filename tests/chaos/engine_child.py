@@ -70,6 +70,7 @@ class Household:
         from poststelle.adapters.memory import MemoryServer
         from tests.builders import an_office
 
+        self.bulk = False
         self.server = MemoryServer()
         self.server.create_mailbox(HEALTHY, "gut@amt.test")
         self.ada = an_office()
@@ -97,6 +98,11 @@ class Household:
 
         if access.incoming.host == "mail.amt.test":
             return MemorySource(self.server, HEALTHY)
+        if self.bulk:
+            from poststelle.adapters.connection import Trust
+            from poststelle.adapters.imap.source import open_source
+
+            return await open_source(access.incoming, access.login, egress=self._network().egress, tls=Trust(), bulk=True)
         return await self._network().source(access)
 
     async def sender(self, access: Any) -> Any:
@@ -116,7 +122,8 @@ class Household:
         from poststelle.office import accounts
         from tests.builders import an_account
 
-        document = {key: told[key] for key in ("incoming", "login")}
+        self.bulk = bool(told.get("bulk"))
+        document = {key: told[key] for key in ("incoming", "login", "kind") if key in told}
         forget_the_most()
         idle, began = memory("VmRSS"), time.monotonic()
         account = await self.shop.write(lambda: an_account(self.ada, told["name"], **document))

@@ -19,13 +19,17 @@ import pytest
 
 from poststelle import office
 from poststelle.errors import NotFound, NotPermitted
+from poststelle.mail.listing import INBOX, Status, read_where
 from poststelle.mail.ports import SEEN
-from poststelle.mail.records import Page
+from poststelle.mail.records import LookRecord, Page
 from poststelle.mail.secret import Secret
+from poststelle.mail.tree import EntryKind, Mount, Tree
 from poststelle.office import (
     accounts,
     bulk,
+    choosing,
     departures,
+    discovery,
     events,
     feed,
     groups,
@@ -35,6 +39,8 @@ from poststelle.office import (
     invitations,
     kinds,
     ledger,
+    lists,
+    live,
     logins,
     outbox,
     outgoing_servers,
@@ -44,6 +50,8 @@ from poststelle.office import (
     reading,
     rights,
     templates,
+    trees,
+    work,
 )
 from poststelle.office.actor import Actor, owner_of, require_administrator
 from poststelle.office.doors import NetworkDoors
@@ -77,6 +85,7 @@ class House:
     message: str
     outgoing: str
     login: str
+    note: str
     since: int
     """The journal's position before the mailbox: what comes after it is none of Bob's business."""
 
@@ -86,6 +95,12 @@ class House:
     def first_step(self, account: str | None) -> object:
         async def ask() -> object:
             return await anext(accounts.probe(self.bob, an_account_document(), account))
+
+        return asyncio.run(ask())
+
+    def first_finding(self) -> object:
+        async def ask() -> object:
+            return await anext(discovery.discover(self.bob, "info@gmx.de"))
 
         return asyncio.run(ask())
 
@@ -117,7 +132,8 @@ def house(transactional_db: None, home: object) -> House:
     groups.add(ada, "Alle", ["ada@amt.test"])
     outgoing_servers.add(ada, {"label": "Adas", "host": "out.test", "owner": "ada@amt.test"})
     assert account.login is not None
-    return House(ada, bob, account.id, folder.id, message.id, outgoing.id, account.login.id, since)
+    note = work.add_note(ada, message.id, "Geheim")
+    return House(ada, bob, account.id, folder.id, message.id, outgoing.id, account.login.id, note.id, since)
 
 
 ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
@@ -133,6 +149,8 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     ),
     "accounts.accept_loss": (lambda it: accounts.accept_loss(it.bob, it.account),),
     "accounts.probe": (lambda it: it.first_step(None), lambda it: it.first_step(it.account)),
+    "accounts.last_probe": (lambda it: accounts.last_probe(it.bob, it.account),),
+    "discovery.discover": (lambda it: it.first_finding(),),
     "reading.tree": (lambda it: reading.tree(it.bob),),
     "reading.folders": (lambda it: reading.folders(it.bob, it.account),),
     "reading.folder": (lambda it: reading.folder(it.bob, it.folder),),
@@ -176,6 +194,16 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "events.transcript": (lambda it: events.transcript(it.bob, it.account),),
     "health.board": (lambda it: health.board(it.bob)[0],),
     "health.show": (lambda it: health.show(it.bob, it.account) or (),),
+    "live.is_live": (lambda it: live.is_live(it.bob, it.folder),),
+    "live.want": (lambda it: live.want(it.bob, it.folder),),
+    "live.want_further": (lambda it: live.want_further(it.bob, it.folder),),
+    "live.search": (lambda it: live.search(it.bob, it.folder, ["Wort"]),),
+    "live.state": (lambda it: live.state(it.bob, it.folder),),
+    "live.found": (
+        lambda it: live.found(
+            it.bob, LookRecord("1", it.folder, datetime.now(UTC), datetime.now(UTC), None, (), [it.message], more=False)
+        ),
+    ),
     "ledger.show": (lambda it: ledger.show(it.bob, it.account),),
     "ledger.overview": (lambda it: ledger.overview(it.bob),),
     "ledger.ask": (lambda it: ledger.ask(it.bob, it.account),),
@@ -252,6 +280,58 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "bulk.preview": (lambda it: bulk.preview(it.bob, b"label\nX\n"),),
     "bulk.apply": (lambda it: bulk.apply(it.bob, b"label\nX\n"),),
     "bulk.export": (lambda it: bulk.export(it.bob),),
+    "reading.thread": (lambda it: reading.thread(it.bob, it.message),),
+    "reading.source": (lambda it: reading.source(it.bob, it.message),),
+    "reading.zipped": (lambda it: reading.zipped(it.bob, it.message),),
+    "lists.page": tuple(
+        lambda it, place=place: lists.page(it.bob, read_where(place.format(folder=it.folder, account=it.account))).items
+        for place in (
+            "folder:{folder}",
+            "account:{account}",
+            "inbox",
+            "role:inbox",
+            "mine",
+            "follow-up",
+            "mentions",
+            "new",
+        )
+    ),
+    "choosing.everything": (lambda it: choosing.everything(it.bob, read_where(f"folder:{it.folder}")),),
+    "choosing.with_threads": (
+        lambda it: choosing.with_threads(it.bob, read_where(f"folder:{it.folder}"), [it.message]),
+    ),
+    "lists.around": (lambda it: lists.around(it.bob, it.message, INBOX),),
+    "lists.neighbours": (lambda it: lists.neighbours(it.bob, it.message, INBOX),),
+    "work.on": (lambda it: work.on(it.bob, it.message),),
+    "work.assign": (lambda it: work.assign(it.bob, [it.message], "bob@amt.test"),),
+    "work.set_status": (lambda it: work.set_status(it.bob, [it.message], Status.DONE),),
+    "work.follow_up": (lambda it: work.follow_up(it.bob, [it.message], datetime.now(UTC)),),
+    "work.remind": (lambda it: work.remind(it.bob),),
+    "work.add_note": (lambda it: work.add_note(it.bob, it.message, "Bob"),),
+    "work.change_note": (lambda it: work.change_note(it.bob, it.message, it.note, "Bob"),),
+    "work.remove_note": (lambda it: work.remove_note(it.bob, it.message, it.note),),
+    "work.here": (lambda it: work.here(it.bob, it.message),),
+    "work.away": (lambda it: work.away(it.bob, it.message),),
+    "work.looked": (lambda it: work.looked(it.bob, it.message),),
+    "work.offered_tags": (lambda it: work.offered_tags(it.bob),),
+    "work.add_tag": (lambda it: work.add_tag(it.bob, "Neu"),),
+    "work.change_tag": (lambda it: work.change_tag(it.bob, "Geheim", "Neu", ""),),
+    "work.remove_tag": (lambda it: work.remove_tag(it.bob, "Geheim"),),
+    "work.trust_sender": (lambda it: work.trust_sender(it.bob, it.message),),
+    "trees.shown": (
+        lambda it: (*trees.shown(it.bob).own, *trees.shown(it.bob).shared),
+        lambda it: trees.shown(it.bob, arranging=True),
+    ),
+    "trees.mount": (
+        lambda it: trees.mount(it.bob, Tree.SHARED, Mount(EntryKind.HEADING, label="X")),
+        lambda it: trees.mount(it.bob, Tree.OWN, Mount(EntryKind.FOLDER, id=it.folder)),
+        lambda it: trees.mount(it.bob, Tree.OWN, Mount(EntryKind.ACCOUNT, id=it.account)),
+    ),
+    "trees.move": (lambda it: trees.move(it.bob, Tree.SHARED, f"account:{it.account}"),),
+    "trees.rename": (lambda it: trees.rename(it.bob, Tree.SHARED, f"account:{it.account}", "X"),),
+    "trees.change_query": (lambda it: trees.change_query(it.bob, Tree.SHARED, f"account:{it.account}", "X"),),
+    "trees.remove": (lambda it: trees.remove(it.bob, Tree.SHARED, f"account:{it.account}"),),
+    "trees.reset": (lambda it: trees.reset(it.bob, Tree.SHARED),),
     "actor.owner_of": (lambda it: owner_of(it.bob, ""), lambda it: owner_of(it.bob, "ada@amt.test")),
     "actor.require_administrator": (lambda it: require_administrator(it.bob),),
 }
@@ -261,6 +341,10 @@ OPEN = {
     "account_documents.": "only rewrites and checks what its caller was given",
     "accounts.caretaker": "names whoever acts",
     "outgoing_servers.document_of": "only rewrites a record its caller was given",
+    "advice.": "sentences; no data",
+    "discovery.providers": "a list that comes with the program",
+    "discovery.settings_of": "a list that comes with the program",
+    "probing.": "tests settings its caller has checked; reports are one's own",
     "bulk.wrong_lines": "counts what its caller was given",
     "hand_over.look": "the link is the right, and shows office, address and who asks",
     "hand_over.submit": "the link is the right",
@@ -276,6 +360,11 @@ OPEN = {
     "feed.latest": "a number that says that something happened, and not what",
     "incoming.": "only the system acts here",
     "sending.": "only the system acts here",
+    "work.looked_at_everything": "about oneself: there is nobody else it could touch",
+    "work.trusted_senders": "one's own choices",
+    "work.distrust_sender": "one's own choices",
+    "trees.fold": "one's own choices; says nothing about what a key names",
+    "preferences.": "one's own choices: there is nobody else they could touch",
     "people.set_language": "one's own choice: there is nobody else it could touch",
     "people.office_name": "the log-in page shows it",
     "people.office_language": "the log-in page speaks it",
@@ -294,6 +383,9 @@ OPEN = {
     "events.round_done": "only the system acts here",
     "events.push_mode": "only the system acts here",
     "events.sent": "only the system acts here",
+    "live.waiting": "only the system acts here",
+    "live.failed": "only the system acts here",
+    "live.show": "only the system acts here",
     "ledger.due": "only the system acts here",
     "ledger.compare": "only the system acts here",
 }

@@ -80,7 +80,7 @@ def test_from_the_printed_link_to_the_first_mail(
     tree = page.locator("#tree")
     expect(tree.get_by_role("link", name=words["inbox"])).to_be_visible()
     expect(tree.get_by_role("link", name=words["sent"])).to_be_visible()
-    expect(tree.locator("h2")).to_have_text("Zentrale")
+    expect(tree.locator(".branch > .twig")).to_have_text("Zentrale")
     page.goto(f"{fresh.address}/")
     expect(page.locator("#rows > .row").first.locator(".row-subject")).to_contain_text("Brief 59")
     expect(page.locator("#rows > .row")).to_have_count(50)

@@ -112,7 +112,10 @@ def test_remote_images_are_left_out_and_counted_until_somebody_asks() -> None:
     allowed = sanitise(html, images=None, remote=True)
     assert re.findall(r"x\.test/\d", allowed.html) == ["x.test/1"]
     assert "img-src data:;" in document(blocked)
-    assert "img-src data: https:;" in document(allowed)
+    assert "img-src data: 'self';" in document(allowed)
+    shown = sanitise(html, images=None, remote=True, through=lambda url: f"/ours?{len(url)}")
+    assert "x.test" not in shown.html
+    assert re.findall(r'src="(/ours[^"]*)"', shown.html) == ["/ours?16"]
 
 
 def test_the_frame_page_is_complete_and_forbids_everything_else() -> None:

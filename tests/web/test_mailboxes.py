@@ -116,13 +116,16 @@ def test_the_stored_password_is_on_no_page(ada: Visitor) -> None:
     assert "geheim" not in ada.page(f"/mailboxes/{account.id}/")
 
 
-def test_rights_are_given_in_the_form(ada: Visitor, bob: Visitor) -> None:
+def test_rights_are_given_on_their_own_page(ada: Visitor, bob: Visitor) -> None:
     account = an_account(ada.actor)
-    fields = form(ada, incoming__host="mail.amt.test") | {f"grant.{bob.user.id}.see": "1"}
-    send(ada, f"/mailboxes/{account.id}/", fields)
+    given = {"who": f"user:{bob.user.id}", "right": ["see"], "folder": "", "from": "", "until": ""}
+    assert ada.client.post(f"/mailboxes/{account.id}/rights/", given).status_code == 302
     assert accounts.show(bob.actor, account.id).rights == {Right.SEE}
     assert "not change its settings" in bob.page(f"/mailboxes/{account.id}/")
-    assert send(bob, f"/mailboxes/{account.id}/", fields).status_code == 403
+    assert send(bob, f"/mailboxes/{account.id}/", form(bob)).status_code == 403
+    taken = {"user": bob.user.id, "group": "", "folder": ""}
+    assert ada.client.post(f"/mailboxes/{account.id}/rights/revoke/", taken).status_code == 302
+    assert bob.get(f"/mailboxes/{account.id}/").status_code == 404
 
 
 def test_testing_a_form_with_mistakes_shows_the_form_again(ada: Visitor) -> None:

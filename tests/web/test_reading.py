@@ -47,12 +47,12 @@ def test_a_list_comes_in_windows_newest_first(ada: Visitor) -> None:
     for number in range(52):
         a_message_in(folder, a_letter(f"Brief {number:02}"))
     first = ada.page(f"/mail/f/{folder.id}/")
-    subjects = re.findall(r"Brief \d\d", first)
+    subjects = list(dict.fromkeys(re.findall(r"Brief \d\d", first)))
     assert subjects == [f"Brief {number:02}" for number in range(51, 1, -1)]
     following = re.search(r'hx-get="([^"]*after=[^"]+)"', first)
     assert following
     rest = ada.part(following[1], "more").content.decode()
-    assert re.findall(r"Brief \d\d", rest) == ["Brief 01", "Brief 00"]
+    assert list(dict.fromkeys(re.findall(r"Brief \d\d", rest))) == ["Brief 01", "Brief 00"]
     assert "<html" not in rest
     assert "after=" not in rest
 
@@ -71,7 +71,7 @@ def test_looking_at_a_message_marks_nothing(ada: Visitor) -> None:
     message = a_message_in(a_folder(an_account(ada.actor)))
     page = message_page(ada, message)
     assert SEEN not in reading.placement(ada.actor, message.id).flags
-    assert 'hx-trigger="load delay:700ms"' in page
+    assert 'hx-trigger="load delay:2s"' in page
 
 
 def test_marks_are_changed_by_posting(ada: Visitor) -> None:
@@ -90,7 +90,7 @@ def test_who_may_only_see_gets_no_buttons_and_marks_nothing_by_reading(ada: Visi
     )
     message = a_message_in(a_folder(account))
     page = message_page(bob, message)
-    assert "hx-post" not in page[page.index('id="marks"') :]
+    assert f'hx-post="/mail/m/{message.id}/mark/"' not in page
     assert bob.post(f"/mail/m/{message.id}/mark/", add="seen").status_code == 403
 
 
@@ -145,9 +145,10 @@ def test_remote_pictures_come_only_when_asked_for(ada: Visitor) -> None:
     assert "remote pictures are not shown" not in asked
     response = Client().get(frame_of(asked))
     assert response["Content-Security-Policy"] == policy(remote=True)
-    assert "img-src data: https:;" in response["Content-Security-Policy"]
-    assert 'src="https://cdn.test/logo.png"' in response.content.decode()
-    assert "img-src data: https:" in response.content.decode()
+    assert "img-src data: 'self';" in response["Content-Security-Policy"]
+    document = response.content.decode()
+    assert len(re.findall(r'src="/mail/picture/[^"]+"', document)) == 2
+    assert "https://" not in document
 
 
 def test_the_frames_address_is_worth_nothing_once_changed_or_old(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

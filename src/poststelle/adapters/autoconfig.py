@@ -78,7 +78,7 @@ def xml(body: bytes) -> Element:
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     try:
-        parser.Parse(body, True)  # noqa: FBT003
+        parser.Parse(body, True)
     except (expat.ExpatError, UnicodeError, LookupError) as error:
         raise ValueError("no XML") from error
     return root

@@ -86,10 +86,14 @@ def host_name(host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EgressPolicy:
-    """Where connections may go. `allow`: CIDRs, addresses or host names open on every port; `own`: our own services, never."""
+    """Where connections may go. `allow`: CIDRs, addresses or host names open on every port; `own`: our own services, never.
+
+    `ports`: what is open elsewhere.
+    """
 
     allow: tuple[str, ...] = ()
     own: frozenset[tuple[str, int]] = frozenset()
+    ports: frozenset[int] = MAIL_PORTS
 
     @classmethod
     def of(cls, text: str, own: frozenset[tuple[str, int]] = frozenset()) -> EgressPolicy:
@@ -116,7 +120,7 @@ class EgressPolicy:
             return False
         if self._is_allowed(host_name(host), plain):
             return True
-        return port in MAIL_PORTS and not is_internal(address)
+        return port in self.ports and not is_internal(address)
 
     def _is_own(self, address: Address, port: int) -> bool:
         for host, own_port in self.own:
@@ -156,7 +160,7 @@ async def resolve(host: str, port: int, *, egress: EgressPolicy) -> Sequence[Add
     addresses = list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
     permitted = [address for address in addresses if egress.permits(name, address, port)]
     if not permitted:
-        raise HostForbidden("host-forbidden", host=host, port=port)
+        raise HostForbidden("host-forbidden", host=host, port=port, addresses=[str(address) for address in addresses[:4]])
     return permitted
 
 

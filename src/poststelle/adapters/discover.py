@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
@@ -25,7 +25,7 @@ from poststelle.adapters.autoconfig import REQUEST, Servers, exchange_of, filled
 from poststelle.adapters.connection import EgressPolicy, Trust, host_name
 from poststelle.adapters.http import Answer, fetch, json_of
 from poststelle.adapters.opening import await_greeting, open_connection
-from poststelle.errors import NeedsAttention, Trouble
+from poststelle.errors import Trouble
 from poststelle.mail.provider import Finding, document_of
 from poststelle.mail.settings import Encryption, Endpoint
 
@@ -105,7 +105,7 @@ class _Quest:
 
 async def discover(
     address: str, *, egress: EgressPolicy, tls: Trust, places: Places | None = None
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding, None]:
     """What can be found for an address, best first; ends early where a known provider settles it. Never raises `Trouble`.
 
     The sources are asked at the same time and told in the order of `Places`. Raises NeedsAttention("host-unknown") for a domain

@@ -13,7 +13,7 @@ import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -169,6 +169,8 @@ async def _ask(
     if body is not None:
         headers.append((b"Content-Length", str(len(body)).encode()))
     method = b"GET" if body is None else b"POST"
+    if unencrypted:
+        egress = replace(egress, ports=egress.ports | {80})
     pool = httpcore2.AsyncConnectionPool(network_backend=_Network(egress, trust), retries=0, http2=False)
     try:
         async with pool, pool.stream(method, url, headers=headers, content=body) as response:
@@ -210,7 +212,7 @@ def json_of(body: bytes) -> Any:
     except RecursionError as error:
         raise ValueError("too deep") from error
     level = [value]
-    for _ in range(JSON_DEPTH + 1):
+    for _ in range(JSON_DEPTH):
         level = [inner for one in level for inner in _inside(one)]
         if not level:
             return value

@@ -142,6 +142,12 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _broken_tls(self, error: Exception) -> Trouble:
+        """What it means for us; once hands were shaken, the line was disturbed, and there is nothing for a person to mend."""
+        if self._shaking_hands or not isinstance(error, ssl.SSLError):
+            return tls_trouble(error, self.host, self.port)
+        return TryAgain("tls-failed", host=self.host, port=self.port, reason=error.reason or "")
+
     def _decrypt(self, data: bytes) -> None:
         assert self._tls is not None
         assert self._cipher_in is not None
@@ -174,7 +180,7 @@ class Connection(asyncio.Protocol):
         return self._ended
 
     def _fail(self, error: ssl.SSLError) -> None:
-        self._failure = tls_trouble(error, self.host, self.port)
+        self._failure = self._broken_tls(error)
         self._failure.__cause__ = error
         self._ended = True
         with contextlib.suppress(ssl.SSLError):
@@ -310,7 +316,7 @@ class Connection(asyncio.Protocol):
 
     async def read_some(self, seconds: float = READ_SECONDS) -> bytes:
         """What has come, at least one byte; for bodies whose end only their protocol knows."""
-        if not self._buffer:
+        while not self._buffer:
             await self._fill(seconds)
         return self._take(min(len(self._buffer), _SLICE))
 
@@ -349,7 +355,7 @@ class Connection(asyncio.Protocol):
                 try:
                     self._tls.write(piece)
                 except ssl.SSLError as error:
-                    raise tls_trouble(error, self.host, self.port) from error
+                    raise self._broken_tls(error) from error
                 self._flush()
             if self._drained is not None:
                 try:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import StreamingHttpResponse
 from django.utils import translation
+from ninja import Query
 from pydantic import Field
 
 from poststelle.api.shapes import Shape
 from poststelle.mail.records import Step
+from poststelle.office.advice import fix_sentence
 from poststelle.office.wording import sentence
+
+
+class ProbeFix(Shape):
+    """A setting that would help."""
+
+    code: str = Field(description="Stable word for what it does.")
+    title: str = Field(description="The same in words, as for a button.")
+    change: dict[str, Any] = Field(description="What to merge into the account document (RFC 7396).")
 
 
 class ProbeStep(Shape):
@@ -22,14 +32,18 @@ class ProbeStep(Shape):
         description="Which way is tested; empty for what is kept at the end."
     )
     name: str = Field(
-        description="What was tried: `resolve`, `connect`, `tls`, `greeting`, `login`, `folders` …; `kept`: the secret."
+        description="What was tried: `resolve`, `connect`, `tls`, `greeting`, `login`, `folders`, `send`, `arrival`, `sent-copy`, "
+        "`clean-up`; noticed: `prefix`, `push`, `sent-folder`, `quota`, `numbering`; `kept`: the secret."
     )
-    state: Literal["ok", "failed", "skipped"] = Field(description="How it went; after a failure the rest is skipped.")
+    state: Literal["ok", "warned", "failed", "skipped"] = Field(
+        description="How it went; `warned`: it works, but see `title`. After a failure the rest is skipped."
+    )
     seconds: float = Field(description="How long it took.")
     detail: dict[str, Any] = Field(description="What was found out, or what is known about the failure.")
     error: str | None = Field(description="Stable word for what went wrong.")
     title: str | None = Field(description="The same as a sentence, in the language of the request.")
     advice: str | None = Field(description="What to do about it.")
+    fixes: list[ProbeFix] = Field([], description="Settings that would help, best first.")
     account: str | None = Field(None, description="Label of the mailbox, where several are tested.")
 
     @classmethod
@@ -41,6 +55,7 @@ class ProbeStep(Shape):
                 "direction": step.direction, "name": step.name, "state": step.state, "seconds": round(step.seconds, 3),
                 "detail": json.loads(json.dumps(dict(step.detail), default=str)), "error": step.error,
                 "title": wording.title if wording else None, "advice": wording.advice if wording else None,
+                "fixes": [{"code": fix.code, "title": fix_sentence(fix), "change": fix.change} for fix in step.fixes],
                 "account": account,
             }
         )  # fmt: skip
@@ -55,6 +70,11 @@ LINES = {
     }
 }
 """What an operation that answers with steps says of itself."""
+
+
+Recipient = Annotated[
+    str, Query(description="Send a test message to this address; the account's own is looked into afterwards.")
+]
 
 
 async def streamed(steps: AsyncIterator[Step | tuple[str, Step]], language: str) -> StreamingHttpResponse:

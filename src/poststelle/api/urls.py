@@ -21,19 +21,25 @@ from poststelle.api.tokens import BearerToken
 from poststelle.api.v1 import (
     accounts,
     changes,
+    discovery,
     events,
     folders,
     groups,
     health,
     ledger,
+    lists,
+    live,
     logins,
     messages,
     outgoing,
     outgoing_servers,
     people,
+    preferences,
     rights,
     search,
     templates,
+    tree,
+    work,
 )
 from poststelle.errors import NotFound
 
@@ -92,8 +98,12 @@ def _made() -> Api:
     api.add_router("/people", people.router)
     api.add_router("", rights.router)
     api.add_router("", ledger.router)
+    api.add_router("", live.router)
     api.add_router("", events.router)
     api.add_router("/health", health.router)
+    api.add_router("", discovery.router)
+    for module in (lists, work, tree, preferences):
+        api.add_router("", module.router)
     return api
 
 

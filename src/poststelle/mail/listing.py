@@ -98,7 +98,7 @@ class Filter:
     status: Status | None = None
 
     def __bool__(self) -> bool:
-        return self != _EVERYTHING
+        return self != EVERYTHING
 
     def __str__(self) -> str:
         """As `read_filter` reads it; empty for everything."""
@@ -108,7 +108,8 @@ class Filter:
         return " ".join(words)
 
 
-_EVERYTHING = Filter()
+EVERYTHING = Filter()
+"""No condition at all."""
 
 
 def read_filter(text: str) -> Filter:

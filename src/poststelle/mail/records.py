@@ -90,6 +90,23 @@ class LoginRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LookRecord:
+    """A look at a folder on its server: asked for, and once `answered_at` answered, with `trouble` or with what was `found`.
+
+    `found`: placements, newest first. `more`: the server may have more of it. `words`: what it was to find; () is everything.
+    """
+
+    id: str
+    folder_id: str
+    asked_at: datetime
+    answered_at: datetime | None
+    trouble: TroubleRecord | None
+    words: Sequence[str]
+    found: Sequence[str]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRecord:
     """An alternative sender of an account. `signature` None: the account's."""
 
@@ -186,6 +203,7 @@ class FolderRecord:
 
     `place`: ``remote`` (the server's) or ``local`` (kept here only). `owner`: whose it is where it is shared with us. `choices`:
     what people set (``show``, ``fetch``, ``process``, ``role``). `rights`: the server's letters for us, None where it has no word.
+    `live`: not fetched, but looked at on its server.
     """
 
     id: str
@@ -203,6 +221,7 @@ class FolderRecord:
     owner: str = ""
     rights: str | None = None
     choices: Mapping[str, object] = field(default_factory=dict)
+    live: bool = False
 
     @property
     def name(self) -> str:
@@ -301,10 +320,19 @@ class JournalRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A setting that would help. `code` names it; `change` is what to merge into the account document (RFC 7396)."""
+
+    code: str
+    change: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an account's test. `direction`: ``incoming`` or ``outgoing``; `name`: resolve, connect, tls, greeting, login or
-    folders; `state`: ``ok``, ``failed`` or ``skipped``. `detail` holds what was found out, or the facts of `error` (a code);
-    `needs_person`: trying again makes no sense before somebody has acted.
+    """One step of an account's test. `direction`: ``incoming`` or ``outgoing``; `name`: resolve, connect, tls, greeting, login,
+    folders, what was noticed of them (prefix, push, sent-folder, quota, numbering), send, arrival, sent-copy or clean-up; `state`:
+    ``ok``, ``warned``, ``failed`` or ``skipped``. `detail` holds what was found out, or the facts of `error` (a code);
+    `needs_person`: trying again makes no sense before somebody has acted. `fixes`: settings that would help, best first.
     """
 
     direction: str
@@ -314,6 +342,7 @@ class Step:
     detail: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
     needs_person: bool = False
+    fixes: Sequence[Fix] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,23 @@ Creating an account takes an administrator; changing it the right *administer*; 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 
-from poststelle.adapters import probe as probing
-from poststelle.adapters.connection import EgressPolicy, Trust
+from poststelle.adapters.connection import EgressPolicy
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord, Page, Step
 from poststelle.mail.relay import read_relay
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope, SentCopy
+from poststelle.office import probing
 from poststelle.office.account_documents import document_of, merged, permitted
-from poststelle.office.actor import Actor, require_administrator
+from poststelle.office.actor import SYSTEM, Actor, require_administrator
 from poststelle.store import accounts, logins, messages, outgoing_servers, people, rounds
 
 SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
@@ -33,9 +34,10 @@ def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
     Raises Invalid naming the fields.
     """
     require_administrator(actor)
-    return _shown(
-        actor, accounts.add(actor.reach.pool, new(actor, document), actor=actor.name, caretaker=caretaker(actor))
-    )
+    settings = new(actor, document)
+    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker(actor))
+    accounts.keep_probe(number, probing.report_of(actor, settings))
+    return _shown(actor, number)
 
 
 def new(actor: Actor, document: Mapping[str, object]) -> AccountSettings:
@@ -64,6 +66,7 @@ def change(actor: Actor, account: str, changes: Mapping[str, object]) -> Account
     if settings.sending.sent_copy is SentCopy.FOLDER and settings.sending != record.sending:
         _check_sent_folder(actor, settings.sending.sent_folder)
     accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=caretaker(actor))
+    accounts.keep_probe(record.id, probing.report_of(actor, settings))
     return _shown(actor, record.id)
 
 
@@ -77,15 +80,27 @@ def show(actor: Actor, account: str) -> AccountRecord:
     return accounts.find(actor.reach, account)
 
 
-def page(actor: Actor, limit: int = 50, after: str | None = None) -> Page[AccountRecord]:
-    """The accounts the actor has any right on, by label."""
-    return accounts.page(actor.reach, limit, after)
+def page(
+    actor: Actor, limit: int = 50, after: str | None = None, *, words: str = "", only: str = ""
+) -> Page[AccountRecord]:
+    """The accounts the actor has any right on, by label.
+
+    `words` must occur in label or address; `only`: of that kind, or ``inactive``, ``suspended`` or ``trouble``.
+    """
+    return accounts.page(actor.reach, limit, after, words=words, only=only)
 
 
-def overview(actor: Actor, limit: int = 50, after: str | None = None) -> Page[AccountRecord]:
+def overview(
+    actor: Actor, limit: int = 50, after: str | None = None, *, words: str = "", only: str = ""
+) -> Page[AccountRecord]:
     """Every account of the office, by label, whoever may read it. Administrators only; says nothing of what is in them."""
     require_administrator(actor)
-    return accounts.page(Actor(None).reach, limit, after)
+    return accounts.page(SYSTEM.reach, limit, after, words=words, only=only)
+
+
+def rights_on_all(actor: Actor, numbers: Sequence[str]) -> Mapping[str, frozenset[Right]]:
+    """What the actor may do with each of these accounts (ids) as a whole; nothing where one is missing."""
+    return accounts.rights_on_all(actor.reach, numbers)
 
 
 def senders(actor: Actor) -> list[AccountRecord]:
@@ -141,16 +156,24 @@ def egress() -> EgressPolicy:
     return EgressPolicy.of(",".join(allowed), own)
 
 
-async def probe(actor: Actor, document: Mapping[str, object], account: str | None = None) -> AsyncIterator[Step]:
+async def probe(
+    actor: Actor, document: Mapping[str, object], account: str | None = None, recipient: str = ""
+) -> AsyncIterator[Step]:
     """Test the settings step by step, as they happen; saves nothing. For those who may set up or change accounts.
 
     `account`: test that account, with the document's changes merged in; its stored password is used only while host, port,
-    encryption and user name are unchanged. Raises Invalid, NotFound, NotPermitted before the first step.
+    encryption and user name are unchanged. `recipient`: send a test message there; the account's own address is looked into, and the
+    message removed again. Raises Invalid, NotFound, NotPermitted, and what `probing.run` raises, before the first step.
     """
     settings = await sync_to_async(to_probe)(actor, document, account)
-    tls = Trust(django_settings.POSTSTELLE.ca_file)
-    async for step in probing.probe(settings, egress=egress(), tls=tls):
-        yield step
+    async with aclosing(probing.run(actor, settings, egress(), recipient)) as steps:
+        async for step in steps:
+            yield step
+
+
+def last_probe(actor: Actor, account: str) -> Mapping[str, object] | None:
+    """The test an account's settings were saved with, as plain data; None where there was none. Raises NotFound, NotPermitted."""
+    return accounts.kept_probe(administered(actor, account).id)
 
 
 def to_probe(actor: Actor, document: Mapping[str, object], account: str | None = None) -> AccountSettings:

@@ -25,7 +25,7 @@ from poststelle.office import events, ledger
 from poststelle.office.doors import Doors
 from poststelle.policy import retry
 from poststelle.policy.scheduling import Limits, bulk_may_go_on
-from poststelle.store import accounts, outbox, rounds
+from poststelle.store import accounts, live, outbox, rounds
 from poststelle.store.accounts import Access
 from poststelle.store.desk import AccountDesk, accounts_with_errands
 from poststelle.store.rounds import News
@@ -90,7 +90,9 @@ class OpenAccount:
         await self.desk.reconcile(await self.source.folders())
         if not self.access.receiving.all_folders:
             self._left_out = frozenset(await self.tools.write(rounds.beside_the_chosen, self.access.account))
-        await self._bring_up(self._wanted())
+        wanted = self._wanted()
+        await live.settle_in(self.tools, [shelf.id for shelf in wanted])
+        await self._bring_up(wanted)
         if self._bulk is not None:
             return None
         if self.access.receiving.background and await self.tools.write(ledger.due, self.access.account):
@@ -127,6 +129,10 @@ class OpenAccount:
         """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
         if filled := await carry_out_errands(self.source, self.desk):
             await self.look(filled)
+
+    def is_fetching(self, folder: RemoteFolderId) -> bool:
+        """The second session is in the middle of that folder."""
+        return self._bulk is not None and folder in self._bulk
 
     async def settle(self) -> bool:
         """Where the second session has ended, the round it was part of ends too; whether all is in step. Raises its Trouble."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from poststelle.errors import NotFound, NotPermitted
-from poststelle.mail.listing import Filter, Place, Sort, Where
+from poststelle.mail.listing import EVERYTHING, Filter, Place, Sort, Where
 from poststelle.mail.work import ListPage, Neighbours
 from poststelle.office.actor import Actor
 from poststelle.store import list_rows, work
@@ -18,7 +18,6 @@ from poststelle.store.scopes import Scope, narrowed, scope_of
 
 MOST_ROWS = 200
 _OF_PEOPLE = frozenset({Place.MINE, Place.FOLLOW_UP, Place.MENTIONS, Place.NEW})
-_EVERYTHING = Filter()
 
 
 def page(
@@ -28,7 +27,7 @@ def page(
     threads: bool = False,
     sort: Sort = Sort.DATE,
     descending: bool = True,
-    filter: Filter = _EVERYTHING,  # noqa: A002 - the word pages and API use
+    filter: Filter = EVERYTHING,  # noqa: A002 - the word pages and API use
     limit: int = 50,
     after: str | None = None,
 ) -> ListPage:
@@ -51,7 +50,7 @@ def around(
     threads: bool = False,
     sort: Sort = Sort.DATE,
     descending: bool = True,
-    filter: Filter = _EVERYTHING,  # noqa: A002
+    filter: Filter = EVERYTHING,  # noqa: A002
     limit: int = 50,
 ) -> ListPage:
     """The window in whose middle the message stands, or would stand if it passed the filter. Raises NotFound as `page`."""
@@ -73,7 +72,7 @@ def neighbours(
     threads: bool = False,
     sort: Sort = Sort.DATE,
     descending: bool = True,
-    filter: Filter = _EVERYTHING,  # noqa: A002
+    filter: Filter = EVERYTHING,  # noqa: A002
 ) -> Neighbours:
     """The rows above and below the message (or its thread) in the list. Raises NotFound as `page`."""
     reach, scope = _scope(actor, where, filter)

@@ -7,18 +7,17 @@ installation's relay (setting `relay`).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 
-from poststelle.adapters import probe as probing
-from poststelle.adapters.connection import Trust
 from poststelle.errors import Invalid
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
+from poststelle.office import probing
 from poststelle.office.account_documents import check_endpoint, dated, endpoint_document, login_document, merged
 from poststelle.office.accounts import egress
 from poststelle.office.actor import Actor, owner_of, require_administrator
@@ -121,12 +120,18 @@ def document_of(record: OutgoingServerRecord) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def probe(actor: Actor, server: str) -> AsyncIterator[Step]:
-    """Test a saved server step by step. Raises NotFound, NotPermitted before the first step."""
+async def probe(actor: Actor, server: str, recipient: str = "") -> AsyncIterator[Step]:
+    """Test a saved server step by step. `recipient`: send a test message there; kept and proposed the next time.
+
+    Raises NotFound, NotPermitted, and what `probing.run` raises, before the first step.
+    """
     settings = await sync_to_async(_to_probe)(actor, server)
-    tls = Trust(django_settings.POSTSTELLE.ca_file)
-    async for step in probing.probe(settings, egress=egress(), tls=tls):
-        yield step
+    if recipient:
+        await sync_to_async(remember_recipient)(actor, server, recipient)
+        settings = replace(settings, address=settings.address or recipient)
+    async with aclosing(probing.run(actor, settings, egress(), recipient)) as steps:
+        async for step in steps:
+            yield step
 
 
 def remember_recipient(actor: Actor, server: str, address: str) -> None:

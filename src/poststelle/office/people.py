@@ -66,6 +66,12 @@ def users(actor: Actor) -> list[UserRecord]:
     return people.users(actor.reach.pool)
 
 
+def blocked(actor: Actor) -> list[UserRecord]:
+    """Everybody who has been blocked. Administrators only."""
+    require_administrator(actor)
+    return people.users(actor.reach.pool, active=False)
+
+
 def add_token(actor: Actor, user: str, name: str) -> str:
     """An API token with all of that person's rights, valid a year; returned once. Oneself, or the system for anybody."""
     person = people.find_user(user)

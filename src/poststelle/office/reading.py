@@ -1,4 +1,4 @@
-"""Reading at the counter: trees, lists, messages, attachments, search.
+"""Reading at the counter: folders, messages, threads, attachments, search.
 
 Seeing takes the right *see*, which never changes anything on the server; `office.handling` changes.
 """
@@ -6,25 +6,35 @@ Seeing takes the right *see*, which never changes anything on the server; `offic
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from django.utils.translation import gettext as _
 
 from poststelle.errors import NotFound
+from poststelle.mail import archive, calendar, report, spoofing
 from poststelle.mail import html as html_mail
+from poststelle.mail.authentication import Verdict, own_servers, verdict
+from poststelle.mail.calendar import Event
 from poststelle.mail.enclosures import enclosures
-from poststelle.mail.files import IMAGE_TYPES
+from poststelle.mail.files import IMAGE_TYPES, dangers, safe_name
 from poststelle.mail.folding import Labels, prepared
+from poststelle.mail.headers import decode_words, unfold
 from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
 from poststelle.mail.mime import Part
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
+from poststelle.mail.report import DeliveryReport, DispositionReport
 from poststelle.mail.settings import Right
+from poststelle.mail.work import ThreadMessage
 from poststelle.office.actor import Actor
-from poststelle.store import accounts, list_rows, messages
+from poststelle.store import accounts, list_rows, messages, tags, work
 from poststelle.store import search as search_index
 
+MOST_SOURCE, MOST_HEADERS = 1 << 20, 500
 _INLINE_LIMIT = 5 * 1024 * 1024
+_SHORT = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Date", "Subject")
+_MOST_OF_A_KIND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +47,39 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentView:
-    """An attachment as it may be shown: `number` counts from 0; `name` as sent (hostile), `size` in bytes when decoded."""
+    """An attachment as it may be shown: `number` counts from 0; `name` as sent (hostile), `size` in bytes when decoded.
+
+    `safe_name` is fit for any system; `dangers` (mail.files.DANGERS) is what to beware of; `is_inline`: an image the HTML form shows;
+    `preview`: how it can be shown in place (``image``, ``pdf``, ``text``, ``message`` or not at all).
+    """
 
     number: int
     name: str
     content_type: str
     size: int
+    safe_name: str = ""
+    dangers: Sequence[str] = ()
+    is_inline: bool = False
+    preview: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a message is besides words: appointments, a delivery report, a read receipt."""
+
+    invitations: Sequence[Event] = ()
+    delivery: DeliveryReport | None = None
+    disposition: DispositionReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenMessage:
-    """A message opened: its row, its parsed headers, its plain text, and whether there is an HTML form of it."""
+    """A message opened: its row, its parsed headers, its plain text, and whether there is an HTML form of it.
+
+    `marks` (mail.spoofing.MARKS) is what to notice about the sender, `shown_domain` the sender's domain as it may be shown;
+    `authentication` what the account's own server found out about the sender, None where it does not say. `remote_allowed`: the
+    actor trusts this sender's remote pictures. `also`: other folders (ids) in which the actor may see the same message.
+    """
 
     placement: PlacementRecord
     folder: FolderRecord
@@ -56,7 +88,31 @@ class OpenMessage:
     has_html: bool
     attachments: Sequence[AttachmentView]
     may_process: bool
+    marks: Sequence[str]
+    shown_domain: str
+    authentication: Verdict | None
+    said: Said
+    remote_allowed: bool
+    also: Sequence[str]
     raw: bytes = field(repr=False)
+
+    @property
+    def short_headers(self) -> list[tuple[str, str]]:
+        """The fields people read, in their usual order, as far as they are there."""
+        return [(name, value) for name in _SHORT for value in self.parsed.headers.get_all(name)[:_MOST_OF_A_KIND]]
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Every field in its order, decoded, the first `MOST_HEADERS`."""
+        return [(name, decode_words(unfold(value))) for name, value in islice(self.parsed.headers, MOST_HEADERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The bytes of a message as text, as far as a page can show them."""
+
+    text: str
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +165,62 @@ def raw(actor: Actor, number: str) -> bytes:
 
 def open_message(actor: Actor, number: str) -> OpenMessage:
     """A message to read. Marks nothing; the reader's page decides when it counts as read. Raises NotFound."""
-    record = messages.placement(actor.reach, number)
-    content = messages.content(actor.reach.pool, bytes.fromhex(record.content))
+    reach = actor.reach
+    record = messages.placement(reach, number)
+    content = messages.content(reach.pool, bytes.fromhex(record.content))
     parsed = parse(content)
+    marks = spoofing.marks(parsed)
+    trusted = actor.user is not None and tags.is_trusted(actor.user.id, record.sender.address)
     return OpenMessage(
         placement=record,
-        folder=messages.folder(actor.reach, record.folder_id),
+        folder=messages.folder(reach, record.folder_id),
         parsed=parsed,
         text=body_text(content, parsed),
         has_html=parsed.html_part is not None,
-        attachments=[
-            AttachmentView(position, file.name, file.content_type, len(file.data))
-            for position, file in enumerate(enclosures(content, parsed))
-        ],
-        may_process=Right.PROCESS in accounts.rights_on(actor.reach, record.account_id, record.folder_id),
+        attachments=_attachments(content, parsed),
+        may_process=Right.PROCESS in accounts.rights_on(reach, record.account_id, record.folder_id),
+        marks=marks,
+        shown_domain=spoofing.shown_domain(record.sender.address.rpartition("@")[2]),
+        authentication=verdict(parsed.headers, own_servers(messages.received_by(record.account_id))),
+        said=Said(
+            calendar.invitations(content, parsed), report.delivery(content, parsed), report.disposition(content, parsed)
+        ),
+        # Whoever imitates a trusted sender is not that sender.
+        remote_allowed=trusted and not set(marks) - spoofing.NOTICES,
+        also=list_rows.elsewhere(reach, number),
         raw=content,
     )
 
 
-def elsewhere(actor: Actor, number: str) -> list[FolderRecord]:
-    """The other folders in which the actor may see the same message. Raises NotFound."""
-    messages.placement(actor.reach, number)
-    return [messages.folder(actor.reach, one) for one in list_rows.elsewhere(actor.reach, number)]
+def thread(actor: Actor, number: str) -> list[ThreadMessage]:
+    """The messages of the thread as far as the actor may see them, each once, oldest first; this one alone where it has none.
+
+    Raises NotFound.
+    """
+    reach = actor.reach
+    spot = work.find(reach, number)
+    found = list_rows.thread(reach, spot.thread, spot.message, spot.placement)
+    records = messages.by_ids([placement for _, placement, _ in found])
+    extras = list_rows.Extras(reach, [message for message, _, _ in found], {spot.message: spot.thread})
+    return [extras.folded(records[placed], message, also) for message, placed, also in found if placed in records]
+
+
+def source(actor: Actor, number: str) -> Source:
+    """The message's bytes as text. Raises NotFound."""
+    content = messages.raw(actor.reach, number)
+    return Source(content[:MOST_SOURCE].decode("utf-8", "replace").replace("\0", "\ufffd"), len(content) > MOST_SOURCE)
+
+
+def zipped(actor: Actor, number: str) -> Iterator[bytes]:
+    """All files of the message as one ZIP archive, piece by piece, under names any system takes.
+
+    Raises NotFound, before the first piece.
+    """
+    content = messages.raw(actor.reach, number)
+    files = [file for file in enclosures(content, parse(content)) if not (file.is_inline or file.is_envelope)]
+    if not files:
+        raise NotFound("attachment-unknown", message=number)
+    return archive.pieces((file.name, file.data) for file in files)
 
 
 def html_document(
@@ -177,6 +267,24 @@ def search(
 ) -> Page[SearchHit]:
     """Messages the query (`mail.query`) describes, newest first or the best first. Raises Invalid for a foreign cursor."""
     return search_index.find(actor.reach, query, limit, after, ranked=ranked)
+
+
+def _attachments(content: bytes, parsed: ParsedMessage) -> list[AttachmentView]:
+    return [
+        AttachmentView(
+            position, file.name, file.content_type, len(file.data), safe_name(file.name),
+            dangers(file.name, file.content_type), file.is_inline, _preview(file.name, file.content_type),
+        )
+        for position, file in enumerate(enclosures(content, parsed))
+    ]  # fmt: skip
+
+
+def _preview(name: str, content_type: str) -> str:
+    if content_type in IMAGE_TYPES:
+        return "image"
+    if dangers(name, content_type):
+        return ""
+    return {"application/pdf": "pdf", "text/plain": "text", "message/rfc822": "message"}.get(content_type, "")
 
 
 def _parts(part: Part) -> Iterable[Part]:

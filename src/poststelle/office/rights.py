@@ -54,6 +54,16 @@ def grant(actor: Actor, account: str, document: Mapping[str, object]) -> Account
     return store.find(SYSTEM.reach, record.id)
 
 
+def overseen(actor: Actor, account: str) -> AccountRecord:
+    """An account whose grants the actor may change, with its grants. Raises NotFound, NotPermitted.
+
+    `rights` are the actor's own: an administrator sees the grants of an account, not its mail.
+    """
+    record = _of(actor, account)
+    own = store.rights_on_all(actor.reach, [record.id]).get(record.id, frozenset())
+    return replace(record, rights=own)
+
+
 def revoke(actor: Actor, account: str, *, user: str = "", group: str = "", folder: str = "") -> AccountRecord:
     """Take away what a user or a group may do with an account or one folder of it, whatever its dates."""
     record = _of(actor, account)

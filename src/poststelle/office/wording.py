@@ -242,6 +242,13 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("POP3 cannot do that on the server."), _("It is kept here only. Use IMAP if the provider offers it."),
     ),
     "uidl-changed": (_("The server names its messages differently from one moment to the next."), _PROVIDER),
+    "folder-not-live": (
+        _("This folder is fetched and kept here; it is not looked at live."), _("Search it and list it as usual."),
+    ),
+    "look-unknown": (_("Nobody has looked at the folder like this, or it was too long ago."), _("Look at it again.")),
+    "not-connected": (
+        _("This mailbox is not connected at present."), _("Switch it on, or ask whoever administers it."),
+    ),
     "search-unsupported": (
         _("The server cannot search for these words."), _("Try other words, or search what is stored here."),
     ),
@@ -392,6 +399,9 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "message-unknown": (_("There is no such message."), _("It was moved or deleted, or you have no right to it.")),
     "content-unknown": (_("There is no such message."), _("It was moved or deleted, or you have no right to it.")),
     "message-has-no-html": (_("This message has no HTML form."), _("Read its text.")),
+    "picture-unavailable": (
+        _("This picture cannot be shown."), _("Its server does not answer, or it is no picture we show."),
+    ),
     "note-unknown": (_("There is no such note of yours."), _("Only whoever wrote a note can change it.")),
     "tag-unknown": (_("There is no such tag."), _("Look at the list of tags.")),
     "branch-unknown": (_("There is no such entry in the folder tree."), _("It was taken out, or it is in the other tree.")),
@@ -400,6 +410,168 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "user-unknown": (_("There is no such person."), _("Look at the list of people.")),
     "token-unknown": (_("The access token is not valid."), _("It has expired or was never made; create a new one.")),
     "invalid": (_("Something cannot be accepted as it is."), _("Look at the marked fields.")),
+    # Testing a mailbox, and finding its settings
+    "report-unknown": (_("You have not tested anything lately."), _("Test a mailbox, then fetch the report.")),
+    "username-form": (
+        _("The server does not know “%(username)s”, but lets in “%(working)s”."),
+        _("Use that user name."),
+    ),
+    "app-password-needed": (
+        _("The provider takes no ordinary password here, only an app password."),
+        _("Create one in the security settings of your account at the provider, and enter it here."),
+    ),
+    "smtp-login-switched-off": (
+        _("Sending with user name and password is switched off for this mailbox."),
+        _("The administrator of the Microsoft organisation can switch it on for this mailbox (authenticated SMTP)."),
+    ),
+    "oauth-needed": (
+        _("The provider takes no password at all, only its own log-in page (OAuth)."),
+        _("A later version of Poststelle brings it. Until then, ask the provider for an app password."),
+    ),
+    "web-login-needed": (
+        _("The provider wants somebody to log in to its web page first."),
+        _("Log in there with a browser, confirm what is asked, then test again."),
+    ),
+    "access-switched-off": (
+        _("Access by mail programs is switched off at the provider."),
+        _("Switch on IMAP, POP3 and SMTP in the settings of the provider's web page, then test again."),
+    ),
+    "password-expired": (
+        _("The password has expired."),
+        _("Choose a new one at the provider, and enter it here."),
+    ),
+    "too-many-logins": (
+        _("The provider has seen too many failed log-ins."),
+        _("Wait an hour, check user name and password, then test once."),
+    ),
+    "account-locked": (
+        _("The provider has locked this account."),
+        _("Ask the provider to unlock it; until then nobody can log in."),
+    ),
+    "too-many-connections": (
+        _("The server allows no more connections at the same time."),
+        _("Close other mail programs that use this mailbox, or wait some minutes."),
+    ),
+    "maildrop-in-use": (
+        _("Another program is fetching from this mailbox right now."),
+        _("POP3 allows one at a time. Close the other program, or wait some minutes."),
+    ),
+    "greeting-endless": (
+        _("“%(host)s” does not finish its greeting."),
+        _("Check port and server; if they are right, ask the mail provider."),
+    ),
+    "login-not-offered": (
+        _("“%(host)s” offers no log-in on port %(port)s."),
+        _("Servers inside the own network often send without one; submission at a provider uses port 465 or 587."),
+    ),
+    "smtputf8-missing": (
+        _("The server cannot send to an address with these letters."),
+        _("Use an address without umlauts before the @."),
+    ),
+    "message-too-big": (
+        _("The server takes no message of this size."),
+        _("Ask the mail provider how large a message may be."),
+    ),
+    "sending-limit": (
+        _("The provider allows no more messages for now."),
+        _("Wait until its limit is over, often an hour or a day."),
+    ),
+    "greylisted": (
+        _("The server makes unknown senders wait (greylisting)."),
+        _("Test again in a few minutes. Real mail is tried again by itself."),
+    ),
+    "relay-denied": (
+        _("The server does not pass mail on to other domains without a log-in."),
+        _("Choose a log-in for sending, or the server of your own provider."),
+    ),
+    "recipient-refused": (
+        _("The server does not know the recipient “%(address)s”."),
+        _("Check the address the test message goes to."),
+    ),
+    "sender-refused": (
+        _("This log-in may not send under the address of this mailbox."),
+        _("Check the mailbox's address, or have the provider allow this log-in to send under it."),
+    ),
+    "content-refused": (
+        _("The server refused the test message because of its rules against spam."),
+        _("Ask the mail provider; often the address of this machine is on a block list."),
+    ),
+    "message-refused": (
+        _("The server refused the test message."),
+        _("Its words are beside; ask the mail provider what they mean."),
+    ),
+    "inbox-is-root": (
+        _("All folders of this server lie below the inbox."),
+        _("Choose “inbox is root”; then they are shown beside it."),
+    ),
+    "no-idle": (
+        _("The server does not say when new mail comes (no IDLE)."),
+        _("Switch off “at once” and choose an interval; mail then comes a little later."),
+    ),
+    "sent-missing": (
+        _("There is no folder for sent mail on the server."),
+        _("Create one, choose a folder, or keep sent mail here only."),
+    ),
+    "sent-ambiguous": (
+        _("Several folders could be the one for sent mail."),
+        _("Choose the right one, so that other programs find it as well."),
+    ),
+    "mailbox-almost-full": (
+        _("The mailbox on the server is full to %(percent)s %%."),
+        _("Delete mail there or have it enlarged before nothing arrives any more."),
+    ),
+    "uidl-missing": (
+        _("The server does not number its messages for good (no UIDL)."),
+        _("Each is compared by its content instead, which takes longer. Use IMAP if the provider offers it."),
+    ),
+    "cannot-be-checked": (
+        _("The test message was sent to “%(address)s”, which cannot be looked into from here."),
+        _("Ask the recipient whether it has arrived."),
+    ),
+    "not-arrived": (
+        _("The test message was sent, but has not arrived within %(seconds)s seconds."),
+        _("It may come later. Look into the mailbox's web page, also for spam; check the address of the mailbox."),
+    ),
+    "arrived-in-spam": (
+        _("The test message arrived in the spam folder."),
+        _("Mark the sender as wanted there; recipients may see your mail as spam too. Ask the mail provider about SPF and DKIM."),
+    ),
+    "sent-copy-twice": (
+        _("The sent message lies twice in the folder for sent mail."),
+        _("The provider files copies itself, and something else does as well. Look for rules on its web page."),
+    ),
+    "host-internal": (
+        _("“%(host)s” lies inside the own network (%(addresses)s)."),
+        _("If that is meant, add it to the setting egress_allow of this installation, then test again."),
+    ),
+    "http-address": (
+        _("A web server sent us to an address that is not allowed."),
+        _("Enter the servers by hand."),
+    ),
+    "http-redirects": (
+        _("“%(host)s” sends us from one address to the next."),
+        _("Enter the servers by hand."),
+    ),
+    "http-too-big": (
+        _("“%(host)s” sends far more than it was asked for."),
+        _("Enter the servers by hand."),
+    ),
+    "http-broken": (
+        _("“%(host)s” answers in a way nobody understands."),
+        _("Enter the servers by hand."),
+    ),
+    "http-timeout": (
+        _("“%(host)s” took too long to answer."),
+        _("Try again, or enter the servers by hand."),
+    ),
+    "too-many-probes": (
+        _("That were too many tests within an hour."),
+        _("Wait a while; the number is limited so that no provider locks a mailbox."),
+    ),
+    "probes-busy": (
+        _("Too many tests are running at this moment."),
+        _("Try again in a minute."),
+    ),
 }  # fmt: skip
 """Every code an error can carry."""
 
@@ -488,6 +660,8 @@ JOURNAL: Mapping[str, Text] = {
     "messages-arrived": _("Messages arrived"),
     "messages-changed": _("Messages changed on the server"),
     "messages-removed": _("Messages left the server"),
+    "messages-looked-up": _("Messages shown live from the server"),
+    "messages-kept": _("Messages shown live are kept from now on"),
     "message-set-aside": _("Message set aside"),
     "loss-suspected": _("Suspicious loss on the server"),
     "loss-accepted": _("Loss accepted"),

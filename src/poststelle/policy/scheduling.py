@@ -46,12 +46,13 @@ def provider_of(host: str) -> Provider | None:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What an office allows itself: bulk sessions in all and per server, new connections a second per server, bytes a day per
-    account (0: only what the provider demands)."""
+    account (0: only what the provider demands), bytes of the cache for folders that are only looked at."""
 
     bulk: int = 8
     bulk_per_host: int = 4
     connects_per_second: float = 20.0
     bytes_per_day: int = 0
+    cache_bytes: int = 200 * 10**6
 
     def bulk_at(self, host: str) -> int:
         """Bulk sessions at once with this server, or its provider."""

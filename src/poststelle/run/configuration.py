@@ -43,9 +43,11 @@ class Configuration(BaseModel):
     bulk_connections_per_host: int = Field(default=4, ge=1)
     connects_per_second: int = Field(default=20, ge=1)
     daily_megabytes: int = Field(default=0, ge=0)
+    live_cache_megabytes: int = Field(default=200, ge=1)
     suspend_after: int = Field(default=5, ge=1)
     relay: str = ""
     allow_unchecked_certificates: bool = False
+    discovery_database: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     metrics_per_account: bool = False

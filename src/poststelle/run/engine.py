@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from django.conf import settings as django_settings
 
-from poststelle.office import events, incoming, sending
+from poststelle.office import events, incoming, live, sending
 from poststelle.office.accounts import egress
 from poststelle.office.doors import Doors, NetworkDoors
 from poststelle.policy.scheduling import Limits, Pace
@@ -124,8 +124,10 @@ class Engine:
                 await self._arrange(news.accounts)
                 self._look_at = 0.0
             self._position = news.position
+            await self._show_what_is_wanted()
         if now >= self._look_at:
             self._look_at = now + LOOK_ANYWAY_SECONDS
+            await self._show_what_is_wanted()
             await self._look_at_what_is_due()
             self._look_after(now)
         if now >= self._write_at:
@@ -148,6 +150,14 @@ class Engine:
         for account in await self._shop.write(incoming.asked_for, only):
             if account in self._watched:
                 self._watched[account].ask()
+
+    async def _show_what_is_wanted(self) -> None:
+        """Whoever wants to see a folder on its server is waiting at the screen."""
+        for account in await self._shop.write(live.waiting):
+            if account in self._watched:
+                self._watched[account].show()
+            else:
+                await self._shop.write(live.failed, account)
 
     async def _look_at_what_is_due(self) -> None:
         for account in await self._shop.write(incoming.with_errands):
@@ -270,7 +280,7 @@ def limits_of(configuration: Configuration) -> Limits:
     """What the installation allows itself."""
     return Limits(
         configuration.bulk_connections, configuration.bulk_connections_per_host, configuration.connects_per_second,
-        configuration.daily_megabytes * 10**6,
+        configuration.daily_megabytes * 10**6, cache_bytes=configuration.live_cache_megabytes * 10**6,
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ TEMPLATES = [
                 "lucide.templatetags.lucide",
                 "poststelle.web.templatetags.assets",
                 "poststelle.web.templatetags.mail",
+                "poststelle.web.templatetags.message",
             ],
         },
     }

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.settings import Endpoint, Receiving
-from poststelle.office import events, incoming
+from poststelle.office import events, incoming, live
 from poststelle.policy import retry
 from poststelle.policy.scheduling import NETWORK, Limits
 from poststelle.run.network import BulkPlaces, PacedDoors
@@ -34,6 +34,9 @@ SET_BACK_SECONDS = 5.0
 LISTEN_SECONDS = 20 * 60.0
 SAFETY_ROUND_SECONDS = 30 * 60.0
 """Between rounds where the server reports every folder by itself."""
+
+LINGER_SECONDS = 2 * 60.0
+"""A session for looks stays for the next one."""
 
 HOLD_SECONDS = 5 * 60.0
 """An account without push that is due again sooner keeps its session meanwhile."""
@@ -58,15 +61,15 @@ class Town:
 class Watcher:
     """Keeps one account in step until it is suspended, changed or removed."""
 
-    __slots__ = ("_asked", "_due", "_errands", "_nudge", "_receiving", "account", "deadline", "endpoint", "forgotten", "state",
-                 "stuck", "task", "town", "version")  # fmt: skip
+    __slots__ = ("_asked", "_due", "_errands", "_nudge", "_receiving", "_shows", "account", "deadline", "endpoint", "forgotten",
+                 "state", "stuck", "task", "town", "version")  # fmt: skip
 
     def __init__(self, town: Town, account: str, version: int, before: asyncio.Task[None] | None = None) -> None:
         self.town, self.account, self.version = town, account, version
         self.state = State.WAITING
         self.endpoint: Endpoint | None = None
         self.stuck = self.forgotten = False
-        self._asked = self._errands = self._due = False
+        self._asked = self._errands = self._due = self._shows = False
         self._nudge = asyncio.Event()
         self._receiving = Receiving()
         self.deadline = 0.0
@@ -84,6 +87,12 @@ class Watcher:
         """Something changed here that the server is to be told."""
         if not self._errands:
             self._errands = True
+            self._nudge.set()
+
+    def show(self) -> None:
+        """Somebody wants to see a folder that is not fetched."""
+        if not self._shows:
+            self._shows = True
             self._nudge.set()
 
     def clear_up(self) -> None:
@@ -155,6 +164,9 @@ class Watcher:
     async def _failed(self, trouble: Trouble, *, ours: bool = False) -> float | None:
         """Note it. `ours`: no server can help it, so that it counts against none."""
         self.alive(LONGEST_SILENCE)
+        if self._shows:
+            self._shows = False
+            await self.town.shop.write(live.failed, self.account, trouble)
         doors = self.town.doors
         if self.endpoint is not None:
             doors.noticed(self.endpoint.host, trouble)
@@ -176,7 +188,9 @@ class Watcher:
         """Only a person's wish, or the network's return, shortens the wait; an errand waits with the rest."""
         self._asked = self._due = False
         deadline = asyncio.get_running_loop().time() + seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0 and not (self._asked or self._due):
+        while (left := deadline - asyncio.get_running_loop().time()) > 0 and not (
+            self._asked or self._due or self._shows
+        ):
             self.alive(left + LONGEST_SILENCE)
             await self._nudged(left)
         self.town.becalmed.pop(self.account, None)
@@ -211,14 +225,18 @@ class Watcher:
     async def _until_wanted(self) -> None:
         """An account that is not fetched by itself waits for somebody's wish, or for something to tell its server."""
         wishes = self._receiving
-        while not ((wishes.included and wishes.automatic) or (self._asked and wishes.included) or self._errands):
+        while not (
+            (wishes.included and wishes.automatic) or (self._asked and wishes.included) or self._errands or self._shows
+        ):
             self._asked = False
             self.alive(float("inf"))
             await self._nudged(float("inf"))
 
     async def _rest(self, seconds: float) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0 and not (self._asked or self._errands):
+        while (left := deadline - asyncio.get_running_loop().time()) > 0 and not (
+            self._asked or self._errands or self._shows
+        ):
             self.alive(left + LONGEST_SILENCE)
             await self._nudged(left)
 
@@ -232,19 +250,50 @@ class Watcher:
         )  # fmt: skip
         try:
             self._move(Event.CONNECTED if wishes.background else Event.LIVE_ONLY)
+            looked = await self._look(opened)
             if not (wishes.included and (wishes.automatic or self._asked)):
-                self._errands = False
-                await opened.tell()
+                await self._tell(opened)
+                await self._serve(opened, looked=looked)
                 return 0.0
             await self._round(opened, routine=False)
             if not wishes.background:
                 # Its folders are listed and what was changed here is told; mail is looked at on the server.
+                await self._serve(opened, looked=looked)
                 return max(self._interval(opened), SAFETY_ROUND_SECONDS)
             while self._keeps_session() or opened.is_catching_up:
                 await self._watch(opened)
             return self._interval(opened)
         finally:
             await opened.close()
+
+    async def _look(self, opened: incoming.OpenAccount) -> bool:
+        """Show what somebody is waiting for; whether anybody was."""
+        if not self._shows:
+            return False
+        self._shows = False
+        try:
+            await live.show(opened)
+        except Trouble:
+            self._shows = True  # they are told why it cannot be
+            raise
+        self.town.doors.weather.answered()
+        return True
+
+    async def _tell(self, opened: incoming.OpenAccount) -> None:
+        self._errands = False
+        await opened.tell()
+
+    async def _serve(self, opened: incoming.OpenAccount, *, looked: bool) -> None:
+        """Whoever looks at a folder looks at another one next: the session stays a while, until a round is wanted."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + (LINGER_SECONDS if looked or self._shows else 0.0)
+        while (left := until - clock()) > 0 and not self._asked:
+            if await self._look(opened):
+                until = clock() + LINGER_SECONDS
+            if self._errands:
+                await self._tell(opened)
+            self.alive(left + LONGEST_SILENCE)
+            await self._nudged(left)
 
     async def _watch(self, opened: incoming.OpenAccount) -> None:
         """Watch until it is time for the next round, and do it."""
@@ -256,8 +305,8 @@ class Watcher:
             left = min(max(due - clock(), 0.0), self._usual_interval())
             changed = await self._listen(opened, min(left, LISTEN_SECONDS))
             self._move(Event.NEWS)
-            self._errands = False
-            await opened.tell()
+            await self._look(opened)
+            await self._tell(opened)
             if changed is None or self._asked or clock() >= due:
                 await self._round(opened, routine=not self._asked)
                 return

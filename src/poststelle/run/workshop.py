@@ -20,7 +20,7 @@ from poststelle.mail.digest import Digest
 from poststelle.office import incoming
 from poststelle.run.attachments import Attachments
 from poststelle.run.readers import Readers
-from poststelle.store import index, threads
+from poststelle.store import cache, index, threads
 from poststelle.store.messages import segments
 from poststelle.store.shelf import Orphans, Tools
 
@@ -101,6 +101,7 @@ class Workshop:
 
     async def __aenter__(self) -> Workshop:
         await self.write(self.tools.orphans.look)
+        await self.write(cache.clear_leftovers, self.tools.segments)
         await self.write(incoming.engine_started)
         self._indexer.start()
         self._attachments.start()

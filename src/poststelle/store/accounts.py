@@ -5,7 +5,7 @@ Secrets go in and come out only through `access_of`, which the engine and the pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -85,6 +85,18 @@ def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> 
     except IntegrityError as error:
         raise Invalid({"label": "taken"}) from error
     return str(row.pk)
+
+
+def keep_probe(account: str, report: Mapping[str, object] | None) -> None:
+    """Keep the last test of an account's settings; None keeps the one that is there."""
+    if report is not None:
+        models.Account.objects.filter(pk=account).update(probe=dict(report))
+
+
+def kept_probe(account: str) -> Mapping[str, object] | None:
+    """The last test of an account's settings."""
+    kept: Mapping[str, object] | None = models.Account.objects.values_list("probe", flat=True).get(pk=account)
+    return kept
 
 
 def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str, caretaker: str) -> None:
@@ -179,9 +191,25 @@ def named(reach: Reach, label: str) -> AccountRecord:
     return _records(reach, [row])[0]
 
 
-def page(reach: Reach, limit: int, after: str | None, *rights: Right) -> Page[AccountRecord]:
-    """Accounts within reach by any of these rights (default: any right), by label. Raises Invalid for a foreign cursor."""
-    return _window(reach, _base().filter(reachable(reach, *(rights or ALL_RIGHTS))), limit, after)
+def page(
+    reach: Reach, limit: int, after: str | None, *rights: Right, words: str = "", only: str = ""
+) -> Page[AccountRecord]:
+    """Accounts within reach by any of these rights (default: any right), by label. Raises Invalid for a foreign cursor.
+
+    `words` must occur in label or address; `only`: of that kind, or ``inactive``, ``suspended`` or ``trouble``.
+    """
+    rows = _base().filter(reachable(reach, *(rights or ALL_RIGHTS)))
+    for word in words.split():
+        rows = rows.filter(Q(label__icontains=word) | Q(address__icontains=word))
+    if only == "inactive":
+        rows = rows.filter(active=False)
+    elif only == "suspended":
+        rows = rows.exclude(state=ACTIVE)
+    elif only == "trouble":
+        rows = rows.exclude(trouble=None)
+    elif only:
+        rows = rows.filter(kind=only)
+    return _window(reach, rows, limit, after)
 
 
 def _window(reach: Reach, rows: QuerySet[models.Account], limit: int, after: str | None) -> Page[AccountRecord]:
@@ -256,6 +284,11 @@ def rights_on(reach: Reach, account: str, folder: str | None = None) -> frozense
     """What the reach may do with an account, or with one folder of it; empty when it is out of reach."""
     whole = grants.rights(reach, [account]).get(account, frozenset())
     return whole if folder is None else whole | grants.rights_in(reach, folder)
+
+
+def rights_on_all(reach: Reach, numbers: Sequence[str]) -> Mapping[str, frozenset[Right]]:
+    """What the reach may do with each of these accounts as a whole; absent where that is nothing."""
+    return grants.rights(reach, numbers)
 
 
 def account_row(reach: Reach, account: str) -> models.Account:

@@ -21,7 +21,7 @@ from poststelle.mail.ports import SEEN, Role
 from poststelle.mail.settings import AfterImport, Kind
 from poststelle.store import folders, handling, journal, messages, models, places, repeated
 from poststelle.store.access import Reach
-from poststelle.store.application import keep_messages, message_ids
+from poststelle.store.application import keep_messages, kept_for_good, message_ids
 from poststelle.store.blobs import Origin
 from poststelle.store.ids import uuid7
 from poststelle.store.rows import all_rows, flags_text, many, stored
@@ -46,7 +46,7 @@ def append(
     sha256 = hashlib.sha256(raw).digest()
     number = uuid7()
     entries, read = {}, {}
-    if not message_ids(reach.pool, [sha256]):
+    if not kept_for_good(reach.pool, [sha256]):
         written = messages.segments().write([(Origin(target.account_id.hex, "", number.hex), sha256, raw)])
         entries, read = {sha256: (written, written.entries[0])}, {sha256: digest(raw)}
     with transaction.atomic():

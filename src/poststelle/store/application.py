@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -22,7 +23,7 @@ from poststelle.mail.ports import SEEN, Arrival, RemoteId
 from poststelle.mail.settings import Kind
 from poststelle.mail.shelf import Observation, Tally
 from poststelle.store import journal, keywords, places, repeated, threads
-from poststelle.store.blobs import Entry, Written
+from poststelle.store.blobs import CACHED, Entry, Written
 from poststelle.store.ids import uuid7
 from poststelle.store.rows import all_rows, change, chunks, column, flags_text, many, marks, one_row, stored
 
@@ -63,21 +64,27 @@ def placements(folder: UUID, ids: Sequence[RemoteId]) -> list[Placed]:
 
 
 def message_ids(pool: int, contents: Sequence[bytes]) -> dict[bytes, int]:
-    """The rows of those contents (SHA-256) that the pool holds."""
+    """The rows of those contents (SHA-256) that the pool holds, for good or in its cache."""
+    return _messages("SELECT sha256, id FROM store_message m", pool, contents)
+
+
+def kept_for_good(pool: int, contents: Sequence[bytes]) -> set[bytes]:
+    """Those contents that the pool holds outside its cache."""
+    sql = f"SELECT m.sha256, m.id FROM store_message m JOIN store_segment s ON s.id = m.segment_id AND s.name NOT LIKE '{CACHED}%%'"  # noqa: S608
+    return set(_messages(sql, pool, contents))
+
+
+def _messages(sql: str, pool: int, contents: Sequence[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for some in chunks(contents):
-        found |= {
-            bytes(content): number
-            for content, number in all_rows(
-                f"SELECT sha256, id FROM store_message WHERE pool_id = %s AND sha256 IN ({marks(some)})",  # noqa: S608
-                [pool, *some],
-            )
-        }
+        rows = all_rows(f"{sql} WHERE m.pool_id = %s AND m.sha256 IN ({marks(some)})", [pool, *some])
+        found |= {bytes(content): number for content, number in rows}
     return found
 
 
 def keep_messages(pool: int, entries: Mapping[bytes, tuple[Written, Entry]], read: Mapping[bytes, Digest]) -> None:
-    """Rows for durable messages and their segments. What the pool holds already stays as it is."""
+    """Rows for durable messages and their segments. What the pool holds already stays as it is; what was in its cache only is
+    kept for good from now on, if these are."""
     if not entries:
         return
     now = stored(timezone.now())
@@ -90,9 +97,12 @@ def keep_messages(pool: int, entries: Mapping[bytes, tuple[Written, Entry]], rea
         all_rows(f"SELECT name, id FROM store_segment WHERE name IN ({marks([*segments])})", [*segments])  # noqa: S608
     )
     many(
-        'INSERT INTO store_message (pool_id, sha256, size, segment_id, "offset", length, subject, from_name, from_address,'
+        'INSERT INTO store_message (pool_id, sha256, size, segment_id, "offset", length, subject, from_name, from_address,'  # noqa: S608
         ' recipients, sent_at, message_id, "references", preview, has_attachments, defects, digest_version, created_at)'
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (pool_id, sha256) DO NOTHING",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (pool_id, sha256) DO UPDATE"
+        ' SET segment_id = excluded.segment_id, "offset" = excluded."offset", length = excluded.length WHERE EXISTS'
+        f" (SELECT 1 FROM store_segment s WHERE s.id = store_message.segment_id AND s.name LIKE '{CACHED}%%') AND NOT EXISTS"
+        f" (SELECT 1 FROM store_segment s WHERE s.id = excluded.segment_id AND s.name LIKE '{CACHED}%%')",
         [
             (
                 pool,
@@ -130,13 +140,18 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def apply(pool: int, account: UUID, folder: UUID, seen: Observation, kept: Kept) -> Tally:
-    """Apply the observation. An account removed meanwhile makes it a no-op."""
+def apply(
+    pool: int, account: UUID, folder: UUID, seen: Observation, kept: Kept, *, cached_at: datetime | None = None
+) -> Tally:
+    """Apply the observation. An account removed meanwhile makes it a no-op.
+
+    `cached_at`: what is placed lies in the cache only (live view), shown at that moment.
+    """
     with transaction.atomic():
         row = one_row("SELECT generation FROM store_folder WHERE id = %s", [folder.hex])
         if row is None:
             return Tally()
-        return _Application(pool, account, folder, int(row[0]), seen, kept).run()
+        return _Application(pool, account, folder, int(row[0]), seen, kept, cached_at).run()
 
 
 def keeps_what_left(account: UUID) -> bool:
@@ -212,6 +227,10 @@ def _left(gone: Sequence[str], *, keeps: bool) -> list[str]:
     return [*gone]
 
 
+def _is_cached(placement: str) -> bool:
+    return bool(column("SELECT 1 FROM store_placement WHERE id = %s AND cached_at IS NOT NULL", [placement]))
+
+
 def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: Sequence[str]) -> None:
     """One entry for all of them."""
     if numbers:
@@ -220,7 +239,11 @@ def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: S
 
 
 class _Application:
-    def __init__(self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept) -> None:
+    def __init__(
+        self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept,
+        cached_at: datetime | None,
+    ) -> None:  # fmt: skip
+        self._cached_at = stored(cached_at) if cached_at is not None else None
         self._pool, self._account, self._folder = pool, account, folder
         self._generation, self._keeps = generation, keeps_what_left(account)
         self._seen, self._kept = seen, kept
@@ -236,11 +259,12 @@ class _Application:
         changed = self._flag()
         set_aside = self._set_aside()
         self._close()
-        if fresh:
+        if fresh and self._cached_at is None:
             change(
                 "UPDATE store_account SET received_at = %s WHERE id = %s", [stored(timezone.now()), self._account.hex]
             )
-        _write_journal(self._pool, self._account, self._folder, "messages-arrived", fresh)
+        arrived = "messages-arrived" if self._cached_at is None else "messages-looked-up"
+        _write_journal(self._pool, self._account, self._folder, arrived, fresh)
         _write_journal(self._pool, self._account, self._folder, "messages-changed", changed)
         _write_journal(self._pool, self._account, self._folder, "messages-removed", removed)
         if set_aside:
@@ -254,9 +278,10 @@ class _Application:
         return {*self._seen.flags, *self._arrivals, *self._kept.content, *self._seen.gone}
 
     def _remove(self) -> list[str]:
-        removed = _left(
-            [self._held.pop(remote).id for remote in self._seen.gone if remote in self._held], keeps=self._keeps
-        )
+        gone = [self._held.pop(remote).id for remote in self._seen.gone if remote in self._held]
+        fleeting = [number for number in gone if self._cached_at is not None and _is_cached(number)]
+        places.remove(fleeting)
+        removed = fleeting + _left([number for number in gone if number not in fleeting], keeps=self._keeps)
         places.left(self._departed[remote] for remote in self._seen.gone if remote in self._departed)
         many(
             "DELETE FROM store_setaside WHERE folder_id = %s AND remote_id = %s",
@@ -273,7 +298,10 @@ class _Application:
         arrived = {
             remote: numbers[content]
             for remote, content in self._kept.content.items()
-            if remote not in self._held and remote not in self._departed
+            if remote not in self._held
+            and remote not in self._departed
+            # What was in the cache may have had to make room meanwhile: the next look fetches it.
+            and (content in numbers or self._cached_at is None)
         }
         wanted = [*set(arrived.values())]
         earlier = self._placements_of_earlier_generations(wanted)
@@ -289,13 +317,13 @@ class _Application:
                 fresh.append(
                     (
                         uuid7().hex, self._folder.hex, number, remote, flags_text(arrival.flags), SEEN in arrival.flags,
-                        stored(arrival.received_at), arrival.ordinal, self._placed_in,
+                        stored(arrival.received_at), arrival.ordinal, self._placed_in, self._cached_at,
                     )
                 )  # fmt: skip
         said = repeated.of([row[2] for row in fresh])
         many(
-            "INSERT INTO store_placement (id, folder_id, message_id, remote_id, flags, seen, received_at, ordinal, generation,"
-            f" {repeated.COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO store_placement (id, folder_id, message_id, remote_id, flags, seen, received_at, ordinal, generation,"  # noqa: S608
+            f" cached_at, {repeated.COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [(*row, *said[row[2]]) for row in fresh],
         )
         keywords.remember((self._folder.hex, row[4].split()) for row in fresh)
@@ -353,10 +381,14 @@ class _Application:
         known = {remote: self._held[remote] for remote in self._seen.flags if remote in self._held}
         self._flag_what_is_set_aside()
         leaving = [self._departed[remote].placement for remote in self._seen.flags if remote in self._departed]
+        self._show_again(known)
+        # Only a report of the folder's confirms; a look at some of its messages says nothing of the others.
         many(
             "UPDATE store_placement SET generation = %s WHERE id = %s",
             [(self._generation, placed.id) for placed in known.values() if placed.generation != self._generation]
-            + [(self._generation, placement) for placement in leaving if placement is not None],
+            + [(self._generation, placement) for placement in leaving if placement is not None]
+            if self._seen.cursor is not None
+            else [],
         )
         wishes = places.wishes([placed.id for placed in known.values()])
         differing = {}
@@ -366,6 +398,19 @@ class _Application:
                 differing[placed.id] = flags
         places.flag(differing)
         return [*differing]
+
+    def _show_again(self, known: Mapping[RemoteId, Placed]) -> None:
+        """What a look shows has been used just now, and lies where the server has it."""
+        if self._cached_at is not None:
+            many(
+                "UPDATE store_placement SET ordinal = %s, cached_at = CASE WHEN cached_at IS NULL THEN NULL ELSE %s END"
+                " WHERE id = %s",
+                [
+                    (self._arrivals[remote].ordinal, self._cached_at, placed.id)
+                    for remote, placed in known.items()
+                    if remote in self._arrivals
+                ],
+            )
 
     def _flag_what_is_set_aside(self) -> None:
         aside = column("SELECT remote_id FROM store_setaside WHERE folder_id = %s", [self._folder.hex])

@@ -7,7 +7,8 @@ and commit) can be adopted instead of fetched again.
 
     "PSSEG1\\n" · zstd frame · zstd frame … · zstd(JSON index) · index offset (8) · index length (8) · "PSSEGEND"
 
-Integers are big-endian. This module does not know rows, pools or who may read.
+Integers are big-endian. Segments of the cache (live view) lie in a folder of their own, are told by their names, and are the only
+ones that are ever removed. This module does not know rows, pools or who may read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+CACHED = "cache-"
+"""How the names of segments begin that may be removed."""
 
 _HEAD, _TAIL = b"PSSEG1\n", b"PSSEGEND"
 _FOOTER = struct.Struct(">QQ8s")
@@ -71,14 +75,15 @@ class Written:
 
 
 class Segments:
-    """All segments below one folder."""
+    """All segments below one folder; those of the cache below the folder ``cache`` beside it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._cache = root.parent / "cache"
 
-    def write(self, messages: Iterable[tuple[Origin, bytes, Raw]]) -> Written:
+    def write(self, messages: Iterable[tuple[Origin, bytes, Raw]], *, cached: bool = False) -> Written:
         """Make these (origin, SHA-256, bytes) durable as one new segment."""
-        name = uuid7().hex
+        name = f"{CACHED if cached else ''}{uuid7().hex}"
         path = self._path(name)
         fresh_folder = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,13 +113,24 @@ class Segments:
         return raw
 
     def names(self) -> Iterator[str]:
-        """Every durable segment."""
+        """Every durable segment that is kept for good."""
         for path in self._root.glob("??/*.seg"):
             yield path.stem
 
+    def cached_names(self) -> Iterator[str]:
+        """Every segment of the cache."""
+        for path in self._cache.glob("??/*.seg"):
+            yield path.stem
+
+    def remove(self, name: str) -> None:
+        """A segment of the cache that no row names is no more. ValueError for any other."""
+        if not name.startswith(CACHED):
+            raise ValueError(name)
+        self._path(name).unlink(missing_ok=True)
+
     def clear_unfinished(self) -> None:
         """Remove what writers left that were killed before their segment was whole, once it is a day old."""
-        for path in self._root.glob("??/*.tmp"):
+        for path in [*self._root.glob("??/*.tmp"), *self._cache.glob("??/*.tmp")]:
             if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
 
@@ -134,7 +150,8 @@ class Segments:
 
     def _path(self, name: str) -> Path:
         # The leading digits of a UUIDv7 are time; the last ones are random and spread the folders evenly.
-        return self._root / name[-2:] / f"{name}.seg"
+        root = self._cache if name.startswith(CACHED) else self._root
+        return root / name[-2:] / f"{name}.seg"
 
 
 def _fill(file_path: Path, messages: Iterable[tuple[Origin, bytes, Raw]]) -> tuple[int, list[Entry]]:

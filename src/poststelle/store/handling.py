@@ -20,7 +20,7 @@ from django.utils import timezone
 from poststelle.errors import Conflict, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.settings import Kind, Right
-from poststelle.store import folders, journal, keywords, models, places, repeated
+from poststelle.store import cache, folders, journal, keywords, messages, models, places, repeated
 from poststelle.store.access import Reach, granted_sql
 from poststelle.store.ids import uuid7
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, flags_text, many, marks, stored
@@ -148,18 +148,22 @@ def mark(
 def move(reach: Reach, numbers: Sequence[str], target: models.Folder, *, actor: str, batch: UUID) -> int:
     """Into another folder, of the same account or not. How many. Raises Conflict("folder-cannot-take")."""
     takes(target)
+    _keep_what_leaves_the_cache(reach, numbers, target)
     return sum(_move(reach, rows, target, actor, batch) for rows in _portions(reach, numbers))
 
 
 def copy(reach: Reach, numbers: Sequence[str], target: models.Folder, *, actor: str, batch: UUID) -> int:
     """Into another folder as well. How many. Raises Conflict("folder-cannot-take")."""
     takes(target)
+    _keep_what_leaves_the_cache(reach, numbers, target)
     return sum(_copy(reach, rows, target, actor, batch) for rows in _portions(reach, numbers))
 
 
 def delete(reach: Reach, numbers: Sequence[str], *, permanently: bool, actor: str, batch: UUID) -> int:
     """Into the trash; what lies there already, or where there is none, or `permanently`: off the server for good, soon."""
     deleted = 0
+    if not permanently:
+        _keep_what_leaves_the_cache(reach, numbers)
     for rows in _portions(reach, numbers):
         by_account: dict[str, list[Chosen]] = defaultdict(list)
         for row in rows:
@@ -219,6 +223,26 @@ def takes(target: models.Folder) -> None:
         raise Conflict("folder-cannot-take")
     if on_server and not folders.has_server_folders(target.account):
         raise Conflict("folder-cannot-take")
+
+
+def _keep_what_leaves_the_cache(reach: Reach, numbers: Sequence[str], target: models.Folder | None = None) -> None:
+    """Bytes first: what goes from a folder that is only looked at into one that is kept, or into another mailbox, is kept for good.
+
+    Without a target they go into the trash.
+    """
+    staying: dict[str, bool] = {}
+
+    def stays(row: Chosen) -> bool:
+        if target is not None and target.account_id.hex != row.account:
+            return False
+        if row.account not in staying:
+            into = target or folders.with_role(UUID(row.account), Role.TRASH)
+            staying[row.account] = into is None or cache.is_live(into)
+        return staying[row.account]
+
+    for some in chunks(numbers):
+        if leaving := [row.id for row in chosen(reach, some) if not stays(row)]:
+            cache.keep_for_good(messages.segments(), leaving)
 
 
 # -- how they work ---------------------------------------------------------------------------------------------------
@@ -301,7 +325,7 @@ def _copy(reach: Reach, rows: Sequence[Chosen], target: models.Folder, actor: st
     fresh = {row.id: uuid7().hex for row in rows}
     many(
         "INSERT INTO store_placement (id, folder_id, message_id, remote_id, flags, seen, received_at, ordinal, generation,"  # noqa: S608
-        f" {repeated.COLUMNS}) SELECT %s, %s, message_id, %s, flags, seen, received_at, ordinal, %s, {repeated.COLUMNS}"
+        f" cached_at, {repeated.COLUMNS}) SELECT %s, %s, message_id, %s, flags, seen, received_at, ordinal, %s, cached_at, {repeated.COLUMNS}"
         " FROM store_placement WHERE id = %s",
         [(number, target.pk.hex, places.local(), target.generation, row) for row, number in fresh.items()],
     )

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings as django_settings
 
@@ -28,6 +29,7 @@ from poststelle.mail import words
 from poststelle.mail.digest import Digest
 from poststelle.mail.digest import digest as read_digest
 from poststelle.store import messages, tokens
+from poststelle.store.blobs import CACHED
 from poststelle.store.rows import all_rows, chunks, marks, moment, one_row
 
 if sys.version_info >= (3, 14):
@@ -58,6 +60,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS inside USING fts5(
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+_MESSAGES = "SELECT m.id, m.pool_id, m.sha256, m.created_at, s.name FROM store_message m JOIN store_segment s ON s.id = m.segment_id"
 _BATCH = 1000
 _ENTRIES = 200
 _HASH_BYTES = 32 << 20
@@ -93,15 +96,25 @@ class Writer:
         `known` may spare parsing again.
         """
         done, journal = self._db.execute("SELECT message, journal FROM progress").fetchone()
-        rows = all_rows(
-            "SELECT id, pool_id, sha256, created_at FROM store_message WHERE id > %s ORDER BY id LIMIT %s",
-            [done, limit],
-        )
+        rows = all_rows(f"{_MESSAGES} WHERE m.id > %s ORDER BY m.id LIMIT %s", [done, limit])
         if not rows:
-            return self._follow(journal)
+            return self._follow(journal, known)
+        documents = self._documents(rows, known)
+        with _Transaction(self._db):
+            self._put(documents)
+            self._db.execute("UPDATE progress SET message = ?", (rows[-1][0],))
+        return len(rows)
+
+    def _documents(
+        self, rows: Sequence[tuple[Any, ...]], known: Callable[[bytes], Digest | None]
+    ) -> list[tuple[int, int, dict[str, str], int]]:
+        """What the index says of these messages. Those in the cache are searched on their server."""
+        rows = [row for row in rows if not row[4].startswith(CACHED)]
+        if not rows:
+            return []
         lying = tokens.places(rows[0][0], rows[-1][0])
         documents = []
-        for number, pool, sha256, created_at in rows:
+        for number, pool, sha256, created_at, _ in rows:
             try:
                 one = known(bytes(sha256)) or read_digest(messages.content(pool, bytes(sha256)))
             except Conflict as error:
@@ -110,11 +123,7 @@ class Writer:
             accounts, received_at = lying.get(number, ([], None))
             second = max(0, int((received_at or moment(created_at)).timestamp()))
             documents.append((second, number, _fields(pool, accounts, one), WAITING if _may_say_more(one) else NOTHING))
-        documents.sort(key=lambda document: document[:2])
-        with _Transaction(self._db):
-            self._put(documents)
-            self._db.execute("UPDATE progress SET message = ?", (rows[-1][0],))
-        return len(rows)
+        return sorted(documents, key=lambda document: document[:2])
 
     def waiting(self, limit: int) -> list[tuple[int, int, bytes]]:
         """Messages whose attachments have not been read yet, newest first: (number, pool, SHA-256)."""
@@ -223,17 +232,24 @@ class Writer:
             )
         return found
 
-    def _follow(self, journal: int) -> int:
-        """Messages known before that have come to lie in another account: what the next journal entries tell."""
+    def _follow(self, journal: int, known: Callable[[bytes], Digest | None]) -> int:
+        """Messages known before that have come to lie in another account, or are no longer in the cache only: what the next journal
+        entries tell."""
         entries = all_rows(
             "SELECT id, subject, folder_id, facts FROM store_journal WHERE id > %s AND folder_id IS NOT NULL AND kind NOT IN"
-            " ('messages-removed', 'messages-changed', 'flags-changed') ORDER BY id LIMIT %s",
+            " ('messages-removed', 'messages-changed', 'flags-changed', 'messages-looked-up') ORDER BY id LIMIT %s",
             [journal, _ENTRIES],
         )
         if not entries:
             return 0
         lying = [pair for _, subject, folder, facts in entries for pair in tokens.told_places(subject, folder, facts)]
+        held = self._held([*{number for number, _ in lying}])
+        late = []
+        for some in chunks(sorted({number for number, _ in lying} - held.keys())):
+            rows = all_rows(f"{_MESSAGES} WHERE m.id IN ({marks(some)}) ORDER BY m.id", some)
+            late += self._documents(rows, known)
         with _Transaction(self._db):
+            self._put(sorted(late, key=lambda document: document[:2]))
             held = self._held([*{number for number, _ in lying}])
             missing: dict[int, set[str]] = {}
             for number, account in lying:

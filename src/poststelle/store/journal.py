@@ -40,7 +40,8 @@ KINDS = frozenset(
         "messages-moved", "messages-copied", "messages-deleted", "message-appended", "errand-undone", "folder-created",
         "folder-renamed", "folder-deleted", "folder-changed",
         "assigned", "status-changed", "follow-up-set", "follow-up-due", "note-added", "note-changed", "note-removed",
-        "answering-changed", "tag-changed", "tag-removed", "tree-arranged", "shared-tree-arranged",
+        "answering-changed", "tag-changed", "tag-removed", "tree-arranged", "shared-tree-arranged", "messages-looked-up",
+        "messages-kept",
     }
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId
 from poststelle.mail.records import LedgerRecord
-from poststelle.store import journal, models
+from poststelle.store import cache, journal, models
 from poststelle.store.rows import flags_text, many, stored
 
 MISSED = "missed"
@@ -161,7 +161,9 @@ def records(pool: int, account: str | None = None) -> list[LedgerRecord]:
         counts = counts.filter(folder__account=UUID(account))
     for number, code, count in counts.values_list("folder_id", "code").annotate(Count("pk")):
         aside.setdefault(number, {})[code] = count
-    found = [_record(row, aside.get(row.pk, {}), row.remaining) for row in rows.order_by("account__label", "remote_id")]
+    chosen = list(rows.order_by("account__label", "remote_id"))
+    fleeting = cache.counted([row.pk for row in chosen])
+    found = [_record(row, aside.get(row.pk, {}), row.remaining, fleeting.get(row.pk, 0)) for row in chosen]
     return sorted(found, key=lambda one: (one.account_id, one.path))
 
 
@@ -203,10 +205,10 @@ def _stream(sql: str, folder: UUID) -> Iterator[tuple[Any, ...]]:
             yield from rows
 
 
-def _record(row: models.Folder, aside: Mapping[str, int], remaining: int) -> LedgerRecord:
-    """The latest snapshot; before the first one what the rows say."""
+def _record(row: models.Folder, aside: Mapping[str, int], remaining: int, fleeting: int = 0) -> LedgerRecord:
+    """The latest snapshot; before the first one what the rows say. What lies in the cache only is not held."""
     kept: Mapping[str, Any] = row.ledger or {
-        "held": row.total, "set_aside": sum(aside.values()), "to_come": remaining, "reasons": dict(aside)
+        "held": row.total - fleeting, "set_aside": sum(aside.values()), "to_come": remaining, "reasons": dict(aside)
     }  # fmt: skip
     return LedgerRecord(
         folder_id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), server=kept.get("server"),

@@ -7,7 +7,6 @@ it, what lies in trash or spam apart; of its participants the latest few message
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from poststelle.mail.ports import SEEN
@@ -107,26 +106,34 @@ def answers(reach: Reach, threads: Sequence[int]) -> dict[str, AnswerRecord]:
     return found
 
 
-def thread(reach: Reach, number: int) -> list[tuple[int, str, list[str]]]:
+def thread(reach: Reach, number: int, message: int, placement: str) -> list[tuple[int, str, list[str]]]:
     """The messages of a thread, oldest first, the latest `MOST_IN_A_THREAD`: message, a placement, and the other folders it is in.
 
-    The placement is the one in the inbox where there is one, else the earliest made.
+    `message` is looked at by its `placement`, and is there even where the thread is none (0) or too long; of every other one the
+    placement is that in the inbox where there is one, else the earliest made.
     """
     may, bound = visible(reach)
-    rows = all_rows(
-        "SELECT p.message_id, p.id, f.id, f.role, p.received_at FROM store_placement p JOIN store_folder f"  # noqa: S608
-        f" ON f.id = p.folder_id WHERE p.thread = %s AND {may} ORDER BY p.received_at DESC, p.ordinal DESC, p.id DESC LIMIT %s",
-        [number, *bound, 4 * MOST_IN_A_THREAD],
+    rows = (
+        []
+        if not number
+        else all_rows(
+            "SELECT p.message_id, p.id, f.id, f.role FROM store_placement p JOIN store_folder f"  # noqa: S608
+            f" ON f.id = p.folder_id WHERE p.thread = %s AND {may} ORDER BY p.received_at DESC, p.ordinal DESC, p.id DESC LIMIT %s",
+            [number, *bound, 4 * MOST_IN_A_THREAD],
+        )
     )
-    by_message: dict[int, list[tuple[bool, Any, Any]]] = {}
-    for message, placement, folder, role, _ in reversed(rows):
-        by_message.setdefault(message, []).append((role != "inbox", placement, folder))
+    by_message: dict[int, list[tuple[int, str, str]]] = {}
+    for one, placed, folder, role in reversed(rows):
+        text = str(UUID(str(placed)))
+        rank = 0 if text == placement else 1 + (role != "inbox")
+        by_message.setdefault(one, []).append((rank, text, str(UUID(str(folder)))))
     found = []
-    for message, places in by_message.items():
-        (_, placement, _), *others = sorted(places, key=lambda place: (place[0], str(place[1])))
-        also = [str(UUID(str(folder))) for _, _, folder in others]
-        found.append((message, str(UUID(str(placement))), also))
-    return found[-MOST_IN_A_THREAD:]
+    for one, places in [*by_message.items()][-MOST_IN_A_THREAD:]:
+        (_, placed, _), *others = sorted(places)
+        found.append((one, placed, [folder for _, _, folder in others]))
+    if message not in by_message:
+        found.append((message, placement, elsewhere(reach, placement)))
+    return found
 
 
 def elsewhere(reach: Reach, placement: str) -> list[str]:

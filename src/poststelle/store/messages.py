@@ -16,13 +16,14 @@ from uuid import UUID
 from django.conf import settings as django_settings
 from django.db.models import Count
 
-from poststelle.errors import Invalid, NotFound
+from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AddressRecord, FolderRecord, Page, PlacementRecord, SetAsideRecord
 from poststelle.mail.settings import Right
 from poststelle.store import models
 from poststelle.store.access import Reach, granted_folders, granted_sql, reachable
 from poststelle.store.blobs import Segments
+from poststelle.store.cache import is_live
 from poststelle.store.places import LIMBO_PLACE
 from poststelle.store.rows import all_rows, chunks, flags_from, marks, moment, one_row
 
@@ -40,7 +41,7 @@ def segments() -> Segments:
 
 def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
     """The folders within reach, of one account or of all, as the server lists them (unselectable and empty ones too)."""
-    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE)
+    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE).select_related("account")
     if account is not None:
         number = _number(account, "account-unknown")
         if not models.Account.objects.filter(reachable(reach, Right.SEE), pk=number).exists():
@@ -52,7 +53,7 @@ def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
 
 def folder(reach: Reach, number: str) -> FolderRecord:
     """One folder. Raises NotFound."""
-    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE)
+    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE).select_related("account")
     row = rows.filter(pk=_number(number, "folder-unknown")).first()
     if row is None:
         raise NotFound("folder-unknown", folder=number)
@@ -128,6 +129,12 @@ def placements_of(
     return [(number, found[number]) for number in messages if number in found][:limit]
 
 
+def received_by(account: str) -> str:
+    """The host an account fetches from; "" for none. For callers that have checked reach."""
+    row = one_row("SELECT incoming_host FROM store_account WHERE id = %s", [UUID(account).hex])
+    return str(row[0]) if row else ""
+
+
 def raw(reach: Reach, number: str) -> bytes:
     """The exact bytes of a placement's message. Raises NotFound, Conflict("bytes-damaged")."""
     record = placement(reach, number)
@@ -135,7 +142,18 @@ def raw(reach: Reach, number: str) -> bytes:
 
 
 def content(pool: int, sha256: bytes) -> bytes:
-    """The bytes with this SHA-256. For callers that have checked reach by other means. Raises NotFound."""
+    """The bytes with this SHA-256. For callers that have checked reach by other means. Raises NotFound, Conflict("bytes-damaged")."""
+    place = _place_of(pool, sha256)
+    try:
+        return _read(sha256, place)
+    except Conflict:
+        # What was in the cache may have made room, or be kept for good elsewhere, since we looked.
+        if (now := _place_of(pool, sha256)) == place:
+            raise
+        return _read(sha256, now)
+
+
+def _place_of(pool: int, sha256: bytes) -> tuple[str, int, int, int]:
     row = one_row(
         'SELECT s.name, m."offset", m.length, m.size FROM store_message m JOIN store_segment s ON s.id = m.segment_id'
         " WHERE m.pool_id = %s AND m.sha256 = %s",
@@ -144,6 +162,11 @@ def content(pool: int, sha256: bytes) -> bytes:
     if row is None:
         raise NotFound("content-unknown")
     name, offset, length, size = row
+    return name, offset, length, size
+
+
+def _read(sha256: bytes, place: tuple[str, int, int, int]) -> bytes:
+    name, offset, length, size = place
     return segments().read(name, offset, length, sha256=sha256, size=size)
 
 
@@ -164,7 +187,7 @@ def _folder(row: models.Folder, aside: int) -> FolderRecord:
         id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
         selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + aside,
         set_aside=aside, synced_at=row.synced_at, place=row.place, subscribed=row.subscribed, owner=row.owner,
-        rights=row.rights, choices=row.choices,
+        rights=row.rights, choices=row.choices, live=is_live(row),
     )  # fmt: skip
 
 

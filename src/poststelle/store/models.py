@@ -5,7 +5,17 @@ one that does.
 """
 
 from poststelle.store.tables.journal import Journal
-from poststelle.store.tables.mail import Errand, Folder, Message, Placement, Segment, SetAside, ThreadLink, ThreadTopic
+from poststelle.store.tables.mail import (
+    Errand,
+    Folder,
+    LiveWish,
+    Message,
+    Placement,
+    Segment,
+    SetAside,
+    ThreadLink,
+    ThreadTopic,
+)
 from poststelle.store.tables.mailbox import (
     Account,
     Event,
@@ -22,7 +32,7 @@ from poststelle.store.tables.people import Office, Pool, Token, User, UserManage
 from poststelle.store.tables.work import Branch, Looked, Mention, Note, Presence, Tag, Task, Trust
 
 __all__ = [
-    "Account", "Branch", "Errand", "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "Login", "Looked",
-    "Mention", "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient",
+    "Account", "Branch", "Errand", "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "LiveWish",
+    "Login", "Looked", "Mention", "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient",
     "Segment", "SetAside", "Tag", "Task", "Template", "ThreadLink", "ThreadTopic", "Token", "Trust", "User", "UserManager",
 ]  # fmt: skip

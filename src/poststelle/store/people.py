@@ -118,9 +118,9 @@ def the_pool() -> int:
     return pool
 
 
-def users(pool: int) -> list[UserRecord]:
-    """Everybody who can log in, by name."""
-    return [user_record(user) for user in User.objects.filter(pool=pool, is_active=True).order_by("name", "email")]
+def users(pool: int, *, active: bool = True) -> list[UserRecord]:
+    """Everybody who can log in, by name; or (`active` false) who has been blocked."""
+    return [user_record(user) for user in User.objects.filter(pool=pool, is_active=active).order_by("name", "email")]
 
 
 def first_administrator() -> UserRecord:

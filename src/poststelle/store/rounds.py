@@ -28,7 +28,7 @@ SUSPENDED = "suspended"
 
 _OWN_KINDS = (
     "messages-arrived", "messages-changed", "messages-removed", "message-set-aside", "folders-listed", "account-troubled",
-    "account-suspended", "errand-refused",
+    "account-suspended", "errand-refused", "messages-looked-up", "messages-kept",
 )  # fmt: skip
 """Journal entries that tell of the engine's own work, after which there is nothing to be done."""
 

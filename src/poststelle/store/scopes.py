@@ -102,18 +102,15 @@ def narrowed(reach: Reach, scope: Scope, chosen: Filter) -> Scope:
     )
 
 
-def members(reach: Reach, where: Where, chosen: Filter, limit: int, right: Right = Right.SEE) -> list[str]:
-    """The ids of all placements of a list, at most `limit`, newest first; only those within reach by `right`."""
-    scope = narrowed(reach, scope_of(reach, where), chosen)
-    condition, bound = scope.where()
-    may, parameters = visible(reach, right)
+def members(reach: Reach, where: Where, chosen: Filter, limit: int) -> list[str]:
+    """The ids of all placements of a list, at most `limit`, newest first."""
+    condition, bound = narrowed(reach, scope_of(reach, where), chosen).where()
     return [
         str(UUID(str(number)))
         for number in column(
             f"SELECT p.id FROM store_placement p WHERE {condition}"  # noqa: S608 - our own conditions, parameters bound
-            f" AND EXISTS (SELECT 1 FROM store_folder f WHERE f.id = p.folder_id AND {may})"
             " ORDER BY p.received_at DESC, p.ordinal DESC, p.id DESC LIMIT %s",
-            [*bound, *parameters, limit],
+            [*bound, limit],
         )
     ]
 

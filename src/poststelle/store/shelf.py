@@ -24,7 +24,7 @@ from poststelle.mail.digest import Digest
 from poststelle.mail.ports import Arrival, Cursor, RawMessage, RemoteFolder, RemoteFolderId, RemoteId, Role
 from poststelle.mail.shelf import Observation, Tally
 from poststelle.store import places
-from poststelle.store.application import Kept, apply, message_ids, placed_ahead, placements, sweep, unconfirmed
+from poststelle.store.application import Kept, apply, kept_for_good, placed_ahead, placements, sweep, unconfirmed
 from poststelle.store.blobs import Entry, Origin, Raw, Segments, Written
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, moment, one_row
 
@@ -107,6 +107,10 @@ class FolderShelf:
         self.path = remote.path
 
     @property
+    def id(self) -> UUID:
+        return self._id
+
+    @property
     def folder(self) -> RemoteFolderId:
         return self._remote
 
@@ -173,7 +177,7 @@ class FolderShelf:
         if fresh:
             parcels = [(self._origin(raw.id), content, raw.raw) for content, raw in fresh.items()]
             written, read = await asyncio.gather(
-                asyncio.to_thread(self._tools.segments.write, parcels),
+                asyncio.to_thread(self._write, parcels),
                 self._tools.read([raw.raw for raw in fresh.values()]),
             )
             kept.entries = {entry.sha256: (written, entry) for entry in written.entries}
@@ -186,6 +190,9 @@ class FolderShelf:
         tally = await self._tools.write(apply, self._pool, self._account, self._id, seen, kept)
         self._tools.indexed(kept.digests)
         return tally
+
+    def _write(self, parcels: Sequence[tuple[Origin, bytes, Raw]]) -> Written:
+        return self._tools.segments.write(parcels)
 
     async def _adopt(self, arrivals: Iterable[Arrival], kept: Kept) -> None:
         """Add to `kept` the orphans among the arrivals."""
@@ -223,7 +230,7 @@ class FolderShelf:
         return known
 
     def _held_contents(self, contents: Sequence[bytes]) -> set[bytes]:
-        return set(message_ids(self._pool, contents))
+        return kept_for_good(self._pool, contents)
 
     def _owed(self) -> list[Arrival]:
         rows = all_rows(

@@ -141,7 +141,7 @@ class FolderRound:
         gone = set(await shelf.holding(batch.gone)) if batch.gone else set()
         if batch.census is not None:
             gone.update(await shelf.beyond(batch.census))
-        believed = await _believed(frozenset(gone), shelf, self._doubted)
+        accepted = await believed(frozenset(gone), shelf, self._doubted)
         done = await shelf.apply(
             Observation(
                 cursor=batch.cursor,
@@ -150,13 +150,13 @@ class FolderRound:
                 unfetchable=answer.unfetchable,
                 flags={arrival.id: arrival.flags for arrival in batch.arrivals}
                 | {change.id: change.flags for change in batch.flags},
-                gone=believed,
+                gone=accepted,
                 remaining=batch.remaining,
                 whole=not batch.more,
             )
         )
         if not batch.more and (unconfirmed := await shelf.unconfirmed()) is not None:
-            done += await shelf.sweep(await _believed(frozenset(unconfirmed), shelf, self._doubted))
+            done += await shelf.sweep(await believed(frozenset(unconfirmed), shelf, self._doubted))
         if not batch.more and (ahead := await shelf.placed_ahead()):
             # No cursor vouches for them yet: one that left before it was reported would never be heard of again.
             there = await self._source.census(shelf.folder)
@@ -223,7 +223,7 @@ async def sync_folder(
     return tally
 
 
-async def _believed(gone: frozenset[RemoteId], shelf: Shelf, doubted: frozenset[RemoteId]) -> frozenset[RemoteId]:
+async def believed(gone: frozenset[RemoteId], shelf: Shelf, doubted: frozenset[RemoteId]) -> frozenset[RemoteId]:
     """`gone`, once the loss is small, expected, seen twice, or accepted by a person."""
     if not gone or shelf.role in EXPECTED_TO_EMPTY:
         return gone

@@ -6,7 +6,10 @@ shown in place.
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from collections.abc import Iterable
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from poststelle.mail.files import IMAGE_TYPES, safe_name, safe_type
@@ -16,10 +19,36 @@ def download(name: str, content_type: str, data: bytes) -> HttpResponse:
     """The response for an attachment or an original."""
     kind = safe_type(content_type)
     response = HttpResponse(data, content_type=kind)
-    disposition = content_disposition_header(kind not in IMAGE_TYPES, safe_name(name))
+    _hold(response, name, as_file=kind not in IMAGE_TYPES)
+    return response
+
+
+def stream(name: str, content_type: str, pieces: Iterable[bytes]) -> StreamingHttpResponse:
+    """The response for something made while it is fetched; always a download."""
+    response = StreamingHttpResponse(pieces, content_type=safe_type(content_type))
+    _hold(response, name, as_file=True)
+    return response
+
+
+def as_text(text: str) -> HttpResponse:
+    """Text to be read in the browser, never taken for anything else."""
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    _hold(response, "source.txt", as_file=False)
+    return response
+
+
+def drawn_picture(data: bytes, content_type: str) -> HttpResponse:
+    """A picture we have drawn ourselves, for the mail frame, whose origin is nobody's."""
+    response = HttpResponse(data, content_type=content_type)
+    _hold(response, "picture", as_file=False)
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+def _hold(response: HttpResponseBase, name: str, *, as_file: bool) -> None:
+    disposition = content_disposition_header(as_file, safe_name(name))
     response["Content-Disposition"] = disposition or "attachment"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["X-Content-Type-Options"] = "nosniff"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     response["Cache-Control"] = "private, no-store"
-    return response

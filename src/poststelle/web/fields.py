@@ -11,7 +11,8 @@ from typing import Any
 class Field:
     """`name` is the dotted path in the document the form makes; `error` a finished sentence, empty when all is well.
 
-    `kind` is the input's type, or ``select`` or ``textarea``. A password is never written back.
+    `kind` is the input's type, or ``select``, ``textarea``, ``check`` (value ``1`` or ``0``) or ``hidden``. A password is never
+    written back. `when`: the choices elsewhere in the form under which the field means something, as ``name=a,b;other=c``.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Field:
     autocomplete: str = "off"
     placeholder: str = ""
     required: bool = False
+    when: str = ""
 
     @property
     def id(self) -> str:
@@ -34,3 +36,9 @@ class Field:
 def choices(names: Mapping[Any, Any]) -> list[tuple[str, Any]]:
     """The options of a select from a mapping of values (or enum members) to what they are called."""
     return [(str(value), shown) for value, shown in names.items()]
+
+
+def applies(when: str, values: Mapping[str, str]) -> bool:
+    """Whether a condition (`Field.when`) holds for what a form says; the script asks the same."""
+    pairs = (part.partition("=") for part in when.split(";") if part)
+    return all(values.get(name, "") in wanted.split(",") for name, _, wanted in pairs)

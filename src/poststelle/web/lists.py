@@ -20,7 +20,7 @@ from poststelle.mail.listing import Filter, Place, Sort, Where, read_filter
 from poststelle.mail.ports import SEEN, Role
 from poststelle.mail.records import AddressRecord, SearchHit
 from poststelle.mail.work import ListPage, ListRow
-from poststelle.office import accounts, lists, preferences, reading, trees, work
+from poststelle.office import accounts, lists, preferences, reading, trees
 from poststelle.web.entrance import Visit
 from poststelle.web.names import FILTERS, PLACES, ROLES, SORTS, Text, role_name
 from poststelle.web.tree import address_of
@@ -114,12 +114,11 @@ def shown(request: Visit, where: Where) -> dict[str, Any]:
         "list_page": page,
         "rows_url": ask.with_query(ask.address),
         "more": ask.with_query(ask.address, after=page.next) if page.next else "",
-        "first_window": after is None,
+        "looked_for": (),
         "orders": _orders(ask),
         "threads_url": replace(ask, threads=not ask.threads).with_query(ask.address),
         "filters": _filters(ask),
         "columns": preferences.mine(request.actor).columns,
-        "tags_offered": work.offered_tags(request.actor),
     }
 
 
@@ -165,14 +164,19 @@ def _row(item: ListRow, url: str, people: Sequence[AddressRecord], account: str)
 
 def initials(person: AddressRecord) -> str:
     """One or two letters for somebody's circle."""
-    words = [word for word in (person.name or person.address.partition("@")[0]).replace(".", " ").split() if word[0].isalnum()]
+    words = [
+        word
+        for word in (person.name or person.address.partition("@")[0]).replace(".", " ").split()
+        if word[0].isalnum()
+    ]
     chosen = words if len(words) < 2 else [words[0], words[-1]]
     return "".join(word[0] for word in chosen).upper() or "?"
 
 
 def _first(name: str) -> str:
     """What a thread calls one of several: the first name, or what stands for it."""
-    return name.partition(",")[2].strip() or name.split()[0] if " " in name else name.partition("@")[0]
+    words = name.split()
+    return name.partition(",")[2].strip() or words[0] if len(words) > 1 else name.partition("@")[0]
 
 
 def _is_outwards(request: Visit, where: Where) -> bool:
@@ -229,5 +233,3 @@ def _filters(ask: Asked) -> list[tuple[Text, str, bool]]:
     if ask.filter.tag:
         found.append((ask.filter.tag, replace(ask, filter=replace(ask.filter, tag="")).with_query(ask.address), True))
     return found
-
-

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 HEARTBEAT_SECONDS = 15.0
 _WINDOW, _MOST_WINDOWS = 200, 10
+_NOTABLE = frozenset({"messages-arrived", "assigned", "follow-up-due", "note-added"})
+_EVERYWHERE = frozenset({"tree-arranged", "shared-tree-arranged", "tag-changed", "tag-removed"})
 
 
 class Watch:
@@ -95,12 +97,13 @@ watch = Watch()
 
 @dataclass(slots=True)
 class News:
-    """Where to look again. `after` is the journal's position once this has been told."""
+    """Where to look again. `after` is the journal's position once this has been told; `notable`: a desktop may want to know."""
 
     after: int
     folders: set[str] = field(default_factory=set)
     accounts: set[str] = field(default_factory=set)
     outgoing: bool = False
+    notable: bool = False
     everything: bool = False
 
     def __bool__(self) -> bool:
@@ -110,7 +113,7 @@ class News:
         """As a server-sent event, its id being the position to go on from."""
         told = {
             "id": self.after, "folders": sorted(self.folders), "accounts": sorted(self.accounts),
-            "outgoing": self.outgoing, "everything": self.everything,
+            "outgoing": self.outgoing, "notable": self.notable, "everything": self.everything,
         }  # fmt: skip
         return f"id: {self.after}\ndata: {json.dumps(told)}\n\n"
 
@@ -159,6 +162,8 @@ def _news(user: str, session: str, after: int) -> News | None:
         for entry in page.items:
             news.after = max(news.after, entry.id)
             news.outgoing = news.outgoing or entry.kind.startswith("outgoing")
+            news.notable = news.notable or entry.kind in _NOTABLE
+            news.everything = news.everything or entry.kind in _EVERYWHERE
             news.folders |= {entry.folder_id} if entry.folder_id else set()
             news.accounts |= {entry.account_id} if entry.account_id else set()
         if page.next is None:

@@ -11,7 +11,17 @@ from django.utils.translation import pgettext_lazy
 from poststelle.mail.listing import Place, Sort
 from poststelle.mail.ports import Role
 from poststelle.mail.records import FolderRecord
-from poststelle.mail.settings import Authentication, Encryption, Kind, Right, Scope
+from poststelle.mail.settings import (
+    AfterImport,
+    Authentication,
+    CertificateMode,
+    Encryption,
+    Kind,
+    Mechanism,
+    Right,
+    Scope,
+    SentCopy,
+)
 
 Text = Any  # a lazily translated string: django-stubs calls it _StrPromise
 
@@ -59,8 +69,12 @@ COLUMNS: Mapping[str, Text] = {
     "date": pgettext_lazy("column", "Date"),
 }
 DENSITIES: Mapping[str, Text] = {"comfortable": _("Comfortable"), "compact": _("Compact")}
-PREVIEWS: Mapping[str, Text] = {"right": _("Right"), "below": _("Below"), "off": _("Off")}
-GROUPS: Sequence[tuple[Text, Mapping[str, str]]] = (
+PREVIEWS: Mapping[str, Text] = {
+    "right": pgettext_lazy("preview", "Right"),
+    "below": pgettext_lazy("preview", "Below"),
+    "off": pgettext_lazy("preview", "Off"),
+}
+GROUPS: Sequence[tuple[Text, dict[str, str]]] = (
     (_("Newest first"), {}),
     (_("Best first"), {"order": "best"}),
     (_("By date"), {"group": "date"}),
@@ -102,9 +116,18 @@ RIGHTS: Mapping[Right, Text] = {
     Right.SEND_ON_BEHALF: pgettext_lazy("right", "send on behalf"),
     Right.ADMINISTER: pgettext_lazy("right", "administer"),
 }
+RIGHT_LETTERS: Mapping[Right, Text] = {
+    Right.SEE: pgettext_lazy("letter for the right", "S"),
+    Right.PROCESS: pgettext_lazy("letter for the right", "P"),
+    Right.SEND_AS: pgettext_lazy("letter for the right", "W"),
+    Right.SEND_ON_BEHALF: pgettext_lazy("letter for the right", "B"),
+    Right.ADMINISTER: pgettext_lazy("letter for the right", "A"),
+}
 KINDS: Mapping[Kind, Text] = {
     Kind.SYNCHRONISED: _("Receives and sends"),
+    Kind.FETCH_ONLY: _("Only fetches (POP3)"),
     Kind.SEND_ONLY: _("Only sends"),
+    Kind.ARCHIVE: _("Archive: kept here only"),
 }
 SCOPES: Mapping[Scope, Text] = {
     Scope.SHARED: _("Shared: belongs to the office"),
@@ -119,7 +142,43 @@ ENCRYPTIONS: Mapping[Encryption, Text] = {
 AUTHENTICATIONS: Mapping[Authentication, Text] = {
     Authentication.SAME: _("Same log-in as for receiving"),
     Authentication.OWN: _("Own log-in"),
+    Authentication.SERVER: _("The outgoing server's log-in"),
     Authentication.NONE: _("No log-in"),
+}
+MECHANISMS: Mapping[Mechanism, Text] = {
+    Mechanism.AUTO: _("Automatic (recommended)"),
+    Mechanism.PLAIN: "PLAIN",
+    Mechanism.LOGIN: "LOGIN",
+    Mechanism.CRAM_MD5: "CRAM-MD5",
+    Mechanism.SCRAM_SHA_1: "SCRAM-SHA-1",
+    Mechanism.SCRAM_SHA_256: "SCRAM-SHA-256",
+    Mechanism.EXTERNAL: _("Client certificate (EXTERNAL)"),
+}
+CERTIFICATES: Mapping[CertificateMode, Text] = {
+    CertificateMode.STRICT: _("Check strictly (recommended)"),
+    CertificateMode.PINNED: _("Only this one certificate"),
+    CertificateMode.OTHER_NAME: _("Issued for another name"),
+    CertificateMode.UNCHECKED: _("Do not check (90 days)"),
+}
+AFTER_IMPORT: Mapping[AfterImport, Text] = {
+    AfterImport.LEAVE: _("stays on the server"),
+    AfterImport.TRASH: _("goes into the server's trash"),
+    AfterImport.DELETE_LATER: _("is deleted on the server after some days"),
+    AfterImport.DELETE: _("is deleted on the server at once"),
+}
+SENT_COPIES: Mapping[SentCopy, Text] = {
+    SentCopy.AUTOMATIC: _("In the Sent folder, unless the provider puts one there"),
+    SentCopy.FOLDER: _("In a folder of your choice"),
+    SentCopy.LOCAL: _("Here only"),
+    SentCopy.NONE: _("Nowhere"),
+}
+EXCEPTIONS: Mapping[str, Text] = {
+    "certificate-pinned": _("Only one certificate is accepted"),
+    "certificate-other-name": _("The certificate is for another name"),
+    "certificate-unchecked": _("The certificate is not checked"),
+    "old-tls": _("Outdated TLS is allowed"),
+    "plain-text": _("The password may go unencrypted"),
+    "no-encryption": _("No encryption"),
 }
 LANGUAGES: Mapping[str, str] = {"de": "Deutsch", "en": "English"}
 

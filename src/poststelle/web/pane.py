@@ -1,59 +1,56 @@
 """The reading pane: everything its template needs of one open message.
 
 Law: opening marks nothing. What is shown of the mail is text, or lies in the sandboxed frame; remote pictures come only when the
-reader asked, now or for this sender, and never when somebody else wrote in the sender's name.
+reader asked, now or for this sender, and never by themselves when the sender's domain denies the message.
 """
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from django.utils import timezone
 
 from poststelle.mail import spoofing
-from poststelle.mail.headers import unfold
 from poststelle.mail.listing import Place
-from poststelle.office import lists, preferences, reading, viewing, wording, work
+from poststelle.mail.work import ThreadMessage
+from poststelle.office import lists, preferences, reading, viewing, work
+from poststelle.office.reading import OpenMessage
 from poststelle.web.entrance import Visit
 from poststelle.web.frame import FrameWish, frame_url
 from poststelle.web.lists import Asked
-from poststelle.web.names import STATUSES
-
-_MOST_HEADERS = 500
+from poststelle.web.telling import STATUSES
 
 
 def context(request: Visit, placement: str) -> dict[str, Any]:
     """For ``parts/message.html``. Raises NotFound."""
     opened = reading.open_message(request.actor, placement)
-    closer = viewing.closer(request.actor, opened)
-    chosen = preferences.mine(request.actor)
+    others = [one for one in reading.thread(request.actor, placement) if not _is(one, opened)]
+    arrived = opened.placement.received_at
     return (
-        body(request, opened, closer)
+        body(request, opened)
         | work_context(request, placement)
         | {
-            "closer": closer,
-            "sender_told": _sender_told(closer),
             "here": request.path,
-            "headers": [(name, unfold(value)) for name, value in islice(opened.parsed.headers, _MOST_HEADERS)],
             "fresh": True,
-            "read_after": chosen.mark_read_after,
-            "older": [one for one in closer.thread if one.placement.received_at <= opened.placement.received_at and not _is(one, opened)],
-            "newer": [one for one in closer.thread if one.placement.received_at > opened.placement.received_at and not _is(one, opened)],
+            "warnings": [mark for mark in opened.marks if mark not in spoofing.NOTICES],
+            "notices": [mark for mark in opened.marks if mark in spoofing.NOTICES],
+            "read_after": preferences.mine(request.actor).mark_read_after,
+            "older": [one for one in others if one.placement.received_at <= arrived],
+            "newer": [one for one in others if one.placement.received_at > arrived],
         }
     )
 
 
-def body(request: Visit, opened: reading.OpenMessage, closer: viewing.Closer) -> dict[str, Any]:
+def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
     """What is below the head: bars, files, text or frame, for ``parts/message_body.html``."""
     placement = opened.placement.id
     as_text = not opened.has_html or request.GET.get("as") == "text"
-    forged = closer.checks is not None and closer.checks.failed
-    remote = request.GET.get("remote") == "1" or (closer.is_trusted and not forged)
+    forged = opened.authentication is not None and opened.authentication.failed
+    remote = request.GET.get("remote") == "1" or (opened.remote_allowed and not forged)
     held_back = 0
     if not as_text and not remote:
         _, held_back = reading.html_document(request.actor, placement, remote=False)
-    inline = {number for number, part in enumerate(opened.parsed.attachments) if part.is_inline and not as_text}
+    files = [file for file in opened.attachments if as_text or not file.is_inline]
     assert request.actor.user is not None  # a session is always a person's
     return {
         "opened": opened,
@@ -62,7 +59,7 @@ def body(request: Visit, opened: reading.OpenMessage, closer: viewing.Closer) ->
         "held_back": held_back,
         "forged": forged,
         "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote)),
-        "files": [view for view in viewing.file_views(opened) if view.file.number not in inline],
+        "files": [(file, viewing.look(file.name, file.content_type, file.preview)) for file in files],
     }
 
 
@@ -74,7 +71,7 @@ def work_context(request: Visit, placement: str) -> dict[str, Any]:
         "placement": placement,
         "work": work.on(request.actor, placement),
         "statuses": STATUSES.items(),
-        "tags": [tag for tag in offered if tag.keyword in flags],
+        "message_tags": [tag for tag in offered if tag.keyword in flags],
         "other_tags": [tag for tag in offered if tag.keyword not in flags],
         "today": timezone.localdate(),
     }
@@ -100,18 +97,5 @@ def frame_of_attachment(request: Visit, placement: str, number: int) -> str:
     return frame_url(FrameWish(request.actor.user.id, placement, remote=False, within=number))
 
 
-
-
-
-
-def _is(one: Any, opened: reading.OpenMessage) -> bool:
-    same: bool = one.placement.id == opened.placement.id or one.placement.content == opened.placement.content
-    return same
-
-
-def _sender_told(closer: viewing.Closer) -> dict[str, Any]:
-    """What to say of the sender: warnings, notices, and what the receiving server found."""
-    return {
-        "warnings": [wording.sender_mark(mark) for mark in closer.marks if mark not in spoofing.NOTICES],
-        "notices": [wording.sender_mark(mark) for mark in closer.marks if mark in spoofing.NOTICES],
-    }
+def _is(one: ThreadMessage, opened: OpenMessage) -> bool:
+    return one.placement.content == opened.placement.content

@@ -10,7 +10,8 @@ from django.utils.functional import SimpleLazyObject
 
 from poststelle.mail.preferences import DEFAULT
 from poststelle.office import feed, people, preferences
-from poststelle.web.tree import drawn
+from poststelle.office.actor import Actor
+from poststelle.web.tree import ARRANGING, Drawing, drawn
 
 THEMES = ("auto", "light", "dark")
 
@@ -24,7 +25,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "office_name": people.office_name,
         "theme": theme if theme in THEMES else "auto",
         "chosen": chosen,
-        "folder_tree": SimpleLazyObject(lambda: drawn(actor)) if actor is not None else None,
+        "folder_tree": SimpleLazyObject(lambda: _tree(request, actor)) if actor is not None else None,
         "live_after": feed.latest,
         "demo_logins": settings.DEMO_LOGINS,
     }
+
+
+def _tree(request: HttpRequest, actor: Actor) -> Drawing:
+    return drawn(actor, arranging=bool(request.session.get(ARRANGING)))

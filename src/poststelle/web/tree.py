@@ -28,7 +28,7 @@ _ICONS: Mapping[EntryKind, str] = {
 _PLACE_ICONS: Mapping[Place, str] = {
     Place.INBOX: "inbox", Place.MINE: "user-check", Place.FOLLOW_UP: "calendar-clock", Place.MENTIONS: "at-sign",
 }  # fmt: skip
-_ALWAYS = (Place.INBOX, Place.MINE, Place.FOLLOW_UP)
+_ALWAYS = (Place.MINE, Place.FOLLOW_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Drawing:
     own: Sequence[Twig]
     shared: Sequence[Twig]
     may_arrange_shared: bool
+    is_arranging: bool
 
     @property
     def is_empty(self) -> bool:
@@ -91,9 +92,14 @@ class Drawing:
         return not self.own and not self.shared
 
 
-def drawn(actor: Actor, *, everything: bool = False) -> Drawing:
-    """The trees as the actor sees them now; `everything`: also what is folded."""
-    return _drawing(trees.shown(actor, everything=everything))
+def drawn(actor: Actor, *, everything: bool = False, arranging: bool = False) -> Drawing:
+    """The trees as the actor sees them now; `everything`: also what is folded; `arranging`: the shared one as administrators need it."""
+    arranging = arranging and actor.is_administrator
+    return _drawing(trees.shown(actor, everything=everything, arranging=arranging), arranging=arranging)
+
+
+ARRANGING = "arranging"
+"""The session's word for an administrator at work on the shared tree."""
 
 
 def address_of(where: Where) -> str:
@@ -103,18 +109,23 @@ def address_of(where: Where) -> str:
     return reverse("place", args=[str(where)])
 
 
-def _drawing(shown: Trees) -> Drawing:
+def _drawing(shown: Trees, *, arranging: bool) -> Drawing:
     own, shared = (
         tuple(_lines(entries, tree, 0)) for tree, entries in ((Tree.OWN, shown.own), (Tree.SHARED, shown.shared))
     )
-    waiting = {Place.MINE: shown.badges.mine, Place.FOLLOW_UP: shown.badges.follow_up, Place.MENTIONS: shown.badges.mentions}
+    waiting = {
+        Place.MINE: shown.badges.mine,
+        Place.FOLLOW_UP: shown.badges.follow_up,
+        Place.MENTIONS: shown.badges.mentions,
+    }
     unread = sum({twig.entry.account_id: twig.entry.unread for twig in (*own, *shared) if twig.entry.account}.values())
+    several = len({twig.entry.account_id for twig in (*own, *shared) if twig.entry.account}) > 1
     corners = [
         Corner(Where(place), PLACES[place], icon, waiting.get(place, unread), address_of(Where(place)))
         for place, icon in _PLACE_ICONS.items()
-        if place in _ALWAYS or waiting.get(place)
+        if (several if place is Place.INBOX else place in _ALWAYS or waiting.get(place))
     ]
-    return Drawing(corners, own, shared, shown.may_arrange_shared)
+    return Drawing(corners, own, shared, shown.may_arrange_shared, arranging)
 
 
 def _lines(entries: Sequence[TreeEntry], tree: Tree, depth: int) -> Iterator[Twig]:

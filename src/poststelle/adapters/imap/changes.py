@@ -30,11 +30,14 @@ from poststelle.mail.ports import Arrival, Batch, Cursor, FlagChange, RemoteId, 
 FIRST_BATCH = 50
 BATCH = 400
 BATCH_BYTES = 4 * 1024 * 1024
+UNTOLD_SIZE = 256 * 1024
+"""What a message is taken for whose size the server keeps to itself."""
+
 FLAGS_PER_BATCH = 4000
 MOST_VANISHED = 50_000
 """More than this is better told by a census: a server that forgot its past names every UID it does not hold."""
-MOST_COMBINATIONS = 2000
-"""Of flags, in one folder."""
+MOST_FLAGS = 200_000
+"""In all combinations of flags there are in one folder."""
 _MOST_RANGES = 16
 
 Ranges = tuple[tuple[int, int], ...]
@@ -177,9 +180,9 @@ class Round:
                     break
             uid, arrival = self._ahead[0]
             if arrival is not None:
-                if taken and size + arrival.size > BATCH_BYTES:
+                if taken and size + (arrival.size or UNTOLD_SIZE) > BATCH_BYTES:
                     break
-                size += arrival.size
+                size += arrival.size or UNTOLD_SIZE
                 taken.append(arrival)
             self._ahead.popleft()
             covered += 1
@@ -233,16 +236,18 @@ class Round:
         """UIDs and flags: those that changed since a mod-sequence and, by the way, what vanished; all with 0."""
         session = self._session
         seen: dict[tuple[str, ...], frozenset[str]] = {}
+        room = [MOST_FLAGS]
         listed: list[tuple[int, frozenset[str]]] = []
         vanished: list[tuple[int, int]] = []
 
         def keep(response: wire.Response) -> None:
             if isinstance(response, wire.Fetched) and response.uid and response.flags is not None:
                 flags = seen.get(response.flags)
-                if len(seen) > MOST_COMBINATIONS or len(listed) > session.limits.numbers:
-                    raise ProtocolViolation("too-much-data", limit=MOST_COMBINATIONS)
                 if flags is None:
-                    flags = seen.setdefault(response.flags, flags_of(response.flags))
+                    flags = seen[response.flags] = flags_of(response.flags)
+                    room[0] -= len(flags)
+                    if room[0] < 0:
+                        raise ProtocolViolation("too-much-data", limit=MOST_FLAGS)
                 listed.append((response.uid, flags))
             elif isinstance(response, wire.Numbers) and response.name == "VANISHED" and response.earlier:
                 vanished.extend(islice(response.spans, MOST_VANISHED + 1 - len(vanished)))

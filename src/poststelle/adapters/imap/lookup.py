@@ -112,8 +112,13 @@ async def search(session: Session, *criteria: bytes | command.Literal) -> Sequen
     return found
 
 
-async def metadata(session: Session, uids: Sequence[int], items: bytes) -> dict[int, wire.Fetched]:
-    """What the server says of these messages; those it is silent about are missing. Answers nobody asked for are dropped."""
+async def metadata(
+    session: Session, uids: Sequence[int], items: bytes, most: int | None = None
+) -> dict[int, wire.Fetched]:
+    """What the server says of these messages; those it is silent about are missing. Answers nobody asked for are dropped.
+
+    `most`: bytes that may come.
+    """
     asked = frozenset(uids)
     known: dict[int, wire.Fetched] = {}
 
@@ -122,13 +127,13 @@ async def metadata(session: Session, uids: Sequence[int], items: bytes) -> dict[
             known[response.uid] = _joined(known.get(response.uid), response)
 
     try:
-        await session.command(b"UID FETCH", command.uid_set(uids), items, each=keep)
+        await session.command(b"UID FETCH", command.uid_set(uids), items, each=keep, most=most)
     except MessageTrouble:
         # A server that cannot read one message refuses the whole command: ask one by one, keep what it tells.
         if len(uids) > 1:
             for uid in uids:
                 if uid not in known:
-                    known.update(await metadata(session, (uid,), items))
+                    known.update(await metadata(session, (uid,), items, most))
     return known
 
 

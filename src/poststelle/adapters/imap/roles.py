@@ -67,3 +67,9 @@ def roles_of(folders: Sequence[tuple[tuple[str, ...], wire.Listed]]) -> dict[byt
             for candidate in named.get(name, ()):
                 give(role, candidate)
     return roles
+
+
+def may_be(role: Role, path: Sequence[str]) -> bool:
+    """Whether a folder's name and place alone would let it be this."""
+    top = len(path) == 1 or (len(path) == 2 and path[0].upper() == "INBOX")
+    return top and path[-1].casefold() in _NAMES.get(role, ())

@@ -89,6 +89,7 @@ class Session:
         """The next answer, harvested."""
         wait = self.limits.read_seconds if seconds is None else seconds
         start = await self.connection.peek(12, wait)
+        self._toll.arrives()
         numbers = wire.numbers_of(start, self.limits.numbers)
         response: wire.Response
         if numbers is not None:
@@ -101,7 +102,7 @@ class Session:
                 parts.append(await self.connection.readline(self.limits.line, wait))
             response = wire.parse(parts, self.limits.depth)
         self._harvest(response)
-        await self._toll.answer()
+        await self._toll.answer(response)
         return response
 
     async def _read_numbers(self, numbers: wire.Numbers, name_ends: int) -> wire.Numbers:
@@ -110,7 +111,7 @@ class Session:
         while not complete:
             piece, complete = await self.connection.read_piece(self.limits.line, self.limits.read_seconds)
             numbers.feed(piece, last=complete)
-            await self._toll.answer()
+            await self._toll.answer(numbers)
         return numbers
 
     async def _literal(self, size: int, *, in_memory: bool) -> Body:
@@ -152,19 +153,27 @@ class Session:
     # -- commands ----------------------------------------------------------------------------------------------------
 
     async def command(
-        self, verb: bytes, *arguments: bytes | Literal, each: Callable[[wire.Response], None] | None = None
+        self,
+        verb: bytes,
+        *arguments: bytes | Literal,
+        each: Callable[[wire.Response], None] | None = None,
+        most: int | None = None,
     ) -> Answer:
-        """Run a command to its OK. Untagged answers go to `each`, or into the Answer.
+        """Run a command to its OK. Untagged answers go to `each`, or into the Answer. `most`: bytes it may bring.
 
         A NO or BAD is raised as the `Trouble` that `refusal` finds in it; the session stays usable then.
         """
-        answer = await self.attempt(verb, *arguments, each=each)
+        answer = await self.attempt(verb, *arguments, each=each, most=most)
         if answer.condition.status != "OK":
             raise self.refusal(answer.condition, verb)
         return answer
 
     async def attempt(
-        self, *arguments: bytes | Literal, each: Callable[[wire.Response], None] | None = None, lead: bytes = b""
+        self,
+        *arguments: bytes | Literal,
+        each: Callable[[wire.Response], None] | None = None,
+        lead: bytes = b"",
+        most: int | None = None,
     ) -> Answer:
         """Run a command to its end, whatever that is. `lead`: a command sent in the same breath, whose end is ignored.
 
@@ -182,7 +191,7 @@ class Session:
                 if lead:
                     groups[0].insert(0, first + b" " + lead + b"\r\n")
                 early = await self._send(tag, groups, untagged)
-                condition = early or await self._collect(tag, each or untagged.add, first)
+                condition = early or await self._collect(tag, each or untagged.add, first, most)
         except TimeoutError as error:
             raise TryAgain("read-timeout", host=self.connection.host, port=self.connection.port) from error
         self._broken = False
@@ -192,9 +201,7 @@ class Session:
         self._count += 1
         return b"P%d" % self._count
 
-    async def _send(
-        self, tag: bytes, groups: list[list[bytes]], untagged: Kept
-    ) -> wire.Condition | None:
+    async def _send(self, tag: bytes, groups: list[list[bytes]], untagged: Kept) -> wire.Condition | None:
         """Send the groups, each after the first when the server asks for it. An early end comes back."""
         for number, group in enumerate(groups):
             small = sum(map(len, group)) < _ONE_WRITE
@@ -210,7 +217,10 @@ class Session:
                 untagged.add(response)
         return None
 
-    async def _collect(self, tag: bytes, each: Callable[[wire.Response], None], lead: bytes = b"") -> wire.Condition:
+    async def _collect(
+        self, tag: bytes, each: Callable[[wire.Response], None], lead: bytes = b"", most: int | None = None
+    ) -> wire.Condition:
+        limit = most or self.limits.untagged + self.limits.literal
         begun = self.connection.received
         while True:
             response = await self.read()
@@ -223,8 +233,8 @@ class Session:
                 raise ProtocolViolation("unexpected-continuation", text=self.told(response.text))
             self._refuse_bye(response)
             each(response)
-            if self.connection.received - begun > self.limits.untagged + self.limits.literal:
-                raise ProtocolViolation("too-much-data", limit=self.limits.untagged)
+            if self.connection.received - begun > limit:
+                raise ProtocolViolation("too-much-data", limit=limit)
 
     def _mine(self, condition: wire.Condition, tag: bytes) -> wire.Condition:
         if condition.tag != tag:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.imap import command, errands, wire
-from poststelle.adapters.imap.changes import BATCH_BYTES, Mark, Round
+from poststelle.adapters.imap.changes import BATCH_BYTES, UNTOLD_SIZE, Mark, Round
 from poststelle.adapters.imap.folder_errands import reshape
 from poststelle.adapters.imap.listing import FolderList
 from poststelle.adapters.imap.lookup import described, metadata, present, remote_id, search, search_text, split_id
@@ -43,6 +43,9 @@ from poststelle.mail.ports import (
 from poststelle.mail.settings import Endpoint, Login
 
 _PER_FETCH = 400
+_ROOM_FOR_LIES = 32 * 1024 * 1024
+"""How much more than twice what it announced a server may send."""
+
 _FRESH_SECONDS = 30.0
 """How long a folder list may stand for the folders' state."""
 
@@ -114,7 +117,9 @@ class ImapSource:
             if size > self._session.limits.literal:
                 yield Unfetchable(remote_id(selection.uid_validity, uid), "too-large")
         for group in _groups(sizes, self._session.limits.literal):
-            for found in await self._fetch_group(selection.uid_validity, group):
+            told = [sizes[uid] for uid in group]
+            most = 2 * sum(told) + _ROOM_FOR_LIES if min(told) > 0 else None
+            for found in await self._fetch_group(selection.uid_validity, group, most):
                 yield found
 
     async def _sizes_of(self, uid_validity: int, uids: Sequence[int]) -> dict[int, int]:
@@ -126,8 +131,10 @@ class ImapSource:
             sizes.update((uid, fetched.size or 0) for uid, fetched in told.items())
         return sizes
 
-    async def _fetch_group(self, uid_validity: int, uids: Sequence[int]) -> list[RawMessage | Unfetchable]:
-        told = await metadata(self._session, uids, b"(UID BODY.PEEK[])")
+    async def _fetch_group(
+        self, uid_validity: int, uids: Sequence[int], most: int | None
+    ) -> list[RawMessage | Unfetchable]:
+        told = await metadata(self._session, uids, b"(UID BODY.PEEK[])", most)
         bodies = {uid: fetched.body for uid, fetched in told.items() if fetched.body is not None}
         # NIL is what a server may answer for a message that was just expunged, too.
         there = await present(self._session, [uid for uid in uids if uid not in bodies])
@@ -213,11 +220,11 @@ def _groups(sizes: dict[int, int], largest: int) -> list[list[int]]:
     for uid, size in sizes.items():
         if size > largest:
             continue
-        if groups[-1] and (total + max(size, 0) > BATCH_BYTES or len(groups[-1]) >= _PER_FETCH):
+        if groups[-1] and (total + (max(size, 0) or UNTOLD_SIZE) > BATCH_BYTES or len(groups[-1]) >= _PER_FETCH):
             groups.append([])
             total = 0
         groups[-1].append(uid)
-        total += max(size, 0)
+        total += max(size, 0) or UNTOLD_SIZE
     return [group for group in groups if group]
 
 

@@ -7,14 +7,18 @@ same. This module does not know what the answers mean.
 from __future__ import annotations
 
 import asyncio
+import time
 
 from poststelle.adapters.imap import wire
 from poststelle.errors import ProtocolViolation
 
-_TURN_SECONDS = 0.02
+_TURN_SECONDS, _FAIR_SECONDS = 0.002, 1.0
 _MOST_LITERALS = 100
 _SMALL = 64 * 1024
 _MOST_KEPT = 10_000
+_MOST_IDLE_TALK = 250_000
+"""Answers in one command that say nothing of messages or folders."""
+
 _USED = wire.Condition | wire.Exists | wire.FolderStatus | wire.Listed | wire.QuotaRoot | wire.Rights | wire.Spaces
 
 
@@ -24,22 +28,33 @@ class Toll:
     def __init__(self, limits: wire.Limits) -> None:
         self._limits = limits
         self._in_memory = 0
-        self._answers = 0
-        self._turn_began = 0.0
+        self._answers = self._idle_talk = 0
+        self._had = self._turn = self._began = 0.0
 
     def begin(self) -> None:
         """Another command: the account starts anew."""
-        self._in_memory = self._answers = 0
+        self._in_memory = self._answers = self._idle_talk = 0
+        self._had = 0.0
 
-    async def answer(self) -> None:
-        """One more piece has been read; whoever waits gets a turn now and then. Raises ProtocolViolation("too-much-data")."""
+    def arrives(self) -> None:
+        """The next answer has begun to come."""
+        self._began = time.thread_time()
+
+    async def answer(self, response: wire.Response) -> None:
+        """One has been read, or a piece of a long one; whoever waits gets a turn. Raises ProtocolViolation("too-much-data")."""
         self._answers += 1
-        if self._answers > self._limits.numbers:
-            raise ProtocolViolation("too-much-data", limit=self._limits.numbers)
-        now = asyncio.get_running_loop().time()
-        if now - self._turn_began > _TURN_SECONDS:
-            await asyncio.sleep(0)
-            self._turn_began = asyncio.get_running_loop().time()
+        is_idle = isinstance(response, wire.Condition | wire.FolderStatus | wire.Other)
+        self._idle_talk += is_idle
+        if self._answers > self._limits.numbers or self._idle_talk > _MOST_IDLE_TALK:
+            raise ProtocolViolation("too-much-data", limit=_MOST_IDLE_TALK)
+        worked = time.thread_time() - self._began
+        self._turn += worked
+        self._had += worked if is_idle or isinstance(response, wire.Numbers) else 0.0
+        if self._turn > _TURN_SECONDS:
+            # Whoever has had much of what is of little use gets less: others are not to wait for it.
+            await asyncio.sleep(2 * self._turn if self._had > _FAIR_SECONDS else 0)
+            self._turn = 0.0
+        self._began = time.thread_time()
 
     def literal(self, size: int, before: list[int]) -> bool:
         """Whether the next literal of an answer, after others of these sizes, may lie in memory; else in a file.

@@ -44,6 +44,11 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _LONGEST_COMMAND = 253
 _AT_ONCE = 50
 """Commands under way where the server allows it (RFC 2449 section 6.6)."""
+_LIST = 32 << 20
+"""Bytes of one list, whatever it is about."""
+
+_TURN = 1000
+"""Lines of a list read before others get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,14 @@ class Session:
 
         async def lines(_text: bytes) -> list[bytes]:
             found: list[bytes] = []
+            room = _LIST
             while (line := await self._line()) != b".":
                 found.append(line.removeprefix(b"."))
-                if len(found) > most:
+                room -= len(line)
+                if len(found) > most or room < 0:
                     raise ProtocolViolation("too-many-numbers", limit=most)
+                if len(found) % _TURN == 0:
+                    await asyncio.sleep(0)
             return found
 
         try:

@@ -13,7 +13,7 @@ from pydantic import Field
 from poststelle.api.account_shapes import AccountChanges, AccountDocument, ExceptionShape, RightName
 from poststelle.api.problems import language_of
 from poststelle.api.shapes import CheckedByTheOffice, Cursor, Given, Limit, Listed, Moment, Shape, Trouble, listed
-from poststelle.api.steps import LINES, streamed
+from poststelle.api.steps import LINES, Recipient, streamed
 from poststelle.api.tokens import actor_of
 from poststelle.errors import Conflict
 from poststelle.mail.records import AccountRecord
@@ -168,9 +168,13 @@ async def probe(
     request: HttpRequest,
     document: Changes,
     account: Annotated[str | None, Query(description="Test this account, with the document merged into it.")] = None,
+    recipient: Recipient = "",
 ) -> StreamingHttpResponse:
-    """Test settings step by step, as it happens; saves nothing. With `account` its stored password may be used."""
-    steps = office.probe(actor_of(request), document, account)
+    """Test settings step by step, as it happens; saves nothing. With `account` its stored password may be used.
+
+    Hanging up ends the test at once. Twenty an hour for each person, more for administrators.
+    """
+    steps = office.probe(actor_of(request), document, account, recipient)
     return await streamed(steps, language_of(request))
 
 

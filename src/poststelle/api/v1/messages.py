@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from ninja import Body, Path, Query, Router
 from pydantic import Field
@@ -16,11 +16,14 @@ from poststelle.api.shapes import Address, Given, Moment, Shape
 from poststelle.api.tokens import actor_of
 from poststelle.errors import Invalid
 from poststelle.mail.address import Address as ReadAddress
+from poststelle.mail.authentication import Verdict
 from poststelle.mail.files import safe_name, safe_type
 from poststelle.mail.headers import decode_words, unfold
+from poststelle.mail.listing import read_filter, read_where
 from poststelle.mail.ports import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from poststelle.mail.records import PlacementRecord
-from poststelle.office import handling, reading
+from poststelle.office import choosing, handling, reading
+from poststelle.office.actor import Actor
 
 router = Router(tags=["messages"], by_alias=True)
 
@@ -77,6 +80,29 @@ class Attachment(Shape):
     name: str = Field(description="Its name as sent. Not safe as a file name.")
     type: str = Field(description="The media type it claims to have.")
     size: int = Field(description="Bytes when decoded.")
+    safe_name: str = Field(description="A name any system takes.")
+    dangers: list[str] = Field(
+        description="What to beware of: `program`, `macros`, `page`, `container`, `disguised`; mostly empty."
+    )
+
+
+class Authentication(Shape):
+    """What the account's own server found out about the sender (RFC 8601)."""
+
+    server: str = Field(description="The server that says so.")
+    spf: str = Field(description="`pass`, `fail`, …; empty where it does not say.")
+    dkim: str = Field(description="Likewise.")
+    dmarc: str = Field(description="Likewise.")
+    domain: str = Field(description="The domain that was confirmed, may be empty.")
+
+    @classmethod
+    def of(cls, verdict: Verdict | None) -> Authentication | None:
+        """The finding, if there is one."""
+        if verdict is None:
+            return None
+        return cls(
+            server=verdict.server, spf=verdict.spf, dkim=verdict.dkim, dmarc=verdict.dmarc, domain=verdict.domain
+        )
 
 
 class OpenMessage(Message):
@@ -95,6 +121,13 @@ class OpenMessage(Message):
     headers: list[tuple[str, str]] = Field(description="Every header field in order: name as written, value decoded.")
     attachments: list[Attachment] = Field(description="Files that came along.")
     defects: list[str] = Field(description="What is wrong with the message's form, as stable words.")
+    marks: list[str] = Field(
+        description="What to notice about the sender: `no-sender`, `several-senders`, `name-is-another-address`,"
+        " `hidden-characters`, `looks-like-another`, `replies-go-elsewhere`; mostly empty."
+    )
+    authentication: Authentication | None = Field(
+        description="What the account's own server found out about the sender."
+    )
 
     @classmethod
     def opened(cls, message: reading.OpenMessage, html: str | None) -> OpenMessage:
@@ -108,9 +141,13 @@ class OpenMessage(Message):
                 "text": message.text, "html": html, "defects": parsed.defects,
                 "headers": [(name, decode_words(unfold(value))) for name, value in parsed.headers],
                 "attachments": [
-                    Attachment(n=file.number, name=file.name, type=file.content_type, size=file.size)
+                    Attachment(
+                        n=file.number, name=file.name, type=file.content_type, size=file.size, safe_name=file.safe_name,
+                        dangers=list(file.dangers),
+                    )
                     for file in message.attachments
                 ],
+                "marks": list(message.marks), "authentication": Authentication.of(message.authentication),
             }
         )  # fmt: skip
 
@@ -174,9 +211,13 @@ class Filter(Given):
 class Bulk(Given):
     """One action on many messages."""
 
-    ids: list[str] = Field([], max_length=handling.MOST_AT_ONCE, description="These messages; or name a `folder`.")
+    ids: list[str] = Field(
+        [], max_length=handling.MOST_AT_ONCE, description="These messages; or name a `folder` or a `where`."
+    )
     folder: str | None = Field(None, description="Everything in this folder, also what no list has shown.")
     filter: Filter | None = Field(None, description="Of the folder, only these.")
+    where: str | None = Field(None, description="Everything in this list (`GET /messages`), the newest 10,000.")
+    only: str = Field("", description="Of the list, only these: words as in `GET /messages`.")
     action: Literal["move", "copy", "delete", "archive", "spam", "not-spam", "flags"] = Field(
         description="What to do. `flags` takes `add` and `remove`."
     )
@@ -185,12 +226,17 @@ class Bulk(Given):
     add: list[str] = Field([], max_length=_MOST_FLAGS, description="Flags to add.")
     remove: list[str] = Field([], max_length=_MOST_FLAGS, description="Flags to remove.")
 
-    def selection(self) -> handling.Selection:
-        """The messages meant. Raises Invalid."""
-        if bool(self.ids) == (self.folder is not None):
-            raise Invalid({"ids": "missing" if not self.ids else "contradiction"})
+    def selection(self, actor: Actor) -> handling.Selection:
+        """The messages meant. Raises Invalid, NotFound."""
+        named = [bool(self.ids), self.folder is not None, self.where is not None]
+        if sum(named) != 1:
+            raise Invalid({"ids": "contradiction" if any(named) else "missing"})
         if self.filter is not None and self.folder is None:
             raise Invalid({"filter": "contradiction"})
+        if self.only and self.where is None:
+            raise Invalid({"only": "contradiction"})
+        if self.where is not None:
+            return handling.Selection(choosing.everything(actor, read_where(self.where), read_filter(self.only)))
         wanted = self.filter
         if wanted is None:
             return handling.Selection(self.ids, self.folder)
@@ -253,8 +299,9 @@ def _binary(description: str, content_type: str) -> dict[str, object]:
 
 @router.post("/bulk", response=Handled)
 def handle_messages(request: HttpRequest, bulk: Annotated[Bulk, Body()]) -> Handled:
-    """One action on many messages: by their ids, or everything in a folder."""
-    actor, chosen = actor_of(request), bulk.selection()
+    """One action on many messages: by their ids, everything in a folder, or everything in a list."""
+    actor = actor_of(request)
+    chosen = bulk.selection(actor)
     match bulk.action:
         case "move":
             handled = handling.move(actor, chosen, bulk.destination())
@@ -323,6 +370,16 @@ def copy_message(request: HttpRequest, message: MessageId, to: Annotated[Destina
 def original(request: HttpRequest, message: MessageId) -> HttpResponse:
     """The message as the server holds it, byte by byte."""
     return _download(f"{message}.eml", "message/rfc822", reading.raw(actor_of(request), message))
+
+
+@router.get("/{message}/attachments.zip", openapi_extra=_binary("All attachments in one archive.", "application/zip"))
+def all_attachments(request: HttpRequest, message: MessageId) -> StreamingHttpResponse:
+    """All attachments as a ZIP archive, under names any system takes."""
+    response = StreamingHttpResponse(reading.zipped(actor_of(request), message), content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{safe_name(message)}.zip"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @router.get(

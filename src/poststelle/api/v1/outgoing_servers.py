@@ -12,7 +12,7 @@ from pydantic import Field
 from poststelle.api.account_shapes import Login, Server
 from poststelle.api.problems import language_of
 from poststelle.api.shapes import CheckedByTheOffice, Listed
-from poststelle.api.steps import LINES, streamed
+from poststelle.api.steps import LINES, Recipient, streamed
 from poststelle.api.tokens import actor_of
 from poststelle.mail.records import OutgoingServerRecord
 from poststelle.office import outgoing_servers as office
@@ -94,6 +94,8 @@ def remove_outgoing_server(request: HttpRequest, server: ServerId) -> Status[Non
 
 
 @router.post("/{server}/probe", openapi_extra=LINES)
-async def probe_outgoing_server(request: HttpRequest, server: ServerId) -> StreamingHttpResponse:
+async def probe_outgoing_server(
+    request: HttpRequest, server: ServerId, recipient: Recipient = ""
+) -> StreamingHttpResponse:
     """Test a server step by step, as it happens; changes nothing."""
-    return await streamed(office.probe(actor_of(request), server), language_of(request))
+    return await streamed(office.probe(actor_of(request), server, recipient), language_of(request))

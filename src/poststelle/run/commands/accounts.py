@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from poststelle.api.shapes import listed
 from poststelle.api.steps import ProbeStep
 from poststelle.api.v1.accounts import Account
+from poststelle.api.v1.discovery import Found, Preset
+from poststelle.errors import Invalid
 from poststelle.mail.records import Step
-from poststelle.office import accounts
+from poststelle.office import accounts, discovery, probing
 from poststelle.office.actor import SYSTEM
 from poststelle.run.commands.terminal import read_document, say, say_json, say_table
 from poststelle.run.configuration import Configuration
@@ -54,7 +57,49 @@ def probe(given: argparse.Namespace, _: Configuration) -> int:
     if given.label is None and given.json is None:
         given.wrong_use("LABEL or --json is needed")
     document = read_document(given.json) if given.json else {}
-    return asyncio.run(_probe(document, given.label, json_lines=given.json_lines))
+    result = asyncio.run(_probe(document, given.label, json_lines=given.json_lines, recipient=given.send_to))
+    report = probing.last_report(SYSTEM)
+    if given.report and report is not None:
+        if given.report == "-":
+            say(report.as_text())
+        else:
+            try:
+                Path(given.report).write_text(
+                    report.as_json() if given.report.endswith(".json") else report.as_text(), encoding="utf-8"
+                )
+            except OSError as error:
+                raise Invalid({given.report: "not-readable"}) from error
+    return result
+
+
+def discover(given: argparse.Namespace, _: Configuration) -> int:
+    """Each finding as it comes in; 1 when nothing was found."""
+    return asyncio.run(_discover(given.address, json_lines=given.json_lines))
+
+
+async def _discover(address: str, *, json_lines: bool) -> int:
+    found = False
+    async for finding in discovery.discover(SYSTEM, address):
+        found = True
+        told = Found.of(finding)
+        if json_lines:
+            say_json(told.model_dump(), indent=None)
+        else:
+            say(f"{told.source_text}  {told.name or '-'}  {', '.join(told.hosts)}")
+            say_table([(f"  {name}", value) for name, value in _flat("", told.document)] or [("  -", "")])
+            for hint in told.hints:
+                say(f"  {hint.text}")
+    return 0 if found else 1
+
+
+def presets(given: argparse.Namespace, _: Configuration) -> int:
+    """Every known provider."""
+    told = [Preset.of(one) for one in discovery.providers()]
+    if given.json:
+        say_json([one.model_dump() for one in told])
+    else:
+        say_table([(one.id, one.name, one.imap[0].host if one.imap else "", ", ".join(one.auth)) for one in told])
+    return 0
 
 
 def remove(given: argparse.Namespace, _: Configuration) -> int:
@@ -63,9 +108,9 @@ def remove(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
-async def _probe(document: Mapping[str, object], account: str | None, *, json_lines: bool) -> int:
+async def _probe(document: Mapping[str, object], account: str | None, *, json_lines: bool, recipient: str = "") -> int:
     result = 0
-    async for step in accounts.probe(SYSTEM, document, account):
+    async for step in accounts.probe(SYSTEM, document, account, recipient):
         told = ProbeStep.of(step)
         if json_lines:
             say_json(told.model_dump(), indent=None)
@@ -78,7 +123,8 @@ async def _probe(document: Mapping[str, object], account: str | None, *, json_li
 
 def _line(step: Step, told: ProbeStep) -> str:
     words = f"  {told.title} {told.advice}" if told.title else ""
-    return f"{step.direction:<8}  {step.name:<8}  {step.state:<7}  {step.seconds:6.2f} s{words}"
+    words += "".join(f" [{fix.title}]" for fix in told.fixes)
+    return f"{step.direction:<8}  {step.name:<9}  {step.state:<7}  {step.seconds:6.2f} s{words}"
 
 
 def _flat(where: str, value: Any) -> list[tuple[str, object]]:

@@ -125,7 +125,8 @@ class Placement(models.Model):
     """Where a message lies, with its flags there. `generation`: the last one that confirmed it.
 
     `remote_id` is the server's, or ``pending.<errand>`` until the server has said where it put the message, or ``local.<hex>``
-    for what no server holds (any more). `thread`, `has_attachments`, `size`, `by_sender` and `by_subject` repeat what the message
+    for what no server holds (any more). `cached_at`: when a look at the server last showed it, where it is not kept for good (live
+    view); null for everything else. `thread`, `has_attachments`, `size`, `by_sender` and `by_subject` repeat what the message
     says (store.repeated), so that lists are read from the index alone.
     """
 
@@ -138,6 +139,7 @@ class Placement(models.Model):
     received_at = models.DateTimeField()
     ordinal = models.BigIntegerField()
     generation = models.PositiveIntegerField()
+    cached_at = models.DateTimeField(null=True)
     thread = models.BigIntegerField(db_default=0, default=0)
     has_attachments = models.BooleanField(db_default=False, default=False)
     size = models.BigIntegerField(db_default=0, default=0)
@@ -169,7 +171,29 @@ class Placement(models.Model):
                 fields=["thread", "-received_at", "-ordinal", "-id", "folder", "message", "seen"],
                 name="placement_by_thread",
             ),
+            models.Index(
+                fields=["folder", "cached_at"], condition=models.Q(cached_at__isnull=False), name="placement_cached"
+            ),
         ]  # fmt: skip
+
+
+class LiveWish(models.Model):
+    """Somebody wants to see what the server has in a folder that is not fetched: a window of it, or what the server finds.
+
+    `before`: the placement the window begins behind. `found`: placements, newest first. `more`: the server may have more behind.
+    """
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="wishes")
+    before = models.UUIDField(null=True)
+    words = models.JSONField(default=list)
+    asked_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    trouble = models.JSONField(null=True)
+    found = models.JSONField(default=list)
+    more = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["folder", "id"], condition=models.Q(answered_at=None), name="live_wish_open")]
 
 
 class SetAside(models.Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -11,19 +13,24 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from poststelle.errors import Invalid, NotFound
+from poststelle.mail.listing import Place, read_where
 from poststelle.mail.ports import Role
+from poststelle.mail.preferences import DEFAULT
 from poststelle.mail.secret import Secret
-from poststelle.office import oversight, reading, setup, wording
+from poststelle.office import oversight, preferences, reading, setup, wording
 from poststelle.web.entrance import Visit
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import LANGUAGES
+from poststelle.web.tree import address_of
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 def home(request: Visit) -> HttpResponse:
-    """To the first inbox; administrators without one to the health board, or to the mailboxes while there is none."""
+    """To the start page one has chosen, else the first inbox; administrators without one to the health board or the mailboxes."""
     tree = reading.tree(request.actor)
+    if start := _chosen_start(request, {branch.account.id for branch in tree}):
+        return redirect(start)
     inboxes = [folder for branch in tree for folder in branch.folders if folder.role is Role.INBOX]
     if inboxes:
         # An inbox with mail in it rather than one that was never fetched; among those the first.
@@ -31,6 +38,14 @@ def home(request: Visit) -> HttpResponse:
     if not tree and request.actor.is_administrator:
         return redirect("health" if oversight.overseen_accounts(request.actor) else "mailboxes")
     return redirect("mail")
+
+
+def _chosen_start(request: Visit, accounts: Collection[str]) -> str:
+    """The address of the start page, "" for the usual one or where that is out of reach by now."""
+    chosen = preferences.mine(request.actor).start
+    where = read_where(chosen)
+    gone = where.place is Place.FOLDER or (where.place is Place.ACCOUNT and where.id not in accounts)
+    return "" if chosen == DEFAULT.start or gone else address_of(where)
 
 
 @login_not_required

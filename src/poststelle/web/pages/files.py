@@ -1,16 +1,28 @@
-"""What a browser gets of a mail outside the pages: the HTML frame, attachments, the original."""
+"""What a browser gets of a mail outside the pages: the HTML frame, its pictures, a page to print, attachments, source, original."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from poststelle.office import people, reading
-from poststelle.web.downloads import download
-from poststelle.web.entrance import Visit
-from poststelle.web.frame import policy, read_signature
+from poststelle.mail.address import Address, format_address
+from poststelle.mail.files import IMAGE_TYPES
+from poststelle.mail.html import Sanitised, document, linkify
+from poststelle.office import people, pictures, reading, viewing
+from poststelle.web import downloads
+from poststelle.web.entrance import Visit, is_part
+from poststelle.web.frame import PictureWish, framed, picture_url, read_picture, read_signature
+from poststelle.web.pane import frame_of_attachment
+from poststelle.web.templatetags.mail import long_moment
 
 
 @require_safe
@@ -19,29 +31,96 @@ from poststelle.web.frame import policy, read_signature
 def frame(request: HttpRequest, placement: str, signature: str) -> HttpResponse:  # noqa: ARG001  (cookies are ignored)
     """The HTML form of a message for the sandboxed frame; rights are those of the signed person, checked now."""
     wish = read_signature(placement, signature)
-    document, _ = reading.html_document(people.actor_of_session(wish.user), placement, remote=wish.remote)
-    response = HttpResponse(document, content_type="text/html; charset=utf-8")
-    response["Content-Security-Policy"] = policy(remote=wish.remote)
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Referrer-Policy"] = "no-referrer"
-    response["Cross-Origin-Opener-Policy"] = "same-origin"
-    response["Cross-Origin-Resource-Policy"] = "same-origin"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    actor = people.actor_of_session(wish.user)
+
+    def through(url: str) -> str:
+        return picture_url(PictureWish(wish.user, wish.message, url))
+
+    with translation.override(actor.user.language if actor.user else None):
+        shown, _ = reading.html_document(actor, placement, remote=wish.remote, within=wish.within, through=through)
+    return framed(shown, remote=wish.remote)
 
 
-frame.ignores_cookies = True  # type: ignore[attr-defined]  # read by EntranceMiddleware and PersonalLanguageMiddleware
+@require_safe
+@login_not_required
+def picture(request: HttpRequest, signature: str) -> HttpResponse:  # noqa: ARG001  (cookies are ignored)
+    """A remote picture, fetched by us for a reader who asked."""
+    wish = read_picture(signature)
+    data, content_type = pictures.picture(people.actor_of_session(wish.user), wish.message, wish.url)
+    return downloads.drawn_picture(data, content_type)
+
+
+# Read by EntranceMiddleware and PersonalLanguageMiddleware.
+frame.ignores_cookies = picture.ignores_cookies = True  # type: ignore[attr-defined]
+
+
+@require_safe
+def to_print(request: Visit, placement: str) -> HttpResponse:
+    """Head and text on a page of their own, held like the frame. Remote pictures stay away."""
+    opened = reading.open_message(request.actor, placement)
+    heading = _heading(opened)
+    if opened.has_html:
+        shown, _ = reading.html_document(request.actor, placement, remote=False, heading=heading)
+    else:
+        text = f'<div class="plain">{linkify(opened.text)}</div>'
+        shown = document(Sanitised(text, 0), title=opened.placement.subject, heading=heading)
+    return framed(shown, remote=False)
+
+
+@require_safe
+def source(request: Visit, placement: str) -> HttpResponse:
+    """The message as it came, as text; a long one as far as a page can show it."""
+    return downloads.as_text(reading.source(request.actor, placement).text)
 
 
 @require_safe
 def attachment(request: Visit, placement: str, number: int) -> HttpResponse:
     """One attachment."""
     found = reading.attachment(request.actor, placement, number)
-    return download(found.name, found.content_type, found.data)
+    return downloads.download(found.name, found.content_type, found.data)
+
+
+@require_safe
+def look(request: Visit, placement: str, number: int) -> HttpResponse:
+    """An attachment looked at: a picture, its words, or the message it is."""
+    found = reading.attachment(request.actor, placement, number)
+    kind = viewing.look(found.name, found.content_type, "image" if found.content_type in IMAGE_TYPES else "")
+    context: dict[str, Any] = {"placement": placement, "number": number, "name": found.name, "kind": kind}
+    if kind == "text":
+        context["words"] = viewing.words_of_file(request.actor, placement, number)
+    elif kind == "message":
+        context["nested"] = viewing.nested(request.actor, placement, number)
+        context["frame"] = frame_of_attachment(request, placement, number)
+    page = "parts/look.html" if is_part(request) else "look.html"
+    return render(request, page, context)
+
+
+@require_safe
+def all_attachments(request: Visit, placement: str) -> HttpResponseBase:
+    """Every attachment in one zip."""
+    subject = reading.placement(request.actor, placement).subject[:80]
+    pieces = reading.zipped(request.actor, placement)
+    return downloads.stream(f"{subject or 'message'}.zip", "application/zip", pieces)
 
 
 @require_safe
 def original(request: Visit, placement: str) -> HttpResponse:
     """The message as the server gave it."""
     subject = reading.placement(request.actor, placement).subject[:80]
-    return download(f"{subject or 'message'}.eml", "message/rfc822", reading.raw(request.actor, placement))
+    return downloads.download(f"{subject or 'message'}.eml", "message/rfc822", reading.raw(request.actor, placement))
+
+
+def _heading(opened: reading.OpenMessage) -> list[tuple[str, str]]:
+    parsed, placement = opened.parsed, opened.placement
+    lines = [
+        (pgettext("header", "Subject"), placement.subject),
+        (pgettext("header", "From"), _people(parsed.from_)),
+        (pgettext("header", "To"), _people(parsed.to)),
+        (pgettext("header", "Cc"), _people(parsed.cc)),
+        (pgettext("header", "Date"), long_moment(placement.sent_at or placement.received_at)),
+    ]
+    return [(name, value) for name, value in lines if value]
+
+
+def _people(addresses: Sequence[Address]) -> str:
+    return ", ".join(format_address(one.name, one.address) for one in addresses)

@@ -5,27 +5,22 @@ One address, two answers: the whole page, or the part htmx puts into it. The par
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any
-
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from poststelle.errors import NotFound
-from poststelle.mail.headers import unfold
-from poststelle.mail.listing import Place, Where, folder as folder_place, read_where
+from poststelle.mail.listing import Place, Where, read_where
+from poststelle.mail.listing import folder as folder_place
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.settings import Right
 from poststelle.office import accounts, handling, reading
-from poststelle.web import lists
+from poststelle.web import lists, pane
 from poststelle.web.entrance import Visit, base_of, is_part
-from poststelle.web.frame import FrameWish, frame_url
 from poststelle.web.pages.searching import found
 from poststelle.web.returning import back
 
-_MOST_HEADERS = 500
 _MARKS = {"seen": SEEN, "flagged": FLAGGED}
 
 
@@ -56,16 +51,20 @@ def place(request: Visit, where: str) -> HttpResponse:
 @require_safe
 def message(request: Visit, placement: str, folder: str | None = None, where: str | None = None) -> HttpResponse:
     """A message beside the list of its folder or place, or beside what was found."""
-    context = _message(request, placement)
+    context = pane.context(request, placement)
     if where is not None:
-        around = lists.asked(request, _read(where))
+        around: lists.Asked | None = lists.asked(request, _read(where))
     else:
         opened: reading.OpenMessage = context["opened"]
         around = lists.asked(request, folder_place(opened.folder.id)) if folder is not None else None
     if is_part(request, "reader"):
-        return render(request, "parts/message.html", context | {"asked": around})
+        return render(
+            request, "parts/message.html", context | {"asked": around} | pane.beside(request, placement, around)
+        )
     beside = found(request) if around is None else lists.shown(request, around.where)
-    return render(request, "mail.html", {"base": base_of(request)} | beside | context)
+    return render(
+        request, "mail.html", {"base": base_of(request)} | beside | context | pane.beside(request, placement, around)
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -110,25 +109,3 @@ def _read(where: str) -> Where:
     if chosen.place is Place.FOLDER:
         raise NotFound("folder-unknown", folder=chosen.id)
     return chosen
-
-
-def _message(request: Visit, placement: str) -> dict[str, Any]:
-    opened = reading.open_message(request.actor, placement)
-    assert request.actor.user is not None  # a session is always a person's
-    as_text = not opened.has_html or request.GET.get("as") == "text"
-    remote = request.GET.get("remote") == "1"
-    held_back = 0
-    if not as_text and not remote:
-        _, held_back = reading.html_document(request.actor, placement, remote=False)
-    hidden = {number for number, part in enumerate(opened.parsed.attachments) if part.is_inline and not as_text}
-    return {
-        "opened": opened,
-        "as_text": as_text,
-        "remote": remote,
-        "held_back": held_back,
-        "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote)),
-        "attachments": [file for file in opened.attachments if file.number not in hidden],
-        "here": request.path,
-        "headers": [(name, unfold(value)) for name, value in islice(opened.parsed.headers, _MOST_HEADERS)],
-        "fresh": True,
-    }

@@ -1,230 +1,284 @@
-"""The mailbox form: its fields, what they hold, and the account document they make (`mail.settings`).
+"""The mailbox form: how what is typed becomes the account document (`mail.account_document`), and a document what is shown.
 
-Names of fields are the dotted paths of the document, so that what the office finds wrong stands beside the right field.
+Names of fields are the dotted paths of the document, so that what the office finds wrong stands beside the right field. A field
+the form does not send is left as it is; one that means nothing for the chosen kind (`WHEN`) is not asked. The fields themselves
+are in `mailbox_sections`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from django.http import QueryDict
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from poststelle.errors import Invalid
-from poststelle.mail.records import AccountRecord, UserRecord
-from poststelle.mail.settings import DEFAULT_PORTS, Authentication, Encryption, Kind, Right, Scope
-from poststelle.office.account_documents import grant_document
+from poststelle.mail.records import AccountRecord
+from poststelle.mail.settings import DEFAULT_PORTS, Authentication, Encryption, Kind, Mechanism, Right, Scope, SentCopy
+from poststelle.office.account_documents import document_of
 from poststelle.office.actor import Actor
-from poststelle.web.fields import Field, choices
-from poststelle.web.names import AUTHENTICATIONS, ENCRYPTIONS, KINDS, RIGHTS, SCOPES
+from poststelle.web.fields import applies
 
-_PLAIN = (
-    "label", "address", "display_name", "kind", "scope", "owner", "login.username", "incoming.host", "incoming.port",
-    "incoming.encryption", "outgoing.host", "outgoing.port", "outgoing.encryption", "outgoing.authentication",
-    "outgoing.login.username",
-)  # fmt: skip
+USUAL = "-"
+"""The choice of outgoing server that says: whatever applies for person, office, installation."""
 
-STEPS: Mapping[str, Any] = {
-    "resolve": gettext_lazy("Find the server"),
-    "connect": gettext_lazy("Connect"),
-    "tls": gettext_lazy("Encryption and certificate"),
-    "greeting": gettext_lazy("Greeting"),
-    "login": gettext_lazy("Log in"),
-    "folders": gettext_lazy("List the folders"),
-}
+_IMAP, _POP3 = "kind=synchronised", "kind=fetch-only"
+RECEIVES = "kind=synchronised,fetch-only"
+SENDS = "kind=synchronised,fetch-only,send-only"
+OWN_SERVER = f"{SENDS};outgoing.server="
+OWN_LOGIN = f"{SENDS};outgoing.authentication=own"
+WHEN: Mapping[str, str] = {
+    "owner": "scope=personal",
+    "office_account": "scope=shared,system",
+    "receiving.push": _IMAP, "receiving.subscribed_only": _IMAP, "receiving.all_folders": _IMAP,
+    "receiving.inbox_is_root": _IMAP, "receiving": RECEIVES,
+    "receiving.after_days": f"{RECEIVES};receiving.after_import=delete-later",
+    "incoming": RECEIVES, "login": SENDS, "outgoing": SENDS, "sending": SENDS,
+    "sending.sent_folder": f"{SENDS};sending.sent_copy=folder",
+    "login.username": f"{SENDS};login.login=", "login.domain": f"{SENDS};login.login=",
+    "login.mechanism": f"{SENDS};login.login=", "login.by_owner": f"{SENDS};login.login=",
+    "login.client_certificate": f"{SENDS};login.login=;login.mechanism=external",
+    "outgoing.host": OWN_SERVER, "outgoing.encryption": OWN_SERVER, "outgoing.port": OWN_SERVER,
+    "outgoing.certificate": OWN_SERVER, "outgoing.minimum_tls": OWN_SERVER, "outgoing.plain_text_allowed": OWN_SERVER,
+    "outgoing.login.login": OWN_LOGIN, "outgoing.login.username": f"{OWN_LOGIN};outgoing.login.login=",
+    "outgoing.login.password": f"{OWN_LOGIN};outgoing.login.login=",
+}  # fmt: skip
+"""Under which choices a field, or what lies below its path, means something."""
+_PIN = {"fingerprint": "pinned", "name": "other-name", "until": "unchecked"}
+_TOP = ("label", "address", "display_name", "organisation", "reply_to", "kind", "scope")
+_NUMBERS = frozenset({"receiving.interval_minutes", "receiving.after_days"})
+_CHOSEN = frozenset({"since", "after_import", "sent_copy", "sent_folder"})
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A group of fields; `name` is its element's class."""
-
-    name: str
-    title: str
-    help: str
-    fields: Sequence[Field]
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRow:
-    """One person's row in the table of rights."""
-
-    user: UserRecord
-    cells: Sequence[tuple[str, Any, bool]]
-    """Name of the checkbox, what the right is called, whether it is ticked."""
+def when(name: str) -> str:
+    """Under which choices the field means something: its own condition, or that of the nearest path above it."""
+    way, _, part = name.rpartition(".")
+    if part in _PIN and way.endswith("certificate"):
+        return f"{when(way)};{way}.mode={_PIN[part]}"
+    return WHEN[name] if name in WHEN else when(way) if way else ""
 
 
 def fresh(actor: Actor) -> dict[str, str]:
     """A new form: everything encrypted, all rights for whoever adds the mailbox."""
     values = {
         "kind": Kind.SYNCHRONISED.value, "scope": Scope.SHARED.value, "incoming.encryption": Encryption.TLS.value,
-        "outgoing.encryption": Encryption.TLS.value, "outgoing.authentication": Authentication.SAME.value,
+        "outgoing.encryption": Encryption.TLS.value, "outgoing.authentication": Authentication.SAME.value, "active": "1",
+        "receiving.included": "1", "receiving.automatic": "1", "receiving.push": "1", "receiving.background": "1",
+        "receiving.all_folders": "1", "receiving.interval_minutes": "1", "receiving.after_days": "14", "sending.included": "1",
     }  # fmt: skip
     if actor.user is not None:
-        values |= {_grant_name(actor.user.id, right): "1" for right in Right} | {"owner": actor.user.id}
+        values |= {f"grant.{actor.user.id}.{right.value}": "1" for right in Right} | {"owner": actor.user.id}
     return values
 
 
 def typed(post: QueryDict) -> dict[str, str]:
-    """What was typed, passwords left out."""
-    return {name: value for name, value in post.items() if isinstance(value, str) and not name.endswith("password")}
+    """What was typed, secrets left out."""
+    return {
+        name: value
+        for name, value in post.items()
+        if isinstance(value, str) and not name.endswith(("password", "client_certificate"))
+    }
 
 
 def stored(record: AccountRecord) -> dict[str, str]:
     """What is stored, without secrets."""
-    values = {
-        "label": record.label, "address": record.address, "display_name": record.display_name, "kind": record.kind.value,
-        "scope": record.scope.value, "owner": record.owner.id if record.owner else "",
-        "outgoing.authentication": record.authentication.value,
-    }  # fmt: skip
-    for way, endpoint in (("incoming", record.incoming), ("outgoing", record.outgoing)):
-        values[f"{way}.encryption"] = endpoint.encryption.value if endpoint else Encryption.TLS.value
-        if endpoint:
-            values |= {f"{way}.host": endpoint.host, f"{way}.port": str(endpoint.port)}
-    if record.login:
+    values = shown(document_of(record)) | {
+        "version": str(record.version),
+        "owner": record.owner.id if record.owner else "",
+    }
+    if record.login is not None and record.login.label:
         values["login.username"] = record.login.username
-    if record.outgoing_login:
-        values["outgoing.login.username"] = record.outgoing_login.username
-    for grant in record.grants:
-        if grant.user is not None and not grant.folder:
-            values |= {_grant_name(grant.user.id, right): "1" for right in grant.rights}
     return values
+
+
+def shown(document: Mapping[str, object]) -> dict[str, str]:
+    """A document as the form shows it."""
+    values = dict(flat("", document))
+    way_out = document.get("outgoing")
+    if (
+        document.get("kind") != Kind.ARCHIVE.value
+        and "outgoing.host" not in values
+        and not values.get("outgoing.server")
+    ):
+        values["outgoing.server"] = USUAL if way_out is not None or document.get("incoming") else ""
+    return {"outgoing.encryption": Encryption.TLS.value, "incoming.encryption": Encryption.TLS.value} | values
+
+
+def flat(where: str, document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """A document's fields by their dotted paths, as a form holds them; lists are left out."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from flat(f"{where}{name}.", value)
+        elif isinstance(value, bool):
+            yield f"{where}{name}", "1" if value else "0"
+        elif not isinstance(value, list):
+            yield f"{where}{name}", "" if value is None else str(value)
 
 
 def document(post: QueryDict) -> dict[str, object]:
     """The account document the form describes. Empty ports follow the encryption; an empty password is not named."""
-    values = {name: post.get(name, "").strip() for name in _PLAIN}
-    kind, authentication = values["kind"], values["outgoing.authentication"]
-    scope = values["scope"]
-    made: dict[str, object] = {
-        "label": values["label"], "address": values["address"], "display_name": values["display_name"] or None,
-        "kind": kind, "scope": scope, "owner": values["owner"] if scope == Scope.PERSONAL.value else None,
-        "incoming": _endpoint(values, "incoming", "imap") if kind != Kind.SEND_ONLY.value else None,
-        "outgoing": None,
-    }  # fmt: skip
-    if values["outgoing.host"] or kind == Kind.SEND_ONLY.value:
-        own = authentication == Authentication.OWN.value
-        login = _login(post, "outgoing.login") if own else None
-        made["outgoing"] = _endpoint(values, "outgoing", "smtp") | {"authentication": authentication, "login": login}
-    needed = made["incoming"] is not None or authentication == Authentication.SAME.value
-    made["login"] = _login(post, "login") if needed or values["login.username"] else None
-    made["grants"] = _grants(post)
+    values = {name: value if name.startswith("signature.") else value.strip() for name, value in post.items()
+              if isinstance(value, str)}  # fmt: skip
+    kind = values.get("kind", Kind.SYNCHRONISED.value)
+    made: dict[str, object] = {name: values.get(name) or None for name in _TOP if name in values}
+    made["owner"] = values.get("owner") or None if values.get("scope") == Scope.PERSONAL.value else None
+    made |= {"incoming": None, "login": None, "outgoing": None}
+    for name in ("active", "office_account"):
+        if name in values:
+            made[name] = values[name] == "1" and applies(when(name), values)
+    if applies(RECEIVES, values):
+        made["incoming"] = _server(values, "incoming", "pop3" if kind == Kind.FETCH_ONLY.value else "imap")
+        made["receiving"] = _below(values, "receiving")
+        if kind == Kind.FETCH_ONLY.value:
+            made["receiving"] |= {"push": False}  # type: ignore[operator]  # just made
+    if applies(SENDS, values):
+        made["outgoing"] = _way_out(values)
+        made["sending"] = _below(values, "sending")
+        if values.get("sending.sent_copy", "") not in {"", SentCopy.FOLDER.value}:
+            made["sending"] |= {"sent_folder": None}  # type: ignore[operator]  # just made
+        needed = made["incoming"] is not None or values.get("outgoing.authentication") == Authentication.SAME.value
+        if needed or values.get("login.username") or values.get("login.login"):
+            made["login"] = _login(values, "login")
+    if any(name.startswith("signature.") for name in values):
+        made["signature"] = {"text": values.get("signature.text", "").rstrip(), "not_on_replies": values.get("signature.not_on_replies") == "1"}  # fmt: skip
+    if any(name.startswith("identity.") for name in values):
+        made["identities"] = _identities(values)
+    if any(name.startswith("grant.") for name in values):
+        made["grants"] = _grants(values)
+    if values.get("version", "").isdecimal():
+        made["version"] = int(values["version"])
     return made
 
 
-def _endpoint(values: Mapping[str, str], way: str, protocol: str) -> dict[str, object]:
-    encryption, port = values[f"{way}.encryption"], values[f"{way}.port"]
-    known = encryption in {one.value for one in Encryption}
-    number: object = int(port) if port.isascii() and port.isdecimal() and len(port) < 10 else port
-    if not port and known:
+def _number(text: str) -> object:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
+def _server(values: Mapping[str, str], way: str, protocol: str) -> dict[str, object]:
+    encryption, port = values.get(f"{way}.encryption", ""), values.get(f"{way}.port", "")
+    number = _number(port) if port else None
+    if not port and encryption in {one.value for one in Encryption}:
         number = DEFAULT_PORTS[protocol, Encryption(encryption)]
-    return {"protocol": protocol, "host": values[f"{way}.host"], "encryption": encryption, "port": number}
-
-
-def _login(post: QueryDict, where: str) -> dict[str, object]:
-    login: dict[str, object] = {"username": post.get(f"{where}.username", "").strip()}
-    if password := post.get(f"{where}.password", ""):
-        login["password"] = password
-    return login
-
-
-def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:
-    """The document with what this form does not show left as it is: grants to groups and on folders, a shared way out."""
-    grants = made["grants"]
-    assert isinstance(grants, list)
-    made["grants"] = grants + [grant_document(one) for one in record.grants if one.group is not None or one.folder]
-    if made["outgoing"] is None and record.outgoing is None:
-        del made["outgoing"]
+    made: dict[str, object] = {
+        "protocol": protocol, "host": values.get(f"{way}.host", ""), "encryption": encryption, "port": number,
+    }  # fmt: skip
+    if f"{way}.minimum_tls" in values:
+        made["minimum_tls"] = values[f"{way}.minimum_tls"] or None
+    if f"{way}.plain_text_allowed" in values:
+        made["plain_text_allowed"] = values[f"{way}.plain_text_allowed"] == "1"
+    if mode := values.get(f"{way}.certificate.mode"):
+        asked = {name: values.get(f"{way}.certificate.{name}") or None for name, of in _PIN.items() if of == mode}
+        made["certificate"] = {"mode": mode, **asked}
     return made
 
 
-def _grant_name(user: str, right: Right) -> str:
-    return f"grant.{user}.{right.value}"
+def _way_out(values: Mapping[str, str]) -> dict[str, object] | None:
+    chosen, authentication = values.get("outgoing.server", ""), values.get("outgoing.authentication", "")
+    if chosen == USUAL:
+        # A partial document: whatever server was named before goes.
+        gone = (
+            "protocol",
+            "host",
+            "port",
+            "encryption",
+            "certificate",
+            "minimum_tls",
+            "plain_text_allowed",
+            "server",
+            "login",
+        )
+        return dict.fromkeys(gone) | {"authentication": Authentication.SERVER.value}
+    if not chosen and not values.get("outgoing.host") and values.get("kind") != Kind.SEND_ONLY.value:
+        return None
+    own = authentication == Authentication.OWN.value
+    login = {"login": _login(values, "outgoing.login") if own else None, "authentication": authentication}
+    return ({"server": chosen} if chosen else _server(values, "outgoing", "smtp")) | login
 
 
-def _grants(post: QueryDict) -> list[dict[str, object]]:
+def _login(values: Mapping[str, str], where: str) -> dict[str, object]:
+    password = {"password": values[f"{where}.password"]} if values.get(f"{where}.password") else {}
+    if shared := values.get(f"{where}.login"):
+        return {"login": shared, **password}
+    made: dict[str, object] = {"username": values.get(f"{where}.username", "")}
+    made |= {name: values[f"{where}.{name}"] or None for name in ("domain", "mechanism") if f"{where}.{name}" in values}
+    if made.get("mechanism") == Mechanism.EXTERNAL.value:
+        certificate = values.get(f"{where}.client_certificate", "")
+        return made | ({"client_certificate": certificate} if certificate else {})
+    if values.get(f"{where}.by_owner") == "1" and not password:
+        made["by_owner"] = True
+    return made | password
+
+
+def _below(values: Mapping[str, str], where: str) -> dict[str, object]:
+    """What the form says of the switches and choices below a path, as far as they mean something."""
+    made: dict[str, object] = {}
+    for name, value in values.items():
+        above, _, part = name.partition(".")
+        if above != where or not applies(when(name), values):
+            continue
+        if name in _NUMBERS:
+            made[part] = _number(value) if value else None
+        elif part in _CHOSEN:
+            made[part] = value or None
+        else:
+            made[part] = value == "1"
+    return made
+
+
+def _identities(values: Mapping[str, str]) -> list[dict[str, object]]:
+    """One document for each row of senders with an address or a name."""
+    rows: dict[str, dict[str, object]] = {}
+    for name, value in values.items():
+        word, _, rest = name.partition(".")
+        number, _, part = rest.partition(".")
+        if word == "identity" and part in {"address", "display_name", "organisation", "reply_to"} and value:
+            rows.setdefault(number, {})[part] = value
+    return list(rows.values())
+
+
+def _grants(values: Mapping[str, str]) -> list[dict[str, object]]:
     rights: dict[str, list[str]] = {}
-    for name in post:
+    for name in values:
         if name.startswith("grant.") and name.count(".") == 2:
             user, right = name.split(".")[1:]
             rights.setdefault(user, []).append(right)
     return [{"user": user, "rights": given} for user, given in rights.items()]
 
 
+def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:
+    """The changes with what this form does not show left as it is: a shared way out, the key of a pin, the rest of senders."""
+    way_out = made.get("outgoing")
+    names_one = isinstance(way_out, dict) and bool(way_out.get("server") or way_out.get("host"))
+    if not names_one and record.outgoing is None and not record.outgoing_server:
+        made.pop("outgoing", None)
+    for way, endpoint in (("incoming", record.incoming), ("outgoing", record.outgoing)):
+        server = made.get(way)
+        certificate = server.get("certificate") if isinstance(server, dict) else None
+        if (
+            endpoint
+            and isinstance(certificate, dict)
+            and certificate.get("fingerprint") == endpoint.certificate.fingerprint
+        ):
+            certificate["key"] = endpoint.certificate.key or None
+    known = {one.address.casefold(): one for one in record.identities}
+    identities = made.get("identities")
+    for one in identities if isinstance(identities, list) else ():
+        before = known.get(str(one.get("address", "")).casefold())
+        if before is not None and before.signature is not None:
+            signature = before.signature
+            one["signature"] = {
+                "text": signature.text, "html": signature.html, "template": signature.template,
+                "not_on_replies": signature.not_on_replies,
+            }  # fmt: skip
+    signature_now = made.get("signature")
+    if isinstance(signature_now, dict):
+        if signature_now["text"] == record.signature.text:
+            del signature_now["text"]
+        else:
+            signature_now |= {"html": None, "template": None}
+    return made
+
+
 def check_grants(post: QueryDict) -> None:
     """A mailbox nobody administers could never be changed again. Raises Invalid({"grants": "nobody-administers"})."""
     if not any(name.startswith("grant.") and name.endswith(f".{Right.ADMINISTER.value}") for name in post):
         raise Invalid({"grants": "nobody-administers"})
-
-
-def grants_table(values: Mapping[str, str], known: Sequence[UserRecord]) -> list[GrantRow]:
-    """Who may: one row per person."""
-    return [
-        GrantRow(
-            user,
-            [(_grant_name(user.id, right), RIGHTS[right], _grant_name(user.id, right) in values) for right in RIGHTS],
-        )
-        for user in known
-    ]
-
-
-def sections(
-    values: Mapping[str, str], wrong: Mapping[str, str], known: Sequence[UserRecord], *, editing: bool
-) -> list[Section]:
-    """The form, section by section."""
-
-    def field(name: str, label: str, kind: str = "text", **more: Any) -> Field:
-        return Field(name, label, kind, values.get(name, ""), error=wrong.get(name, ""), **more)
-
-    kept = _("Leave empty to keep the stored one.") if editing else ""
-    owners = [(user.id, f"{user.name} ({user.email})") for user in known]
-    return [
-        Section("identity", _("Who it is"), "", [
-            field("address", _("E-mail address"), "email", placeholder="kanzlei@example.org", required=True),
-            field("label", _("Label"), help=_("What everybody sees in the folder tree."), required=True),
-            field("display_name", _("Sender name"), help=_("The name recipients read beside the address.")),
-            field("kind", _("What it does"), "select", choices=choices(KINDS)),
-            field("scope", _("Whose it is"), "select", choices=choices(SCOPES)),
-            field("owner", _("Owner"), "select", choices=owners),
-        ]),
-        Section("login", _("Log-in"), _("Used for receiving and, unless you choose otherwise below, for sending."), [
-            field("login.username", _("User name"), help=_("Often the whole e-mail address.")),
-            field("login.password", _("Password"), "password", help=kept, autocomplete="new-password"),
-        ]),
-        Section("incoming", _("Receiving"), "", _server(field, "incoming", "imap.example.org")),
-        Section("outgoing", _("Sending"), _("Leave the server empty if nothing is sent from this mailbox."), [
-            *_server(field, "outgoing", "smtp.example.org"),
-            field("outgoing.authentication", _("Log-in for sending"), "select", choices=choices(AUTHENTICATIONS)),
-            field("outgoing.login.username", _("User name for sending")),
-            field("outgoing.login.password", _("Password for sending"), "password", help=kept, autocomplete="new-password"),
-        ]),
-    ]  # fmt: skip
-
-
-def _server(field: Any, way: str, example: str) -> list[Field]:
-    return [
-        field(f"{way}.host", _("Server"), placeholder=example),
-        field(f"{way}.encryption", _("Encryption"), "select", choices=choices(ENCRYPTIONS)),
-        field(f"{way}.port", _("Port"), "number", help=_("Empty: the usual one for this encryption.")),
-    ]
-
-
-def step_name(direction: str, name: str) -> str:
-    """What a step of the test is called."""
-    way = _("Receiving") if direction == "incoming" else _("Sending")
-    return f"{way}: {STEPS.get(name, name)}"
-
-
-def step_found(name: str, detail: Mapping[str, object]) -> str:
-    """What a step found out, in a few words."""
-    if name == "resolve" and isinstance(addresses := detail.get("addresses"), list):
-        return ", ".join(addresses[:3])
-    if name == "folders" and isinstance(count := detail.get("count"), int):
-        return ngettext("%(count)s folder", "%(count)s folders", count) % {"count": count}
-    if name == "login":
-        return str(detail.get("username", ""))
-    if name == "tls":
-        return str(detail.get("tls", ""))
-    return ""

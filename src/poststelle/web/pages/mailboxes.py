@@ -1,12 +1,13 @@
-"""Mailboxes: list, add, change, test, remove.
+"""Mailboxes: the table of all, add, change, test, remove.
 
-The form makes the account document (`mail.settings`); the office says which fields are wrong. Nothing typed is lost on an error
+The form makes the account document (`mailbox_form`); the office says which fields are wrong. Nothing typed is lost on an error
 but the password.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -15,32 +16,92 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import translation
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from poststelle.errors import Invalid, NotPermitted
-from poststelle.mail.settings import DEFAULT_PORTS, Right
-from poststelle.office import accounts, people, reading, wording
+from poststelle.errors import Conflict, Invalid, PoststelleError
+from poststelle.mail.records import AccountRecord
+from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right
+from poststelle.office import accounts, advice, discovery, kinds, logins, outgoing_servers, people, probing, reading, templates, wording
 from poststelle.office.actor import require_administrator
+from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
-from poststelle.web.names import RIGHTS
+from poststelle.web.fields import Field
+from poststelle.web.names import EXCEPTIONS, KINDS, RIGHTS
 from poststelle.web.pages import mailbox_form as forms
+from poststelle.web.pages import mailbox_sections as shown
+from poststelle.web.returning import back
 
+_FORM_NAMES = {"recipient": "test.recipient"}
 _STEPS_GO_HERE = "<!-- steps -->"
+_WINDOW = 100
+_STATES = {
+    "trouble": gettext_lazy("in trouble"),
+    "suspended": gettext_lazy("stopped"),
+    "inactive": gettext_lazy("switched off"),
+}
+_FOUND = frozenset(
+    {
+        "address", "label", "display_name", "scope", "owner", "kind", "login.username", "outgoing.login.username",
+        "outgoing.authentication", *(f"{way}.{part}" for way in ("incoming", "outgoing") for part in ("host", "port", "encryption")),
+    }
+)  # fmt: skip
+"""What the query of a new form may fill in (`discovery`)."""
+_SECRETS = ("login.password", "login.client_certificate", "outgoing.login.password")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One mailbox in the table. `open` and `change`: whether the reader may see its page, or change it."""
+
+    account: AccountRecord
+    kind: Any
+    open: bool
+    change: bool
 
 
 @require_safe
 def mailboxes(request: Visit) -> HttpResponse:
-    """Every mailbox one has any right on, with its state."""
-    page = accounts.page(request.actor, 200, request.GET.get("after") or None)
-    return render(request, "mailboxes.html", _frame(request) | {"accounts": page.items, "next": page.next})
+    """Every mailbox one has any right on, for administrators every one of the office, with its state; changed in place."""
+    words, only = request.GET.get("q", "").strip()[:200], request.GET.get("only", "")
+    only = only if only in {*_STATES, *KINDS} else ""
+    look = accounts.overview if request.actor.is_administrator else accounts.page
+    page = look(request.actor, _WINDOW, request.GET.get("after") or None, words=words, only=only)
+    mine = accounts.rights_on_all(request.actor, [one.id for one in page.items])
+    lines = [Line(one, KINDS[one.kind], one.id in mine, Right.ADMINISTER in mine.get(one.id, ())) for one in page.items]
+    context = {
+        "lines": lines, "q": words, "only": only, "filters": [*KINDS.items(), *_STATES.items()], "filtered": words or only,
+        "more": urlencode({"after": page.next, "q": words, "only": only}) if page.next else "",
+    }  # fmt: skip
+    return render(request, "mailboxes.html", _frame(request) | context)
 
 
-@sensitive_post_parameters("login.password", "outgoing.login.password")
+@require_POST
+def change_line(request: Visit, account: str) -> HttpResponse:
+    """What was changed in the table: name, label, address, active, office account. Says what is wrong as a note."""
+    record = accounts.show(request.actor, account)
+    changes: dict[str, object] = {
+        name: request.POST[name].strip() for name in ("label", "address", "display_name") if name in request.POST
+    }
+    changes |= {name: request.POST[name] == "1" for name in ("active", "office_account") if name in request.POST}
+    try:
+        accounts.change(request.actor, record.id, changes)
+    except Invalid as error:
+        told = " ".join(dict.fromkeys(wording.field_sentences(error).values()))
+        messages.error(request, f"{record.label}: {told}")
+    else:
+        messages.success(request, _("Saved."))
+    return redirect(back(request, reverse("mailboxes")))
+
+
+@sensitive_post_parameters(*_SECRETS)
 def add(request: Visit) -> HttpResponse:
-    """The form for a new mailbox; saved, the mail view shows it coming in."""
+    """The form for a new mailbox, empty, from a template or like another one; saved, the mail view shows it coming in."""
     require_administrator(request.actor)
     wrong: dict[str, str] = {}
     if request.method == "POST":
@@ -48,41 +109,62 @@ def add(request: Visit) -> HttpResponse:
             forms.check_grants(request.POST)
             made = accounts.add(request.actor, forms.document(request.POST))
         except Invalid as error:
-            wrong = wording.field_sentences(error)
+            wrong = shown.by_row(wording.field_sentences(error))
         else:
-            return _saved(request, made.id, has_mail=made.incoming is not None and Right.SEE in made.rights)
-    values = forms.typed(request.POST) if request.method == "POST" else forms.fresh(request.actor)
+            return _saved(request, made)
+    values = forms.typed(request.POST) if request.method == "POST" else _begun(request)
     return _form(request, values, wrong, None)
 
 
-@sensitive_post_parameters("login.password", "outgoing.login.password")
+def _begun(request: Visit) -> dict[str, str]:
+    """The new form as it begins: empty, filled from a template, or like another mailbox."""
+    values = forms.fresh(request.actor)
+    if template := request.GET.get("template"):
+        values |= forms.shown(templates.fill(request.actor, template, {}))
+    elif like := request.GET.get("like"):
+        values |= forms.shown(kinds.duplicate(request.actor, like))
+    elif provider := request.GET.get("provider"):
+        found = discovery.settings_of(provider, request.GET.get("address", ""))
+        values |= forms.shown(found.document) if found is not None else {}
+    # What was found for an address comes in the query; a secret has no place there.
+    values |= {name: value for name, value in request.GET.items() if name in _FOUND and isinstance(value, str)}
+    if values.get("address"):
+        values.setdefault("label", values["address"])
+        values.setdefault("login.username", values["address"])
+    return values
+
+
+@sensitive_post_parameters(*_SECRETS)
 def change(request: Visit, account: str) -> HttpResponse:
     """The same form for an existing mailbox, with its state above."""
     record = accounts.show(request.actor, account)
     wrong: dict[str, str] = {}
     if request.method == "POST":
+        accounts.administered(request.actor, record.id)
         try:
-            forms.check_grants(request.POST)
             accounts.change(request.actor, record.id, forms.kept(record, forms.document(request.POST)))
         except Invalid as error:
-            wrong = wording.field_sentences(error)
+            wrong = shown.by_row(wording.field_sentences(error))
+        except Conflict as error:
+            wrong = {"": str(wording.sentence(error))}
         else:
             messages.success(request, _("Saved."))
-            return redirect("mailbox", record.id)
-    values = forms.typed(request.POST) if request.method == "POST" else forms.stored(record)
-    return _form(request, values, wrong, account)
+            return redirect("mailboxes") if request.POST.get("then") == "close" else redirect("mailbox", record.id)
+    values = (
+        forms.typed(request.POST) if request.method == "POST" else forms.stored(record) | shown.identity_values(record)
+    )
+    return _form(request, values, wrong, record)
 
 
 def remove(request: Visit, account: str) -> HttpResponse:
     """Asks first and names what will be lost; there is no way back."""
-    record = accounts.show(request.actor, account)
-    if Right.ADMINISTER not in record.rights:
-        raise NotPermitted("administer-needed")
+    record = accounts.administered(request.actor, account)
     if request.method == "POST":
         accounts.remove(request.actor, record.id)
         messages.success(request, _("The mailbox “%(label)s” has been removed.") % {"label": record.label})
         return redirect("mailboxes")
-    return render(request, "mailbox_remove.html", _frame(request) | {"account": record})
+    context = {"account": record, "lost": kinds.consequences(request.actor, record.id)}
+    return render(request, "mailbox_remove.html", _frame(request) | context)
 
 
 @require_POST
@@ -90,7 +172,7 @@ def retry(request: Visit, account: str) -> HttpResponse:
     """Try a stopped mailbox again."""
     accounts.send_receive(request.actor, account)
     messages.success(request, _("It is being tried again now."))
-    return redirect("mailbox", account)
+    return redirect(back(request, reverse("mailbox", args=[account])))
 
 
 @require_POST
@@ -101,21 +183,39 @@ def accept_loss(request: Visit, account: str) -> HttpResponse:
     return redirect("mailbox", account)
 
 
+@sensitive_post_parameters(*_SECRETS)
 async def probe(request: Visit, account: str | None = None) -> HttpResponseBase:
     """Test what the form says, line by line; saves nothing. A page of its own, or (for the script) the lines alone."""
     if request.method != "POST":
         return redirect("mailbox", account) if account else redirect("mailbox-new")
     alone = request.headers.get("X-Lines") == "1"
-    steps = accounts.probe(request.actor, forms.document(request.POST), account)
+    recipient = request.POST.get("test.recipient", "").strip() if request.POST.get("test.send") == "1" else ""
+    steps = accounts.probe(request.actor, await sync_to_async(_to_probe)(request, account), account, recipient)
     try:
         first = await anext(steps, None)
     except Invalid as error:
-        wrong = wording.field_sentences(error)
-        response: HttpResponse = await sync_to_async(_form)(request, forms.typed(request.POST), wrong, account)
+        wrong = shown.by_row({_FORM_NAMES.get(name, name): told for name, told in wording.field_sentences(error).items()})
+        record = await sync_to_async(accounts.show)(request.actor, account) if account else None
+        response: HttpResponse = await sync_to_async(_form)(request, forms.typed(request.POST), wrong, record)
         return response
     page = "" if alone else await sync_to_async(_probe_page)(request, account)
     lines = _lines(first, steps, page, translation.get_language() or "de")
     return StreamingHttpResponse(lines, headers={"X-Accel-Buffering": "no"})
+
+
+@require_safe
+def report(request: Visit) -> HttpResponse:
+    """One's last test as a file: every step, without secrets."""
+    last = probing.last_report(request.actor)
+    if last is None:
+        messages.error(request, _("There is no test yet. Test a mailbox first."))
+        return redirect("mailboxes")
+    return download("mailbox-test.txt", "text/plain; charset=utf-8", last.as_text().encode())
+
+
+def _to_probe(request: Visit, account: str | None) -> dict[str, object]:
+    made = forms.document(request.POST)
+    return forms.kept(accounts.show(request.actor, account), made) if account else made
 
 
 async def _lines(first: Any, steps: AsyncIterator[Any], page: str, language: str) -> AsyncIterator[str]:
@@ -125,7 +225,7 @@ async def _lines(first: Any, steps: AsyncIterator[Any], page: str, language: str
     step, failed = first, False
     while step is not None:
         failed = failed or step.state == "failed"
-        yield _line(step, language)
+        yield step_line(step, language)
         step = await anext(steps, None)
     with translation.override(language):
         yield render_to_string("parts/probe_end.html", {"failed": failed})
@@ -133,14 +233,17 @@ async def _lines(first: Any, steps: AsyncIterator[Any], page: str, language: str
         yield behind
 
 
-def _line(step: Any, language: str) -> str:
+def step_line(step: Any, language: str, of: str = "") -> str:
+    """A step of a test as a line of its table. `of`: the mailbox it belongs to, where several are tried."""
     with translation.override(language):
         context = {
             "step": step,
-            "name": forms.step_name(step.direction, step.name),
+            "of": of,
+            "name": shown.step_name(step.direction, step.name),
             "told": wording.sentence(step.error, step.detail) if step.error else None,
             "said": wording.server_words(step.detail) if step.error else "",
-            "found": forms.step_found(step.name, step.detail) if step.state == "ok" else "",
+            "found": shown.step_found(step.name, step.detail) if step.state == "ok" else "",
+            "fixes": [(advice.fix_sentence(one), shown.fix_fields(one.change)) for one in step.fixes],
         }
         return render_to_string("parts/probe_step.html", context)
 
@@ -149,32 +252,71 @@ def _probe_page(request: Visit, account: str | None) -> str:
     return render_to_string("probe.html", _frame(request) | {"account_id": account}, request)
 
 
-def _saved(request: Visit, account: str, *, has_mail: bool) -> HttpResponse:
+def _saved(request: Visit, made: AccountRecord) -> HttpResponse:
     messages.success(request, _("The mailbox has been added."))
-    if not has_mail:
+    if made.login is not None and not (made.login.has_password or made.login.has_certificate):
+        return redirect("mailbox", made.id) if Right.ADMINISTER in made.rights else redirect("mailboxes")
+    if made.incoming is None or Right.SEE not in made.rights:
         return redirect("mailboxes")
-    inbox = next((one for one in reading.folders(request.actor, account)), None)
+    inbox = next((one for one in reading.folders(request.actor, made.id)), None)
     return redirect("folder", inbox.id) if inbox else redirect("mail")
 
 
-def _form(request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], account: str | None) -> HttpResponse:
-    record = accounts.show(request.actor, account) if account else None
+def _known(request: Visit, record: AccountRecord | None) -> shown.Known:
+    administers = request.actor.is_administrator
+    users = list(people.users(request.actor)) if administers else []
+    if record is not None and not users:
+        users = [grant.user for grant in record.grants if grant.user is not None and not grant.folder]
+        users += [record.owner] if record.owner is not None and record.owner not in users else []
+    folders = reading.folders(request.actor, record.id) if record is not None and Right.SEE in record.rights else ()
+    servers = outgoing_servers.within(request.actor)
+    return shown.Known(users, [one for one in logins.within(request.actor) if one.label], servers, folders)
+
+
+def _form(
+    request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], record: AccountRecord | None
+) -> HttpResponse:
     may_change = record is None or Right.ADMINISTER in record.rights
-    known = list(people.users(request.actor)) if request.actor.is_administrator else []
-    if record is not None and not known:
-        known = [grant.user for grant in record.grants if grant.user is not None and not grant.folder]
+    known = _known(request, record) if may_change else shown.Known()
+    sections = shown.sections(values, wrong, known, record) if may_change else []
+    named = {field.name for section in sections for field in section.fields} | {"test.recipient"}
+    recipient = values.get("test.recipient", "") or (record.address if record else "")
     context = {
-        "account": record,
-        "may_change": may_change,
-        "sections": forms.sections(values, wrong, known, editing=record is not None) if may_change else (),
-        "grants": forms.grants_table(values, known) if may_change else (),
-        "rights": RIGHTS.items(),
-        "wrong": wrong,
-        "general": [wrong[name] for name in ("", "incoming", "outgoing", "login", "grants") if name in wrong],
+        "recipient": Field("test.recipient", _("Test recipient"), "email", recipient, error=wrong.get("test.recipient", "")),
+        "sends_test": values.get("test.send") == "1",
+        "account": record, "may_change": may_change, "wrong": wrong, "sections": sections, "here": "settings",
+        "grants": shown.grants_table(values, known.users) if record is None else (), "rights": RIGHTS.items(),
+        "general": list(dict.fromkeys(told for name, told in wrong.items() if name not in named)),
+        "exceptions": [(EXCEPTIONS.get(one.what, one.what), one) for one in record.exceptions] if record else (),
+        "templates": templates.within(request.actor) if record is None and request.actor.is_administrator else (),
+        "needs_password": _needs_password(record), "is_archive": record is not None and record.kind is Kind.ARCHIVE,
         "ports": {f"{protocol}-{encryption.value}": port for (protocol, encryption), port in DEFAULT_PORTS.items()},
-    }
+    }  # fmt: skip
+    if record is not None and may_change and record.kind is not Kind.ARCHIVE:
+        context["way_out"] = _way_out(request, record)
     return render(request, "mailbox.html", _frame(request) | context, status=422 if wrong else 200)
 
 
+def _needs_password(record: AccountRecord | None) -> bool:
+    login = record.login if record is not None else None
+    return login is not None and not login.label and not (login.has_password or login.has_certificate)
+
+
+def _way_out(request: Visit, record: AccountRecord) -> str:
+    """Which server sends, and why, in a sentence."""
+    try:
+        choice = outgoing_servers.which(request.actor, record.id)
+    except PoststelleError:
+        return ""
+    told = {
+        "account": _("Sends through %(host)s, the server named in this mailbox."),
+        "server": _("Sends through “%(label)s” (%(host)s), the outgoing server chosen for this mailbox."),
+        "user": _("Sends through “%(label)s” (%(host)s), your own outgoing server."),
+        "office": _("Sends through “%(label)s” (%(host)s), the office's outgoing server."),
+        "instance": _("Sends through %(host)s, the relay of this installation."),
+    }.get(choice.reason, _("Nothing can be sent from this mailbox: no outgoing server applies."))
+    return told % choice.facts if choice.facts else told
+
+
 def _frame(request: Visit) -> dict[str, Any]:
-    return {"base": base_of(request)}
+    return {"base": base_of(request), "area": "mailboxes"}

@@ -77,12 +77,17 @@ def found(request: Visit) -> dict[str, Any]:
         "searching": True,
         "title": _("Search"),
         "rows": lists.found(hits, urls, headings),
-        "looked_for": [word for term in parse(query, timezone.localdate()).terms if not term.excluded for word in term.words],
+        "looked_for": [
+            word for term in parse(query, timezone.localdate()).terms if not term.excluded for word in term.words
+        ],
         "more": f"{here}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
-        "first_window": after is None,
         "columns": preferences.mine(request.actor).columns,
         "groups": [
-            (name, f"{here}?{urlencode({'q': query} | more)}", more == {name: value for name, value in said.items() if name != "q"})
+            (
+                name,
+                f"{here}?{urlencode({'q': query} | more)}",
+                more == {name: value for name, value in said.items() if name != "q"},
+            )
             for name, more in GROUPS
         ],
         "operators": OPERATORS,

@@ -13,21 +13,28 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils import timezone
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from poststelle.errors import Invalid, NotFound, NotPermitted
-from poststelle.mail import answer
+from poststelle.mail import answer, calendar_answer
 from poststelle.mail.address import Address, format_address, parse_addresses
+from poststelle.mail.calendar import Event
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import OUTGOING_STATES
 from poststelle.web.returning import back
 
-_TYPED = ("account", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "key", "draft", "back")
+_TYPED = ("account", "to", "cc", "bcc", "subject", "text", "answers", "forwards", "key", "draft", "back", "invitation")
+_INVITATION_ANSWERS = {
+    "accept": gettext_lazy("Accepted: %(summary)s"),
+    "decline": gettext_lazy("Declined: %(summary)s"),
+}
 _FINAL = {"sent", "partly-sent", "rejected", "uncertain"}
 
 
@@ -39,7 +46,9 @@ def write(request: Visit) -> HttpResponse:
     typed = {name: request.POST.get(name, "") for name in _TYPED} | {"back": back(request, "")}
     try:
         sent = outbox.submit(
-            request.actor, _draft(typed, request.FILES.getlist("files")), idempotency_key=typed["key"] or None
+            request.actor,
+            _draft(typed, request.FILES.getlist("files"), _calendar_answer(request, typed, senders)),
+            idempotency_key=typed["key"] or None,
         )
     except Invalid as error:
         return _form(request, senders, typed, _wrong(error))
@@ -71,7 +80,9 @@ def note(request: Visit, number: str) -> HttpResponse:
     )
 
 
-def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile[bytes]]) -> outbox.Draft:
+def _draft(
+    typed: Mapping[str, str], files: Sequence[UploadedFile[bytes]], made: Sequence[outbox.Attachment]
+) -> outbox.Draft:
     # Django's limit for a request leaves files out; these go through memory.
     if sum(file.size or 0 for file in files) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise Invalid({"attachments": "too-long"})
@@ -85,8 +96,11 @@ def _draft(typed: Mapping[str, str], files: Sequence[UploadedFile[bytes]]) -> ou
         answers=typed["answers"] or None,
         forwards=typed["forwards"] or None,
         attachments=[
-            outbox.Attachment(file.name or "file", file.content_type or "application/octet-stream", file.read())
-            for file in files
+            *made,
+            *(
+                outbox.Attachment(file.name or "file", file.content_type or "application/octet-stream", file.read())
+                for file in files
+            ),
         ],
     )
 
@@ -143,6 +157,11 @@ def _answering(request: Visit, senders: Sequence[AccountRecord], name: str, numb
     own = frozenset(one.address for one in senders if one.id == account)
     sender = Address("", next(iter(own), ""))
     started = {"account": account, "draft": f"{name}-{number}"}
+    if (event := _invited(opened)) and (chosen := request.GET.get("invitation")) in _INVITATION_ANSWERS:
+        said = _INVITATION_ANSWERS[chosen] % {"summary": event.summary}
+        organizer = format_address("", event.organizer[1]) or _written(parsed.from_)
+        answered = {"to": organizer, "subject": said, "text": f"{said}\n", "answers": number, "invitation": chosen}
+        return started | answered | {"draft": f"{chosen}-{number}"}
     if name == "forward":
         begun = answer.forward(parsed, raw, sender=sender, heading=_heading(opened))
         return started | {"subject": begun.subject, "text": begun.text, "forwards": number}
@@ -152,6 +171,23 @@ def _answering(request: Visit, senders: Sequence[AccountRecord], name: str, numb
     return started | {
         "to": _written(begun.to), "cc": _written(begun.cc), "subject": begun.subject, "text": begun.text, "answers": number,
     }  # fmt: skip
+
+
+def _invited(opened: reading.OpenMessage) -> Event | None:
+    """The appointment the message invites to."""
+    return next((event for event in opened.said.invitations if event.method == "REQUEST"), None)
+
+
+def _calendar_answer(request: Visit, typed: Mapping[str, str], senders: Sequence[AccountRecord]) -> list[outbox.Attachment]:
+    """What the organiser's calendar reads, where the letter answers an invitation."""
+    if typed["invitation"] not in _INVITATION_ANSWERS or not typed["answers"]:
+        return []
+    event = _invited(reading.open_message(request.actor, typed["answers"]))
+    sender = next((one.address for one in senders if one.id == typed["account"]), "")
+    if event is None or not sender:
+        return []
+    text = calendar_answer.answer(event, sender, accepted=typed["invitation"] == "accept", now=timezone.now())
+    return [outbox.Attachment("reply.ics", "text/calendar", text.encode())]
 
 
 def _written(addresses: Sequence[Address]) -> str:

@@ -13,12 +13,23 @@ from django.utils.translation import pgettext
 
 from poststelle.mail.address import format_address
 from poststelle.mail.ports import FLAGGED, SEEN
+from poststelle.mail.preferences import Preferences
 from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
 from poststelle.office import wording
 from poststelle.web import readable as readable_text
-from poststelle.web.names import ICONS, RECIPIENT_STATES, role_name
+from poststelle.web.names import (
+    COLUMNS,
+    DENSITIES,
+    ICONS,
+    OPERATOR_HELP,
+    PREVIEWS,
+    RECIPIENT_STATES,
+    Text,
+    role_name,
+)
 
 register = template.Library()
+
 
 @register.filter
 def readable(text: str) -> str:
@@ -137,3 +148,35 @@ def recipient_state(state: str) -> str:
 def number(value: int) -> str:
     """With the thousands separator of the language."""
     return number_format(value, force_grouping=True)
+
+
+@register.filter
+def density_choices(chosen: Preferences) -> list[tuple[str, Text, bool]]:
+    """The densities: word, name, and whether it is the one chosen."""
+    return [(word, name, word == chosen.density) for word, name in DENSITIES.items()]
+
+
+@register.filter
+def preview_choices(chosen: Preferences) -> list[tuple[str, Text, bool]]:
+    """Where a message is shown: word, name, and whether it is the one chosen."""
+    return [(word, name, word == chosen.preview) for word, name in PREVIEWS.items()]
+
+
+@register.filter
+def column_choices(chosen: Preferences) -> list[tuple[str, Text, bool]]:
+    """What a row shows: word, name, and whether it is chosen; the chosen first, in their order."""
+    rest = [word for word in COLUMNS if word not in chosen.columns]
+    return [(word, COLUMNS[word], word in chosen.columns) for word in (*chosen.columns, *rest)]
+
+
+@register.filter
+def operator_help(meaning: str) -> Text:
+    """What an operator of the search is for."""
+    return OPERATOR_HELP.get(meaning, "")
+
+
+@register.filter
+def undo_tokens(tags: str) -> list[str]:
+    """The tokens a note carries with which what it says can be taken back."""
+    word, *rest = tags.split() or [""]
+    return [one for one in rest if one != "success"] if word == "undo" else []

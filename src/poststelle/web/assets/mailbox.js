@@ -1,0 +1,89 @@
+// The mailbox form: ports follow the encryption, addresses fill in what is still empty, the test fills in below and can be stopped.
+
+import { all, find, parsed } from "./dom.js";
+
+const SECRETS = ["login.password", "login.client_certificate", "outgoing.login.password"];
+
+export function mailboxForm(form) {
+  const ports = new Map(form.dataset.ports.trim().split(/\s+/).map((pair) => pair.split(":")));
+  const field = (name) => form.elements[name];
+  const protocol = (way) => (way === "outgoing" ? "smtp" : field("kind").value === "fetch-only" ? "pop3" : "imap");
+  const follow = (way) => {
+    const port = field(`${way}.port`);
+    if (!port) return;
+    if ([...ports.values()].includes(port.value)) port.value = "";
+    port.placeholder = ports.get(`${protocol(way)}-${field(`${way}.encryption`).value}`) ?? "";
+  };
+  for (const way of ["incoming", "outgoing"]) {
+    const port = field(`${way}.port`);
+    if (port) port.placeholder = ports.get(`${protocol(way)}-${field(`${way}.encryption`).value}`) ?? "";
+    field(`${way}.encryption`)?.addEventListener("change", () => follow(way));
+  }
+  field("kind").addEventListener("change", () => follow("incoming"));
+  field("address").addEventListener("change", () => {
+    const address = field("address").value.trim();
+    if (!field("label").value) field("label").value = address;
+    if (field("login.username") && !field("login.username").value) field("login.username").value = address;
+  });
+  // A remedy changes the form and tests again; the secret that was typed stays.
+  find("#probe", form)?.addEventListener("click", (event) => {
+    const fix = event.target.closest("[data-fix]");
+    if (!fix) return;
+    for (const [name, value] of Object.entries(JSON.parse(fix.dataset.fix))) put(field(name), value);
+    form.dispatchEvent(new Event("change"));
+    find("[data-test]", form).click();
+  });
+  find("[data-test]", form)?.addEventListener("click", (event) => {
+    event.preventDefault();
+    test(form, event.currentTarget);
+  });
+}
+
+function put(field, value) {
+  const one = field instanceof RadioNodeList ? field[field.length - 1] : field;
+  if (!one) return;
+  if (one.type === "checkbox") one.checked = value === "1";
+  else one.value = value;
+}
+
+async function test(form, button) {
+  const data = new FormData(form);
+  const lines = find("#steps");
+  const stop = find("[data-stop]", form);
+  const abort = new AbortController();
+  stop.onclick = () => abort.abort();
+  stop.hidden = false;
+  button.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(form.dataset.probe, { method: "POST", body: data, headers: { "X-Lines": "1" }, signal: abort.signal });
+    if (answer.status === 422) return showWrong(form, await answer.text(), data);
+    lines.replaceChildren();
+    find("#probe").hidden = false;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let text = "", part = await reader.read(); ; part = await reader.read()) {
+      text += part.value ?? "";
+      const end = text.lastIndexOf("</tr>");
+      if (end >= 0) {
+        lines.append(...parsed(`<table>${text.slice(0, end + 5)}</table>`).querySelectorAll("tr"));
+        for (const fix of all("[data-fix]", lines)) fix.hidden = false;
+        lines.lastElementChild.scrollIntoView({ block: "nearest" });
+        text = text.slice(end + 5);
+      }
+      if (part.done) break;
+    }
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+  } finally {
+    button.removeAttribute("aria-busy");
+    stop.hidden = true;
+  }
+}
+
+// The form again with its mistakes marked. Passwords are not sent back; they have not left this page, so they stay.
+function showWrong(form, markup, data) {
+  const fresh = document.adoptNode(find("#mailbox-form", parsed(markup)));
+  form.replaceWith(fresh);
+  for (const name of SECRETS) if (fresh.elements[name]) fresh.elements[name].value = data.get(name) ?? "";
+  document.dispatchEvent(new CustomEvent("poststelle:form"));
+  find(".wrong", fresh)?.scrollIntoView({ block: "center" });
+}

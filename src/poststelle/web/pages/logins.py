@@ -1,0 +1,164 @@
+"""Log-ins at the browser: one's own, those of one's mailboxes, the office's; a new password in one place, tried before it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from poststelle.errors import Invalid
+from poststelle.mail.records import LoginRecord, Step
+from poststelle.mail.secret import Secret
+from poststelle.office import logins, people, wording
+from poststelle.web.entrance import Visit, base_of
+from poststelle.web.fields import Field, choices
+from poststelle.web.names import MECHANISMS
+from poststelle.web.pages.mailbox_sections import step_name
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One step of trying a new password, in words."""
+
+    mailbox: str
+    step: Step
+    name: str
+    told: wording.Wording | None
+
+
+@require_safe
+def overview(request: Visit) -> HttpResponse:
+    """Every log-in whose password one may change."""
+    context = {"base": base_of(request), "area": "logins", "logins": logins.within(request.actor)}
+    return render(request, "logins.html", context)
+
+
+@sensitive_post_parameters("password", "client_certificate")
+def edit(request: Visit, login: str = "") -> HttpResponse:
+    """A new log-in that several mailboxes share, or changes to one."""
+    record = logins.show(request.actor, login) if login else None
+    wrong: dict[str, str] = {}
+    if request.method == "POST":
+        try:
+            if record is None:
+                logins.add(request.actor, _document(request))
+            else:
+                logins.change(request.actor, record.id, _document(request))
+        except Invalid as error:
+            wrong = wording.field_sentences(error)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("logins")
+    fields = _fields(request, record, wrong)
+    named = {field.name for field in fields}
+    context = {
+        "base": base_of(request), "area": "logins", "title": record.label if record else _("New log-in"), "fields": fields,
+        "general": [told for name, told in wrong.items() if name not in named], "cancel": "logins",
+    }  # fmt: skip
+    return render(request, "area_form.html", context, status=422 if wrong else 200)
+
+
+@require_POST
+def remove(request: Visit, login: str) -> HttpResponse:
+    """Forget one that nothing uses."""
+    logins.remove(request.actor, login)
+    messages.success(request, _("Removed."))
+    return redirect("logins")
+
+
+@sensitive_post_parameters("password", "again")
+async def password(request: Visit, login: str) -> HttpResponse:
+    """A new password, typed twice, tried at every mailbox that uses the log-in, and kept if all let it in."""
+    record = await sync_to_async(logins.show)(request.actor, login)
+    wrong: dict[str, str] = {}
+    tried: list[Tried] = []
+    if request.method == "POST":
+        typed = request.POST.get("password", "")
+        try:
+            if typed != request.POST.get("again", ""):
+                wrong = {"again": _("The two are not the same.")}
+            else:
+                tried = [
+                    _tried(mailbox, step)
+                    async for mailbox, step in logins.test_and_change_password(request.actor, record.id, Secret(typed))
+                ]
+        except Invalid as error:
+            wrong = wording.field_sentences(error)
+    response: HttpResponse = await sync_to_async(_password_page)(request, record, wrong, tried)
+    return response
+
+
+def _tried(mailbox: str, step: Step) -> Tried:
+    told = wording.sentence(step.error, step.detail) if step.error else None
+    return Tried(mailbox, step, step_name(step.direction, step.name), told)
+
+
+def _password_page(request: Visit, record: LoginRecord, wrong: dict[str, str], tried: list[Tried]) -> HttpResponse:
+    if tried and tried[-1].step.state == "ok":
+        count = tried[-1].step.detail.get("accounts", 0)
+        assert isinstance(count, int)
+        told = ngettext(
+            "The new password works and is kept for %(count)s mailbox.",
+            "The new password works and is kept for %(count)s mailboxes.", count,
+        )  # fmt: skip
+        messages.success(request, told % {"count": count})
+        return redirect("logins")
+    fields = [
+        Field("password", _("New password"), "password", error=wrong.get("password", ""), required=True, autocomplete="new-password"),
+        Field("again", _("Once more"), "password", error=wrong.get("again", ""), required=True, autocomplete="new-password"),
+    ]  # fmt: skip
+    context = {
+        "base": base_of(request), "area": "logins", "login": record, "fields": fields,
+        "tried": [one for one in tried if one.step.name != "kept"], "language": get_language(),
+    }  # fmt: skip
+    return render(request, "login_password.html", context, status=422 if wrong or tried else 200)
+
+
+def _document(request: Visit) -> dict[str, object]:
+    names = ("label", "username", "domain", "mechanism")
+    made: dict[str, object] = {name: request.POST.get(name, "").strip() or None for name in names}
+    if "owner" in request.POST:
+        made["owner"] = request.POST["owner"] or None
+    made |= {name: value for name in ("password", "client_certificate") if (value := request.POST.get(name, ""))}
+    return made
+
+
+def _fields(request: Visit, record: LoginRecord | None, wrong: dict[str, str]) -> list[Field]:
+    posted = request.POST if request.method == "POST" else None
+    owner = record.owner.id if record and record.owner else ""
+    stored = {
+        "label": record.label if record else "", "username": record.username if record else "",
+        "domain": record.domain if record else "", "mechanism": record.mechanism.value if record else "auto", "owner": owner,
+    }  # fmt: skip
+    mine = (request.actor.user.id, _("mine")) if request.actor.user else ("", "")
+
+    def field(name: str, label: str, kind: str = "text", **more: object) -> Field:
+        value = posted.get(name, "") if posted is not None else stored.get(name, "")
+        return Field(name, label, kind, value, error=wrong.get(name, ""), **more)  # type: ignore[arg-type]
+
+    kept = _("Leave empty to keep the stored one.") if record else ""
+    owners = [("", _("the office"))] if request.actor.is_administrator else [mine]
+    if request.actor.is_administrator:
+        owners += [(user.id, f"{user.name} ({user.email})") for user in people.users(request.actor)]
+    return [
+        field("label", _("Label"), help=_("What it is called where it can be chosen."), required=True),
+        *([] if record else [field("owner", _("Whose it is"), "select", choices=owners)]),
+        field("username", _("User name"), required=True),
+        field("password", _("Password"), "password", help=kept, autocomplete="new-password"),
+        field("mechanism", _("Log-in method"), "select", choices=choices(MECHANISMS)),
+        field("domain", _("Windows domain"), help=_("Only where the user name is written DOMAIN\\name.")),
+        field(
+            "client_certificate",
+            _("Client certificate with key (PEM)"),
+            "textarea",
+            help=kept,
+            when="mechanism=external",
+        ),
+    ]

@@ -1,0 +1,96 @@
+"""The folders of one mailbox: which are shown, fetched and processed, what each is for, and which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from poststelle.errors import Invalid
+from poststelle.mail.ports import Role
+from poststelle.mail.records import FolderRecord
+from poststelle.mail.settings import Right
+from poststelle.office import accounts, handling, reading, wording
+from poststelle.web.entrance import Visit, base_of
+from poststelle.web.names import ROLES
+
+_SWITCHES = {"show": True, "fetch": True, "process": False}
+"""What is chosen per folder, and what holds where nobody has chosen."""
+_GIVEN = [role for role in ROLES if role is not Role.INBOX]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One folder in the table. `depth` for indenting; `choices`: name of the switch and whether it is on; `chosen`: its role by hand."""
+
+    folder: FolderRecord
+    depth: int
+    choices: Sequence[tuple[str, bool]]
+    chosen: str
+
+
+def folders(request: Visit, account: str) -> HttpResponse:
+    """The tree with its switches; what was changed is kept folder by folder."""
+    record = accounts.show(request.actor, account)
+    found = reading.folders(request.actor, record.id) if Right.SEE in record.rights else []
+    if request.method == "POST":
+        for folder in found:
+            _keep(request, folder, request.POST)
+        messages.success(request, _("Saved."))
+        return redirect("mailbox-folders", record.id)
+    lines = [
+        Line(
+            one, min(len(one.path) - 1, 8),
+            [(name, bool(one.choices.get(name, usual))) for name, usual in _SWITCHES.items()],
+            str(one.choices.get("role", "")),
+        )
+        for one in found
+    ]  # fmt: skip
+    here = {one.role for one in found}
+    context = {
+        "base": base_of(request), "account": record, "here": "folders", "area": "mailboxes", "lines": lines,
+        "may_see": Right.SEE in record.rights, "may_change": Right.PROCESS in record.rights,
+        "roles": [(role.value, ROLES[role]) for role in _GIVEN],
+        "missing": [(role.value, ROLES[role]) for role in _GIVEN if role not in here] if found else [],
+    }  # fmt: skip
+    return render(request, "mailbox_folders.html", context)
+
+
+@require_POST
+def create(request: Visit, account: str) -> HttpResponse:
+    """A folder that is missing: for a role, or of any name."""
+    record = accounts.show(request.actor, account)
+    role = request.POST.get("role", "")
+    wanted = Role(role) if role in {one.value for one in _GIVEN} else None
+    name = str(ROLES[wanted]) if wanted is not None else request.POST.get("name", "").strip()
+    try:
+        made = handling.create_folder(request.actor, record.id, [name])
+        if wanted is not None:
+            handling.set_role(request.actor, made, wanted)
+    except Invalid as error:
+        messages.error(request, " ".join(wording.field_sentences(error).values()))
+    else:
+        messages.success(request, _("The folder “%(name)s” has been created.") % {"name": name})
+    return redirect("mailbox-folders", record.id)
+
+
+def _keep(request: Visit, folder: FolderRecord, post: QueryDict) -> None:
+    """What the form says of one folder, where it differs from what holds."""
+    changes: dict[str, object] = {}
+    for name, usual in _SWITCHES.items():
+        said = post.get(f"{folder.id}.{name}")
+        if said is not None and (said == "1") != bool(folder.choices.get(name, usual)):
+            changes[name] = said == "1"
+    if changes:
+        handling.choose(request.actor, folder.id, changes)
+    subscribed = post.get(f"{folder.id}.subscribed")
+    if subscribed is not None and (subscribed == "1") != folder.subscribed:
+        handling.subscribe(request.actor, folder.id, subscribed=subscribed == "1")
+    role = post.get(f"{folder.id}.role")
+    if role is not None and role != str(folder.choices.get("role", "")) and folder.role is not Role.INBOX:
+        handling.set_role(request.actor, folder.id, Role(role) if role in {one.value for one in Role} else None)

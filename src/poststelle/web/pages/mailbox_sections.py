@@ -1,0 +1,301 @@
+"""What the mailbox form shows: its sections and fields, and what the steps of a test are called.
+
+What the fields mean for the account document is `mailbox_form`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from poststelle.mail.records import AccountRecord, FolderRecord, LoginRecord, OutgoingServerRecord, UserRecord
+from poststelle.mail.settings import Kind
+from poststelle.web.fields import Field, choices
+from poststelle.web.names import (
+    AFTER_IMPORT,
+    AUTHENTICATIONS,
+    CERTIFICATES,
+    ENCRYPTIONS,
+    KINDS,
+    MECHANISMS,
+    RIGHTS,
+    SCOPES,
+    SENT_COPIES,
+)
+from poststelle.web.pages.mailbox_form import RECEIVES, SENDS, USUAL, flat, when
+
+STEPS: Mapping[str, Any] = {
+    "resolve": gettext_lazy("Find the server"),
+    "connect": gettext_lazy("Connect"),
+    "tls": gettext_lazy("Encryption and certificate"),
+    "greeting": gettext_lazy("Greeting"),
+    "login": gettext_lazy("Log in"),
+    "folders": gettext_lazy("List the folders"),
+    "prefix": gettext_lazy("Where the folders hang"),
+    "push": gettext_lazy("News as it comes"),
+    "sent-folder": gettext_lazy("Folder for sent mail"),
+    "quota": gettext_lazy("Space on the server"),
+    "numbering": gettext_lazy("Lasting message numbers"),
+    "send": gettext_lazy("Send a test message"),
+    "arrival": gettext_lazy("Wait for it to arrive"),
+    "sent-copy": gettext_lazy("Copy in the Sent folder"),
+    "clean-up": gettext_lazy("Clear up"),
+    "kept": gettext_lazy("Keep the password"),
+}
+_TLS = [("1.2", "TLS 1.2"), ("1.3", "TLS 1.3"), ("1.1", "TLS 1.1"), ("1.0", "TLS 1.0")]
+_NEW_SENDERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group of fields; `name` is its element's class, `when` as for a field. `folded`: shown as details, open after a mistake."""
+
+    name: str
+    title: str
+    help: str
+    fields: Sequence[Field]
+    when: str = ""
+    folded: bool = False
+
+    @property
+    def opened(self) -> bool:
+        """Something in it needs a look."""
+        return any(field.error for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """One person's row in the table of rights."""
+
+    user: UserRecord
+    cells: Sequence[tuple[str, Any, bool]]
+    """Name of the checkbox, what the right is called, whether it is ticked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What can be chosen in the form: people, log-ins and servers of their own, folders for what is sent."""
+
+    users: Sequence[UserRecord] = ()
+    logins: Sequence[LoginRecord] = ()
+    servers: Sequence[OutgoingServerRecord] = ()
+    folders: Sequence[FolderRecord] = ()
+
+
+class MakeField(Protocol):
+    """Makes a field with its value, error and condition filled in."""
+
+    def __call__(self, name: str, label: str, kind: str = "text", **more: Any) -> Field: ...
+
+
+def grants_table(values: Mapping[str, str], known: Sequence[UserRecord]) -> list[GrantRow]:
+    """Who may: one row per person."""
+    return [
+        GrantRow(
+            user,
+            [(name := f"grant.{user.id}.{right.value}", RIGHTS[right], name in values) for right in RIGHTS],
+        )
+        for user in known
+    ]
+
+
+def sections(
+    values: Mapping[str, str], wrong: Mapping[str, str], known: Known, record: AccountRecord | None
+) -> list[Section]:
+    """The form, section by section."""
+
+    def field(name: str, label: str, kind: str = "text", **more: Any) -> Field:
+        return Field(name, label, kind, values.get(name, ""), error=wrong.get(name, ""), when=when(name), **more)
+
+    kept = _("Leave empty to keep the stored one.") if record else ""
+    return [
+        _identity(field, known, record),
+        _login(field, known, kept),
+        Section("incoming", _("Receiving"), "", [
+            *_server(field, "incoming", "imap.example.org"),
+        ], RECEIVES),
+        Section("outgoing", _("Sending"), "", [
+            field("outgoing.server", _("Outgoing server"), "select", choices=_servers(known)),
+            *_server(field, "outgoing", "smtp.example.org"),
+            field("outgoing.authentication", _("Log-in for sending"), "select", choices=choices(AUTHENTICATIONS)),
+            field("outgoing.login.login", _("Stored log-in for sending"), "select", choices=_logins(known, _("Own, for this mailbox only"))),
+            field("outgoing.login.username", _("User name for sending")),
+            field("outgoing.login.password", _("Password for sending"), "password", help=kept, autocomplete="new-password"),
+        ], SENDS),
+        _receiving(field),
+        _folders(field),
+        _sending(field, known),
+        _senders(field, values),
+        _certificates(field),
+    ]  # fmt: skip
+
+
+def _identity(field: MakeField, known: Known, record: AccountRecord | None) -> Section:
+    owners = [(user.id, f"{user.name} ({user.email})") for user in known.users]
+    kind = record.kind if record else None
+    kinds = {
+        one: shown for one, shown in KINDS.items() if not record or (one is Kind.ARCHIVE) == (kind is Kind.ARCHIVE)
+    }
+    return Section("identity", _("Who it is"), "", [
+        field("address", _("E-mail address"), "email", placeholder="kanzlei@example.org", required=kind is not Kind.ARCHIVE),
+        field("label", _("Label"), help=_("What everybody sees in the folder tree."), required=True),
+        field("display_name", _("Sender name"), help=_("The name recipients read beside the address.")),
+        field("kind", _("What it does"), "select", choices=choices(kinds)),
+        field("scope", _("Whose it is"), "select", choices=choices(SCOPES)),
+        field("owner", _("Owner"), "select", choices=owners),
+        field("active", _("Active: is fetched from and sends"), "check"),
+        field("office_account", _("Office account: sends for the office itself"), "check"),
+        field("version", "", "hidden"),
+    ])  # fmt: skip
+
+
+def _login(field: MakeField, known: Known, kept: str) -> Section:
+    told = _("Used for receiving and, unless you choose otherwise below, for sending.")
+    return Section("login", _("Log-in"), told, [
+        *([field("login.login", _("Stored log-in"), "select", choices=_logins(known, _("Own, for this mailbox only")),
+                 help=_("One password for several mailboxes, changed in one place."))] if known.logins else []),
+        field("login.username", _("User name"), help=_("Often the whole e-mail address.")),
+        field("login.password", _("Password"), "password", help=kept, autocomplete="new-password"),
+        field("login.by_owner", _("The owner enters the password by a link"), "check",
+              help=_("Save without a password, then create the link on the mailbox's page. Nobody here sees the password.")),
+        field("login.mechanism", _("Log-in method"), "select", choices=choices(MECHANISMS)),
+        field("login.domain", _("Windows domain"), help=_("Only where the user name is written DOMAIN\\name.")),
+        field("login.client_certificate", _("Client certificate with key (PEM)"), "textarea", help=kept),
+    ], SENDS)  # fmt: skip
+
+
+def _receiving(field: MakeField) -> Section:
+    return Section("choices", _("How mail comes in"), "", [
+        field("receiving.included", _("Receive: new mail is fetched"), "check"),
+        field("receiving.automatic", _("By itself; otherwise only by Send/receive"), "check"),
+        field("receiving.push", _("At once, when the server tells of it"), "check"),
+        field("receiving.background", _("Keep everything here; otherwise only look at it live"), "check"),
+        field("receiving.interval_minutes", _("Look every … minutes"), "number"),
+        field("receiving.since", _("Treat as new only since"), "date", help=_("Older mail is kept and can be searched, nothing more.")),
+        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT)),
+        field("receiving.after_days", _("Deleted on the server after … days"), "number"),
+    ], RECEIVES, folded=True)  # fmt: skip
+
+
+def _folders(field: MakeField) -> Section:
+    return Section("choices", _("Folders"), "", [
+        field("receiving.all_folders", _("Fetch all folders; otherwise the inbox and the subscribed ones"), "check"),
+        field("receiving.subscribed_only", _("Show subscribed folders only"), "check"),
+        field("receiving.inbox_is_root", _("All folders hang below INBOX"), "check"),
+    ], "kind=synchronised", folded=True)  # fmt: skip
+
+
+def _sending(field: MakeField, known: Known) -> Section:
+    folders = [(one.id, " / ".join(one.path)) for one in known.folders]
+    return Section("choices", _("How mail goes out"), "", [
+        field("sending.included", _("Send: is offered as sender"), "check"),
+        field("sending.sent_copy", _("Copy of sent mail"), "select", choices=choices(SENT_COPIES)),
+        field("sending.sent_folder", _("Folder for sent mail"), "select", choices=[("", "–"), *folders]),
+    ], SENDS, folded=True)  # fmt: skip
+
+
+def _senders(field: MakeField, values: Mapping[str, str]) -> Section:
+    numbers = sorted(
+        {int(name.split(".")[1]) for name in values if name.startswith("identity.") and name.split(".")[1].isdecimal()}
+    )
+    last = numbers[-1] + 1 if numbers else 0
+    rows = [*numbers, *range(last, last + _NEW_SENDERS)]
+    fields = [
+        field("organisation", _("Organisation")),
+        field("reply_to", _("Answers go to"), "email"),
+        field("signature.text", _("Signature"), "textarea"),
+        field("signature.not_on_replies", _("No signature below answers and forwarded mail"), "check"),
+    ]
+    for number in rows:
+        more = (
+            {"help": _("An alias this mailbox may send from; empty the line to take it away.")}
+            if number == rows[0]
+            else {}
+        )
+        fields += [
+            field(f"identity.{number}.address", _("Further sender: address"), "email", **more),
+            field(f"identity.{number}.display_name", _("Sender name")),
+            field(f"identity.{number}.organisation", _("Organisation")),
+            field(f"identity.{number}.reply_to", _("Answers go to"), "email"),
+        ]
+    shown = [one if one.when else replace(one, when=SENDS) for one in fields]
+    return Section("senders", _("Senders and signature"), "", shown, SENDS, folded=True)
+
+
+def _certificates(field: MakeField) -> Section:
+    fields = []
+    for way, name in (("incoming", _("Receiving")), ("outgoing", _("Sending"))):
+        fields += [
+            field(f"{way}.certificate.mode", _("Certificate: %(way)s") % {"way": name}, "select", choices=choices(CERTIFICATES)),
+            field(f"{way}.certificate.fingerprint", _("Fingerprint (SHA-256)")),
+            field(f"{way}.certificate.name", _("Name in the certificate")),
+            field(f"{way}.certificate.until", _("Until"), "date"),
+            field(f"{way}.minimum_tls", _("Oldest TLS allowed: %(way)s") % {"way": name}, "select", choices=_TLS),
+            field(f"{way}.plain_text_allowed", _("The password may go unencrypted: %(way)s") % {"way": name}, "check"),
+        ]  # fmt: skip
+    told = _("Every exception is shown as a warning, stands in the journal and in the list of exceptions.")
+    return Section("certificates", _("Certificate and security"), told, fields, SENDS, folded=True)
+
+
+def _server(field: MakeField, way: str, example: str) -> list[Field]:
+    return [
+        field(f"{way}.host", _("Server"), placeholder=example),
+        field(f"{way}.encryption", _("Encryption"), "select", choices=choices(ENCRYPTIONS)),
+        field(f"{way}.port", _("Port"), "number", help=_("Empty: the usual one for this encryption.")),
+    ]
+
+
+def _servers(known: Known) -> list[tuple[str, str]]:
+    return [
+        ("", _("Own, named below")),
+        (USUAL, _("The usual one of person, office or installation")),
+        *((one.label, f"{one.label} ({one.endpoint.host})") for one in known.servers),
+    ]
+
+
+def _logins(known: Known, none: str) -> list[tuple[str, str]]:
+    return [("", none), *((one.label, f"{one.label} ({one.username})") for one in known.logins if one.label)]
+
+
+def identity_values(record: AccountRecord) -> dict[str, str]:
+    """The senders of a mailbox as the form's rows."""
+    return {
+        f"identity.{number}.{name}": getattr(one, name)
+        for number, one in enumerate(record.identities)
+        for name in ("address", "display_name", "organisation", "reply_to")
+    }
+
+
+def by_row(wrong: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong, senders by their row in the form."""
+    return {f"identity.{name.removeprefix('identities.')}" if name.startswith("identities.") else name: told
+            for name, told in wrong.items()}  # fmt: skip
+
+
+def fix_fields(change: Mapping[str, object]) -> str:
+    """What a remedy would change in the form, as JSON: names of fields and their values."""
+    return json.dumps(dict(flat("", change)))
+
+
+def step_name(direction: str, name: str) -> str:
+    """What a step of the test is called."""
+    way = {"incoming": _("Receiving"), "outgoing": _("Sending")}.get(direction)
+    return f"{way}: {STEPS.get(name, name)}" if way else str(STEPS.get(name, name))
+
+
+def step_found(name: str, detail: Mapping[str, object]) -> str:
+    """What a step found out, in a few words."""
+    if name == "resolve" and isinstance(addresses := detail.get("addresses"), list):
+        return ", ".join(addresses[:3])
+    if name == "folders" and isinstance(count := detail.get("count"), int):
+        return ngettext("%(count)s folder", "%(count)s folders", count) % {"count": count}
+    if name == "login":
+        return str(detail.get("username", ""))
+    if name == "tls":
+        return str(detail.get("tls", ""))
+    return ""

@@ -1,0 +1,126 @@
+"""What everybody chooses for themselves: language, appearance, how lists and messages behave, whom they trust, access tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from poststelle.errors import Invalid
+from poststelle.mail.preferences import Preferences
+from poststelle.office import people as office
+from poststelle.office import preferences as chosen
+from poststelle.office import reading, wording, work
+from poststelle.web.entrance import Visit, base_of
+from poststelle.web.fields import Field
+from poststelle.web.names import DENSITIES, LANGUAGES, PLACES, PREVIEWS
+from poststelle.web.returning import back
+from poststelle.web.shell import THEMES
+
+_DELAYS = (0, 1, 2, 5, 10, 30)
+_REFRESHES = (0, 30, 60, 300)
+_NEVER = "never"
+
+
+def personal(request: Visit, token: str = "", wrong: Mapping[str, str] | None = None) -> HttpResponse:
+    """Everything one can choose. `token` is shown once, right after it was made; `wrong` are sentences by field."""
+    context = {
+        "base": base_of(request), "languages": LANGUAGES, "token": token,
+        "themes": [("auto", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))],
+        "fields": _fields(request, chosen.mine(request.actor), wrong or {}), "trusted": work.trusted_senders(request.actor),
+    }  # fmt: skip
+    return render(request, "personal.html", context, status=422 if wrong else 200)
+
+
+@require_http_methods(["POST"])
+def preferences(request: Visit) -> HttpResponse:
+    """How lists and messages look and behave."""
+    try:
+        chosen.change(request.actor, _changes(request))
+    except Invalid as error:
+        return personal(request, wrong=wording.field_sentences(error))
+    messages.success(request, _("Saved."))
+    return redirect(back(request, "/me/"))
+
+
+@require_POST
+def language(request: Visit) -> HttpResponse:
+    """The language the person reads."""
+    office.set_language(request.actor, request.POST.get("language", ""))
+    return redirect(back(request, "/me/"))
+
+
+@require_POST
+def theme(request: Visit) -> HttpResponse:
+    """Light, dark, or as the system has it; kept for the person, and in a cookie for the log-in page of this browser."""
+    response = redirect(back(request, "/me/"))
+    given = request.POST.get("theme", "")
+    wanted = given if given in THEMES else "auto"
+    chosen.change(request.actor, {"theme": "system" if wanted == "auto" else wanted})
+    response.set_cookie(
+        "theme", wanted, max_age=365 * 24 * 3600, httponly=True, samesite="Lax", secure=request.is_secure()
+    )
+    return response
+
+
+@require_POST
+def token(request: Visit) -> HttpResponse:
+    """A new access token for the API, shown once."""
+    assert request.actor.user is not None  # a session is always a person's
+    made = office.add_token(request.actor, request.actor.user.id, request.POST.get("name", "").strip() or _("Access"))
+    return personal(request, token=made)
+
+
+def _changes(request: Visit) -> dict[str, object]:
+    """What the form says, as `mail.preferences` reads it; what it does not name stays."""
+    given = request.POST
+    changes: dict[str, object] = {
+        name: given[name] for name in ("density", "preview", "signature", "start", "notifications") if name in given
+    }
+    if "mark_read_after" in given:
+        changes["mark_read_after"] = None if given["mark_read_after"] == _NEVER else _number(given["mark_read_after"])
+    if "refresh" in given:
+        changes["refresh"] = _number(given["refresh"])
+    if "threads" in given:
+        changes["threads"] = given.getlist("threads")[-1] == "1"
+    return changes
+
+
+def _number(text: str) -> object:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else text
+
+
+def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[Field]:
+    delays = [(str(one), _("at once") if not one else _seconds(one)) for one in _DELAYS] + [(_NEVER, _("never by itself"))]
+    refreshes = [(str(one), _("as it happens") if not one else _("every %(time)s") % {"time": _seconds(one)}) for one in _REFRESHES]
+    starts = [("inbox", _("My first inbox")), *((place.value, name) for place, name in PLACES.items() if place.value != "inbox")]
+    starts += [(f"account:{branch.account.id}", branch.account.label) for branch in reading.tree(request.actor)]
+    delay = _NEVER if now.mark_read_after is None else str(now.mark_read_after)
+    signatures = [("always", _("always")), ("new", _("only in new letters")), ("never", _("never"))]
+    tellings = [("off", _("nothing")), ("mine", _("what concerns me")), ("all", _("every new message"))]
+
+    def select(name: str, label: str, value: str, choices: list[tuple[str, str]], help_: str = "") -> Field:
+        known = choices if value in dict(choices) else [*choices, (value, value)]
+        return Field(name, label, "select", value, choices=known, help=help_, error=wrong.get(name, ""))
+
+    return [
+        select("density", _("Density of lists"), now.density, [*DENSITIES.items()]),
+        select("preview", _("Message beside the list"), now.preview, [*PREVIEWS.items()]),
+        select("mark_read_after", _("A message counts as read"), delay, delays),
+        select("signature", _("Put my signature"), now.signature, signatures),
+        select("start", _("Start with"), now.start, starts),
+        select("notifications", _("The desktop tells me of"), now.notifications, tellings, _("Your browser asks for permission once.")),
+        select("refresh", _("Look for news"), str(now.refresh), refreshes),
+        Field("threads", _("Show conversations"), "check", "1" if now.threads else "0", error=wrong.get("threads", "")),
+    ]
+
+
+def _seconds(number: int) -> str:
+    if number % 60 == 0:
+        return ngettext("%(n)s minute", "%(n)s minutes", number // 60) % {"n": number // 60}
+    return ngettext("%(n)s second", "%(n)s seconds", number) % {"n": number}

@@ -1,0 +1,245 @@
+"""The form for mailboxes of every kind, what it leaves as it is, and the steps that change a mailbox as a whole."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from poststelle.mail.settings import AfterImport, Authentication, CertificateMode, Encryption, Kind, Right, SentCopy
+from poststelle.office import accounts, hand_over, logins, outgoing_servers, templates
+from tests.builders import a_folder, a_message_in, an_account
+from tests.web.test_mailboxes import errors, form, send
+from tests.web.visitor import Visitor, text_of
+
+
+def as_shown(visitor: Visitor, path: str) -> dict[str, str]:
+    """What a browser would send if nothing were touched: every field of the mailbox form as the page fills it in."""
+    page = visitor.page(path)
+    page = page[page.index('id="mailbox-form"') :]
+    page = page[: page.index("</form>")]
+    fields: dict[str, str] = {}
+    for tag in re.findall(r"<(?:input|select)\b[^>]*>|<option\b[^>]*>|<textarea\b[^>]*>[^<]*", page):
+        said = {name: unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+        if tag.startswith("<select"):
+            chosen = said["name"]
+        elif tag.startswith("<option"):
+            if " selected" in tag or chosen not in fields:
+                fields[chosen] = said["value"]
+        elif tag.startswith("<textarea"):
+            fields[said["name"]] = unescape(tag.partition(">")[2])
+        elif said.get("type") != "checkbox" or " checked" in tag:
+            fields[said["name"]] = said.get("value", "")
+    return fields
+
+
+def only(visitor: Visitor) -> Any:
+    (account,) = accounts.page(visitor.actor).items
+    return account
+
+
+def test_an_archive_needs_neither_address_nor_server(ada: Visitor) -> None:
+    send(ada, "/mailboxes/new/", form(ada, kind="archive", address="", incoming__host="", outgoing__host=""))
+    account = only(ada)
+    assert (account.kind, account.incoming, account.outgoing, account.login) == (Kind.ARCHIVE, None, None, None)
+    assert "An archive with 0 messages" in text_of(ada.page(f"/mailboxes/{account.id}/"))
+
+
+def test_what_only_imap_knows_is_not_asked_of_pop3(ada: Visitor) -> None:
+    fields = form(ada, kind="fetch-only", receiving__push="1", receiving__all_folders="1", receiving__subscribed_only="1")
+    assert send(ada, "/mailboxes/new/", fields).status_code == 302
+    account = only(ada)
+    assert account.incoming.protocol == "pop3"
+    assert account.incoming.port == 995
+    assert not account.receiving.push
+
+
+def test_a_mailbox_that_only_sends_keeps_no_way_in(ada: Visitor) -> None:
+    send(ada, "/mailboxes/new/", form(ada, kind="send-only"))
+    account = only(ada)
+    assert account.incoming is None
+    assert account.outgoing is not None
+
+
+def test_several_mailboxes_share_a_stored_login(ada: Visitor) -> None:
+    logins.add(ada.actor, {"label": "Zugang", "username": "zentrale", "password": "geheim"})
+    assert "Zugang (zentrale)" in ada.page("/mailboxes/new/")
+    send(ada, "/mailboxes/new/", form(ada, login__login="Zugang", login__password=""))
+    assert only(ada).login.label == "Zugang"
+
+
+def test_a_chosen_outgoing_server_takes_the_place_of_an_own_one(ada: Visitor) -> None:
+    outgoing_servers.add(ada.actor, {"label": "Ausgang", "host": "smtp.amt.test"})
+    account = an_account(ada.actor)
+    fields = as_shown(ada, f"/mailboxes/{account.id}/")
+    fields |= {"outgoing.server": "Ausgang", "outgoing.authentication": "server"}
+    assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
+    changed = accounts.show(ada.actor, account.id)
+    assert (changed.outgoing_server, changed.outgoing) == ("Ausgang", None)
+    assert "Sends through “Ausgang” (smtp.amt.test)" in ada.page(f"/mailboxes/{account.id}/")
+    fields = as_shown(ada, f"/mailboxes/{account.id}/") | {"outgoing.server": "-"}
+    assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
+    assert accounts.show(ada.actor, account.id).outgoing_server == ""
+
+
+def test_receiving_and_sending_are_switched_apart(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    fields = as_shown(ada, f"/mailboxes/{account.id}/") | {
+        "receiving.included": "0", "receiving.interval_minutes": "15", "receiving.after_import": "delete-later",
+        "receiving.after_days": "30", "sending.included": "0", "sending.sent_copy": "local",
+    }  # fmt: skip
+    assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
+    changed = accounts.show(ada.actor, account.id)
+    assert (changed.receiving.included, changed.receiving.interval_minutes) == (False, 15)
+    assert (changed.receiving.after_import, changed.receiving.after_days) == (AfterImport.DELETE_LATER, 30)
+    assert (changed.sending.included, changed.sending.sent_copy) == (False, SentCopy.LOCAL)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"identities": [{"address": "info@amt.test", "display_name": "Info", "signature": {"text": "Gruß"}}]},
+        {"signature": {"text": "Gruß", "html": "<p>Gruß</p>"}},
+        {"outgoing": None},
+        {"login": {"username": "zentrale", "password": "geheim", "mechanism": "login", "domain": "AMT"}},
+        {"incoming": {"host": "mail.amt.test", "certificate": {"mode": "pinned", "fingerprint": "a" * 64, "key": "b" * 64}}},
+    ],
+)
+def test_saving_an_untouched_form_changes_nothing(ada: Visitor, changes: dict[str, object]) -> None:
+    account = an_account(ada.actor, **changes)
+    assert send(ada, f"/mailboxes/{account.id}/", as_shown(ada, f"/mailboxes/{account.id}/")).status_code == 302
+    changed = accounts.show(ada.actor, account.id)
+    for part in ("incoming", "outgoing", "authentication", "receiving", "sending", "signature", "grants", "kind", "active"):
+        assert getattr(changed, part) == getattr(account, part), part
+    assert [(one.address, one.signature) for one in changed.identities] == [
+        (one.address, one.signature) for one in account.identities
+    ]
+    assert changed.login.has_password
+
+
+def test_a_pinned_certificate_is_chosen_in_the_form_and_shown_as_a_warning(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    fields = as_shown(ada, f"/mailboxes/{account.id}/")
+    fields |= {"incoming.certificate.mode": "pinned", "incoming.certificate.fingerprint": "AA:" * 31 + "AA"}
+    assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
+    incoming = accounts.show(ada.actor, account.id).incoming
+    assert incoming is not None
+    assert (incoming.certificate.mode, incoming.certificate.fingerprint) == (CertificateMode.PINNED, "a" * 64)
+    assert "Only one certificate is accepted" in ada.page(f"/mailboxes/{account.id}/")
+    assert "Only one certificate is accepted" in ada.page("/mailboxes/exceptions/")
+
+
+def test_a_mistake_in_a_folded_section_opens_it(ada: Visitor) -> None:
+    response = send(ada, "/mailboxes/new/", form(ada, receiving__interval_minutes="oft"))
+    assert errors(response)["receiving-interval_minutes"] == "This must be a whole number."
+    assert re.search(r'<details class="section choices" open', response.content.decode())
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    fields = as_shown(ada, f"/mailboxes/{account.id}/")
+    accounts.change(ada.actor, account.id, {"display_name": "Von anderer Hand"})
+    response = send(ada, f"/mailboxes/{account.id}/", fields | {"label": "Mein neuer Name"})
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "Somebody else has changed this in the meantime." in page
+    assert "Mein neuer Name" in page
+    assert accounts.show(ada.actor, account.id).display_name == "Von anderer Hand"
+
+
+def test_a_template_and_another_mailbox_fill_a_new_form(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    template = templates.put(ada.actor, "Anbieter", {"incoming": {"host": "imap.anbieter.test", "encryption": "starttls"}})
+    assert as_shown(ada, f"/mailboxes/new/?template={template.id}")["incoming.host"] == "imap.anbieter.test"
+    twin = as_shown(ada, f"/mailboxes/new/?like={account.id}")
+    assert (twin["label"], twin["incoming.host"]) == ("Zentrale (copy)", "mail.amt.test")
+
+
+def test_no_password_in_an_address_ever_reaches_the_form(ada: Visitor) -> None:
+    fields = as_shown(ada, "/mailboxes/new/?incoming.host=imap.amt.test&login.password=geheim&grant.x.see=1&active=0")
+    assert fields["incoming.host"] == "imap.amt.test"
+    assert "geheim" not in fields.values()
+    assert fields["active"] == "1"
+
+
+def test_the_table_changes_mailboxes_in_place(ada: Visitor, bob: Visitor) -> None:
+    account = an_account(ada.actor)
+    path = f"/mailboxes/{account.id}/line/"
+    ada.client.post(path, {"label": "Haupt", "active": "0", "office_account": "0"})
+    changed = accounts.show(ada.actor, account.id)
+    assert (changed.label, changed.active) == ("Haupt", False)
+    ada.client.post(path, {"address": "keine"})
+    assert accounts.show(ada.actor, account.id).address == account.address
+    assert "This is not an e-mail address" in ada.page("/mailboxes/")
+    assert bob.client.post(path, {"label": "Meins"}).status_code == 404
+
+
+def test_the_table_finds_by_words_kind_and_state(ada: Visitor) -> None:
+    an_account(ada.actor, "Vertrieb", address="verkauf@amt.test")
+    an_account(ada.actor, "Ablage", kind="archive", incoming=None, outgoing=None, login=None, address=None)
+    an_account(ada.actor, "Ruhend", active=False)
+
+    def found(query: str) -> set[str]:
+        page = ada.page(f"/mailboxes/?{query}")
+        return {name for name in ("Vertrieb", "Ablage", "Ruhend") if f'value="{name}"' in page}
+
+    assert found("") == {"Vertrieb", "Ablage", "Ruhend"}
+    assert found("q=verkauf") == {"Vertrieb"}
+    assert found("only=archive") == {"Ablage"}
+    assert found("only=inactive") == {"Ruhend"}
+    assert "No mailbox matches." in ada.page("/mailboxes/?q=nirgends")
+
+
+def test_administrators_see_every_mailbox_in_the_table_and_open_only_their_own(ada: Visitor, bob: Visitor) -> None:
+    grants = [{"user": bob.user.email, "rights": [right.value for right in Right]}]
+    account = an_account(ada.actor, "Fremd", grants=grants)
+    page = ada.page("/mailboxes/")
+    assert "Fremd" in page
+    assert f'href="/mailboxes/{account.id}/"' not in page
+
+
+def test_an_archive_is_made_only_after_asking_and_keeps_its_mail(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    a_message_in(a_folder(account))
+    assert "All 1 messages in 1 folders stay" in text_of(ada.page(f"/mailboxes/{account.id}/archive/"))
+    assert accounts.show(ada.actor, account.id).kind is Kind.SYNCHRONISED
+    ada.post(f"/mailboxes/{account.id}/archive/")
+    changed = accounts.show(ada.actor, account.id)
+    assert (changed.kind, changed.held) == (Kind.ARCHIVE, 1)
+
+
+def test_the_link_for_the_owner_is_shown_once_and_reveals_only_what_it_must(ada: Visitor) -> None:
+    from django.test import Client
+
+    account = an_account(ada.actor, login={"username": "zentrale", "by_owner": True})
+    assert "The password is still missing." in ada.page(f"/mailboxes/{account.id}/")
+    page = ada.post(f"/mailboxes/{account.id}/hand-over/").content.decode()
+    link = re.search(r"http://testserver(/hand-over/[^<]+)<", page)
+    assert link
+    answer = Client().get(link[1])
+    shown = text_of(answer.content.decode())
+    assert "zentrale@amt.test" in shown
+    assert "Ada (ada@amt.test) asks you" in shown
+    for hidden in ("mail.amt.test", "Zentrale", "993"):
+        assert hidden not in shown
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_a_wrong_or_empty_hand_over_keeps_nothing_and_leaves_the_link_usable(ada: Visitor) -> None:
+    from django.test import Client
+
+    account = an_account(ada.actor, login={"username": "zentrale", "by_owner": True}, incoming={"host": "127.0.0.1", "port": 1})
+    token, _ = hand_over.create(ada.actor, account.id)
+    assert Client().get("/hand-over/nonsense/").status_code == 404
+    assert Client().post(f"/hand-over/{token}/", {"password": ""}).status_code == 422
+    assert Client().get(f"/hand-over/{token}/").status_code == 200
+    record = accounts.show(ada.actor, account.id)
+    assert record.login is not None
+    assert not record.login.has_password
+    assert record.authentication is Authentication.SAME
+    assert record.incoming is not None
+    assert record.incoming.encryption is Encryption.TLS

@@ -1,0 +1,156 @@
+"""Remote pictures come through us: asked for by a person, fetched once, drawn anew, and never more than a picture."""
+
+from __future__ import annotations
+
+import io
+import re
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+from PIL import Image
+
+from poststelle.office import accounts, work
+from tests.builders import a_folder, a_letter, a_message_in, an_account
+from tests.servers.ca import CertificateAuthority
+from tests.web.visitor import Visitor
+
+
+class Host:
+    """A web server of a sender's, over TLS; `asked` are the requests it got."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.server = server
+        self.asked: list[dict[str, str]] = []
+        self.answers: dict[str, tuple[int, str, bytes]] = {}
+        self.address = f"https://localhost:{server.server_port}"
+
+
+@pytest.fixture
+def sender_host(ca: CertificateAuthority, settings: Any) -> Iterator[Host]:
+    certificate = ca.good()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            host.asked.append({"path": self.path} | {name.lower(): value for name, value in self.headers.items()})
+            status, kind, data = host.answers.get(self.path, (404, "text/plain", b""))
+            self.send_response(status)
+            self.send_header("Location" if status == 302 else "Content-Type", kind)
+            self.send_header("Set-Cookie", "tracked=1")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    host = Host(server)
+    settings.POSTSTELLE = settings.POSTSTELLE.model_copy(
+        update={"ca_file": ca.ca_file, "egress_allow": ("127.0.0.0/8", "::1/128")}
+    )
+    caches["pictures"].clear()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield host
+    server.shutdown()
+    server.server_close()
+
+
+def a_picture(kind: str = "PNG", size: tuple[int, int] = (20, 10)) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", size, (200, 10, 10)).save(made, kind)
+    return made.getvalue()
+
+
+def shown_pictures(visitor: Visitor, *urls: str) -> list[str]:
+    """The addresses in the frame of a message with these pictures, once they were asked for."""
+    html = "".join(f'<img src="{url}">' for url in urls)
+    message = a_message_in(a_folder(an_account(visitor.actor)), a_letter(html=html))
+    page = visitor.part(f"/mail/f/{message.folder_id}/m/{message.id}/?remote=1", "reader").content.decode()
+    frame = re.search(r'<iframe class="body"[^>]* src="([^"]+)"', page)
+    assert frame
+    return re.findall(r'src="(/mail/picture/[^"]+)"', Client().get(frame[1]).content.decode())
+
+
+def test_a_picture_is_fetched_once_without_anything_of_the_reader_and_drawn_anew(
+    ada: Visitor, sender_host: Host
+) -> None:
+    hidden = a_picture() + b"<script>alert(1)</script>"
+    sender_host.answers["/logo.png"] = (200, "image/png", hidden)
+    (address,) = shown_pictures(ada, f"{sender_host.address}/logo.png")
+    answers = [Client().get(address, headers={"referer": "https://amt.test/", "user-agent": "Reader/1"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0]["Content-Type"] == "image/png"
+    assert b"script" not in answers[0].content
+    assert answers[0]["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert len(sender_host.asked) == 1
+    (asked,) = sender_host.asked
+    assert asked["user-agent"] == "Poststelle"
+    assert not asked.keys() & {"cookie", "referer", "authorization", "accept-language"}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "data"),
+    [
+        (200, "image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'),
+        (200, "image/png", b"<html>no picture</html>"),
+        (200, "image/png", a_picture("PNG", (6000, 5000))),
+        (200, "image/jpeg", b"\xff\xd8" + b"x" * (6 << 20)),
+        (404, "image/png", a_picture()),
+    ],
+)  # fmt: skip
+def test_what_is_no_decent_picture_is_not_shown(
+    ada: Visitor, sender_host: Host, status: int, kind: str, data: bytes
+) -> None:
+    sender_host.answers["/x"] = (status, kind, data)
+    (address,) = shown_pictures(ada, f"{sender_host.address}/x")
+    assert Client().get(address).status_code == 404
+
+
+def test_a_redirect_into_the_house_is_not_followed(ada: Visitor, sender_host: Host, settings: Any) -> None:
+    settings.POSTSTELLE = settings.POSTSTELLE.model_copy(update={"egress_allow": ("127.0.0.1/32",)})
+    sender_host.answers["/x"] = (302, "https://127.0.0.2:443/secret", b"")
+    (address,) = shown_pictures(ada, f"{sender_host.address.replace('localhost', '127.0.0.1')}/x")
+    assert Client().get(address).status_code == 404
+
+
+def test_only_encrypted_addresses_are_shown_at_all(ada: Visitor) -> None:
+    assert shown_pictures(ada, "http://kunde.test/x.png", "//kunde.test/x.png", "ftp://kunde.test/x.png") == []
+
+
+def test_an_address_is_worth_nothing_once_forged_or_without_the_right(ada: Visitor, bob: Visitor, sender_host: Host) -> None:
+    sender_host.answers["/logo.png"] = (200, "image/png", a_picture())
+    grants = [{"user": ada.user.email, "rights": ["see", "administer"]}, {"user": bob.user.email, "rights": ["see"]}]
+    account = an_account(ada.actor, grants=grants)
+    message = a_message_in(a_folder(account), a_letter(html=f'<img src="{sender_host.address}/logo.png">'))
+    page = bob.part(f"/mail/f/{message.folder_id}/m/{message.id}/?remote=1", "reader").content.decode()
+    frame = re.search(r'<iframe class="body"[^>]* src="([^"]+)"', page)
+    assert frame
+    (address,) = re.findall(r'src="(/mail/picture/[^"]+)"', Client().get(frame[1]).content.decode())
+    assert Client().get(address).status_code == 200
+    assert Client().get(address[:-2] + "AA").status_code == 404
+    accounts.change(ada.actor, account.id, {"grants": grants[:1]})
+    assert Client().get(address).status_code == 404
+
+
+def test_whoever_trusts_a_sender_sees_the_pictures_at_once_but_never_a_forgers(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    html = '<img src="https://kunde.test/x.png">'
+    first, second = (a_message_in(folder, a_letter(html=html)) for _ in range(2))
+    forged = a_message_in(
+        folder, a_letter(html=html, headers={"Authentication-Results": "mx.mail.amt.test; dmarc=fail header.from=kunde.test"})
+    )
+    ada.post(f"/mail/m/{first.id}/trust/", back="/mail/")
+    assert work.trusted_senders(ada.actor) == ["eva@kunde.test"]
+    pages = [ada.part(f"/mail/f/{folder.id}/m/{one.id}/", "reader").content.decode() for one in (second, forged)]
+    assert ["remote-bar" in page for page in pages] == [False, True]
+    ada.post("/me/distrust/", address="eva@kunde.test")
+    assert work.trusted_senders(ada.actor) == []
