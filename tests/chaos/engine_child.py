@@ -102,7 +102,9 @@ class Household:
             from poststelle.adapters.connection import Trust
             from poststelle.adapters.imap.source import open_source
 
-            return await open_source(access.incoming, access.login, egress=self._network().egress, tls=Trust(), bulk=True)
+            return await open_source(
+                access.incoming, access.login, egress=self._network().egress, tls=Trust(), bulk=True
+            )
         return await self._network().source(access)
 
     async def sender(self, access: Any) -> Any:

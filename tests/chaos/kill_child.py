@@ -72,7 +72,7 @@ def save(server: Any, home: Path) -> None:
     box = server.mailbox(LOGIN)
     listeners, box.listeners = box.listeners, set()
     (home / "server.new").write_bytes(pickle.dumps(server))
-    os.replace(home / "server.new", home / "server")
+    (home / "server.new").replace(home / "server")
     box.listeners = listeners
 
 
@@ -149,7 +149,7 @@ async def sync(home: Path, account: UUID, pool: int, last: int, way: int, rounds
         try:
             await sync_account(open_source, opened, AccountDesk(tools, pool, account))
         except Trouble as trouble:
-            print(f"trouble: {trouble}", file=sys.stderr)
+            print(f"trouble: {trouble}", file=sys.stderr)  # noqa: T201
         await opened.close()
     await write(lambda: connection.close())  # noqa: PLW0108 - the proxy must be asked in the writer thread
     writer.shutdown()
@@ -188,7 +188,18 @@ def open_errands() -> list[tuple[str, str, str]]:
     """What the server has still to be told: kind, id, how far it is."""
     from poststelle.store import models
 
-    return [*models.Errand.objects.filter(closed_at=None).values_list("kind", "remote_id", "outcome", "due_at", "after_id", "folder__remote_id", "target__remote_id", "placement__folder__remote_id")]
+    return [
+        *models.Errand.objects.filter(closed_at=None).values_list(
+            "kind",
+            "remote_id",
+            "outcome",
+            "due_at",
+            "after_id",
+            "folder__remote_id",
+            "target__remote_id",
+            "placement__folder__remote_id",
+        )
+    ]
 
 
 def bytes_of(held: Counter[tuple[str, str, bytes, frozenset[str]]]) -> Counter[bytes]:
@@ -298,7 +309,9 @@ def templates(home: Path, account: UUID, pool: int) -> list[tuple[Path, Counter[
     return found
 
 
-def run(number: int, template: tuple[Path, Counter[bytes], int], account: UUID, pool: int, seed: int) -> tuple[bool, str]:
+def run(
+    number: int, template: tuple[Path, Counter[bytes], int], account: UUID, pool: int, seed: int
+) -> tuple[bool, str]:
     """One kill and what came of it: whether it struck, and what is wrong."""
     place, expected, steps = template
     dice, home = random.Random(f"{seed}.{number}"), place.with_name("run")
@@ -314,8 +327,13 @@ def run(number: int, template: tuple[Path, Counter[bytes], int], account: UUID, 
         asyncio.run(sync(home, account, pool, 0, way, ROUNDS))
         ours, theirs = here(account), there(home)
         if ours != theirs:
-            odd = [(folder, remote, sorted(flags)) for folder, remote, _, flags in ((theirs - ours) + (ours - theirs)).elements()]
-            return f"differs: {len(theirs - ours)} missing, {len(ours - theirs)} too many: {odd}; open: {open_errands()}"
+            odd = [
+                (folder, remote, sorted(flags))
+                for folder, remote, _, flags in ((theirs - ours) + (ours - theirs)).elements()
+            ]
+            return (
+                f"differs: {len(theirs - ours)} missing, {len(ours - theirs)} too many: {odd}; open: {open_errands()}"
+            )
         found = bytes_of(theirs)
         return "" if found == expected else f"lost {len(expected - found)}, doubled {len(found - expected)}"
 

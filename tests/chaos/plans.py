@@ -86,6 +86,26 @@ def letters(dice: random.Random, count: int, word: str) -> list[bytes]:
     ]
 
 
+Held = Counter[tuple[str, bytes, frozenset[str]]]
+"""Folder, bytes and flags of every message."""
+
+
+def everything_there(dovecot: Dovecot, user: User) -> Held:
+    """What the server holds, seen by another program."""
+    client = imaplib.IMAP4(dovecot.host, dovecot.imap_port)
+    client.login(user.address, user.password)
+    held: Held = Counter()
+    for folder in ("INBOX", "Archive", "Trash", "Sent"):
+        client.select(folder, readonly=True)
+        for answer in client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]:
+            if isinstance(answer, tuple):
+                told = re.search(rb"FLAGS \(([^)]*)\)", answer[0])
+                flags = frozenset(told[1].decode().split()) - {"\\Recent"} if told else frozenset()
+                held[folder, answer[1], flags] += 1
+    client.logout()
+    return held
+
+
 class Mailbox:
     """One account of a plan: on the server, in the proxy, and here."""
 
@@ -108,26 +128,14 @@ class Mailbox:
     def _often(self) -> None:
         models.Account.objects.filter(pk=self.record.id).update(receiving={"interval_minutes": 0})
 
-    def there(self) -> Counter[tuple[str, bytes, frozenset[str]]]:
-        """What the server holds, seen past the proxy by another program: folder, bytes, flags."""
-        client = imaplib.IMAP4(self.dovecot.host, self.dovecot.imap_port)
-        client.login(self.user.address, self.user.password)
-        held: Counter[tuple[str, bytes, frozenset[str]]] = Counter()
-        for folder in ("INBOX", "Archive", "Trash", "Sent"):
-            client.select(folder, readonly=True)
-            answers = client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]
-            for answer in answers:
-                if isinstance(answer, tuple):
-                    told = re.search(rb"FLAGS \(([^)]*)\)", answer[0])
-                    flags = frozenset(told[1].decode().split()) - {"\\Recent"} if told else frozenset()
-                    held[folder, answer[1], flags] += 1
-        client.logout()
-        return held
+    def there(self) -> Held:
+        """What the server holds."""
+        return everything_there(self.dovecot, self.user)
 
-    def here(self) -> Counter[tuple[str, bytes, frozenset[str]]]:
+    def here(self) -> Held:
         """The same, as the office shows it."""
         ada = self.office.ada
-        held: Counter[tuple[str, bytes, frozenset[str]]] = Counter()
+        held: Held = Counter()
         for folder in reading.folders(ada, self.record.id):
             for row in reading.page(ada, folder.id, 200).items:
                 held[folder.path[0], reading.raw(ada, row.id), frozenset(row.flags)] += 1
@@ -190,7 +198,11 @@ async def carry_out(office: Office, dovecot: Dovecot, plan: Plan, name: str) -> 
             problem = f"{proxy.connections} connections"
         await office.shop.write(accounts.remove, office.ada, box.record.id)
         seconds = time.monotonic() - began
-        return f"{plan}: {problem}{struck} after {seconds:.1f} s, {proxy.connections - before} more connections" if problem else ""
+        return (
+            f"{plan}: {problem}{struck} after {seconds:.1f} s, {proxy.connections - before} more connections"
+            if problem
+            else ""
+        )
 
 
 def _others(dovecot: Dovecot, user: User) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from poststelle.office import accounts, reading
-from poststelle.store import models
-from tests.builders import an_account, everything_is_indexed
-from tests.chaos import plans as chaos
+from poststelle.store import index, models
+from tests.builders import an_account
 from tests.chaos.test_proxy import impatient
 from tests.corpora.odd import ODD
 from tests.run.engine_office import Office, home, office, until
@@ -56,14 +55,17 @@ async def taken(office: Office, dovecot: Dovecot, mails: Mapping[str, bytes], na
         now = await office.shop.write(accounts.show, office.ada, record.id)
         return bool(now.synced_at) and not now.syncing and now.held >= len(mails)
 
+    async def indexed() -> bool:
+        return not await office.shop.write(index.behind)
+
     async with office.at_work():
         await until(in_step, within=300.0)
+        await until(indexed, within=300.0)
     await office.shop.write(compared, office, record.id, expected)
 
 
 def compared(office: Office, account: str, expected: Counter[bytes]) -> None:
     """Every message is listed, opens, is the same, and is found by a word of its subject."""
-    everything_is_indexed()
     (inbox,) = (one for one in reading.folders(office.ada, account) if one.path == ("INBOX",))
     found: Counter[bytes] = Counter()
     after, searched = None, 0
@@ -89,7 +91,9 @@ async def test_odd_mail_of_our_own_comes_through_whole(impatient: Office, doveco
     await taken(impatient, dovecot, ODD, "kurios")
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no mail of others in {FOLDER.name}: name its folder by POSTSTELLE_CORPORA")
+@pytest.mark.skipif(
+    not FOLDER.is_dir(), reason=f"no mail of others in {FOLDER.name}: name its folder by POSTSTELLE_CORPORA"
+)
 async def test_mail_of_others_comes_through_whole(
     impatient: Office, dovecot: Dovecot, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 from django.conf import settings
@@ -16,7 +17,9 @@ from tests.servers.dovecot import Dovecot
 
 __all__ = ["home", "office"]
 
-PLANS = 60
+PLANS, SEED = int(os.environ.get("CHAOS_PLANS", "60")), int(os.environ.get("CHAOS_SEED", "20261121"))
+"""More of them and others: ``python -m bench.soak``."""
+
 AT_ONCE = 12
 
 pytestmark = pytest.mark.servers
@@ -44,5 +47,5 @@ async def test_a_fault_anywhere_on_the_line_costs_nothing_but_time(impatient: Of
             return await chaos.carry_out(impatient, dovecot, plan, "chaos")
 
     async with impatient.at_work(poll_seconds=4.0):
-        problems = [problem for problem in await asyncio.gather(*map(one, chaos.plans(PLANS))) if problem]
+        problems = [problem for problem in await asyncio.gather(*map(one, chaos.plans(PLANS, SEED))) if problem]
     assert not problems, "\n".join(problems)

@@ -23,7 +23,9 @@ Shield = Callable[[str], tuple[str, str, str]]
 """The vector's HTML to: the outer page's body, its policy, and what the frame at /frame holds."""
 
 SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
-_FRAME = f'<button id="ours">Ours</button><iframe sandbox="{SANDBOX}" referrerpolicy="no-referrer" src="/frame"></iframe>'
+_FRAME = (
+    f'<button id="ours">Ours</button><iframe sandbox="{SANDBOX}" referrerpolicy="no-referrer" src="/frame"></iframe>'
+)
 _LABELS = Labels("Quoted text", "leads to:")
 _LOOK = "<style>body{margin:0}#ours{display:block;width:300px;height:60px}iframe{width:600px;height:400px}</style>"
 
@@ -115,11 +117,18 @@ class Arena:
 
     def _by_hand(self) -> None:
         before = len(self._canary.heard)  # type: ignore[attr-defined]
+        # Spoken to the browser directly: Playwright's own clicks wait for navigations the shields have stopped.
+        hand = self._context.new_cdp_session(self.page)
         for x, y in ((40, 90), (300, 200)):
-            self.page.mouse.move(x, y)
-            self.page.mouse.click(x, y)
+            for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+                press = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+                hand.send("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **press})
         for _ in range(3):
-            self.page.keyboard.press("Tab")
+            for kind in ("keyDown", "keyUp"):
+                hand.send(
+                    "Input.dispatchKeyEvent", {"type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+                )
+        hand.detach()
         self.page.wait_for_timeout(30)
         self._seen.by_hand = self._canary.heard[before:]  # type: ignore[attr-defined]
 

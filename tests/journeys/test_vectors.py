@@ -23,7 +23,7 @@ OWN = {**vectors.SCRIPTS, **vectors.LOOKS, **vectors.TRICKS}
 CORPORA = Path(os.environ.get("POSTSTELLE_CORPORA") or "nowhere")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def arena(chromium: Browser) -> Iterator[Arena]:
     context = chromium.new_context(locale="en-GB")
     with opened(context) as made:
@@ -32,8 +32,9 @@ def arena(chromium: Browser) -> Iterator[Arena]:
 
 
 def let_loose(arena: Arena, chosen: Mapping[str, str], shield: Shield) -> dict[str, Seen]:
-    """Those that did something although they were shielded."""
-    return {name: seen for name, html in chosen.items() if (seen := arena.let_loose(html, shield))}
+    """Those that did something although they were shielded. What no sanitiser has seen is only looked at: a click may hang the browser."""
+    hands = shield is not only_framed
+    return {name: seen for name, html in chosen.items() if (seen := arena.let_loose(html, shield, hands=hands))}
 
 
 def test_the_vectors_are_alive(arena: Arena) -> None:
@@ -53,12 +54,14 @@ def test_no_vector_gets_through_both_and_a_click_only_opens_another_window(arena
         assert set(seen.by_hand) <= {"/top"}, (name, seen)
 
 
-def test_no_vector_nobody_here_wrote_gets_through(arena: Arena, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("shield", [only_sanitised, only_framed])
+def test_no_vector_nobody_here_wrote_gets_through(
+    arena: Arena, shield: Shield, capsys: pytest.CaptureFixture[str]
+) -> None:
     foreign = foreign_vectors()
     with capsys.disabled():
         print(f"\n{len(foreign)} vectors (from {CORPORA.name})")  # noqa: T201
-    for shield in (only_sanitised, only_framed):
-        assert let_loose(arena, foreign, shield) == {}
+    assert let_loose(arena, foreign, shield) == {}
 
 
 def foreign_vectors() -> dict[str, str]:
@@ -70,7 +73,9 @@ def foreign_vectors() -> dict[str, str]:
     ):  # fmt: skip
         if (path := CORPORA / file).is_file():
             found |= {
-                one["id"]: one[field].replace("{{CANARY}}", "{canary}").replace("http://{{CANARY_HOSTPORT}}", "{canary}")
+                one["id"]: one[field]
+                .replace("{{CANARY}}", "{canary}")
+                .replace("http://{{CANARY_HOSTPORT}}", "{canary}")
                 for one in json.loads(path.read_text(encoding="utf-8"))
             }
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _SAY = "new Image().src='{canary}/ran'"
-_RAN = f"fetch('{{canary}}/ran',{{mode:'no-cors'}})"
+_RAN = "fetch('{canary}/ran',{mode:'no-cors'})"
 
 SCRIPTS: Mapping[str, str] = {
     "script": f"<script>{_RAN}</script>",
@@ -39,7 +39,7 @@ SCRIPTS: Mapping[str, str] = {
     "moving-text": f'<marquee onstart="{_SAY}">x</marquee>',
     "style-that-ends": f'<style>@keyframes k{{}}</style><div style="animation:k 1ms" onanimationend="{_SAY}">x</div>',
     "mouse-over-everything": f'<div style="position:fixed;inset:0" onmousemove="{_SAY}">x</div>',
-    "frame-with-script": '<iframe src="javascript:fetch(\'{canary}/ran\')"></iframe>',
+    "frame-with-script": "<iframe src=\"javascript:fetch('{canary}/ran')\"></iframe>",
     "frame-with-its-document": "<iframe srcdoc=\"<script>fetch('{canary}/ran')</script>\"></iframe>",
     "frame-with-data": "<iframe src=\"data:text/html,<script>fetch('{canary}/ran')</script>\"></iframe>",
     "object-with-data": "<object data=\"data:text/html,<script>fetch('{canary}/ran')</script>\"></object>",
@@ -51,11 +51,11 @@ SCRIPTS: Mapping[str, str] = {
     "script-in-mathematics": f'<math><mtext><table><mglyph><style><img src=x onerror="{_SAY}"></style></table></mtext></math>',
     "mathematics-in-a-drawing": f'<svg></p><style><a id="</style><img src=1 onerror=&quot;{_SAY}&quot;>"></svg>',
     "nested-forms": f'<form><math><mtext></form><form><mglyph><style></math><img src onerror="{_SAY}">',
-    "template": f"<template><script>{_RAN}</script></template><img src=x onerror=\"{_SAY}\">",
-    "script-link": "<a href=\"javascript:fetch('{canary}/ran')\" style=\"position:fixed;inset:0\">Hier</a>",
-    "script-link-with-tab": "<a href=\"java\tscript:fetch('{canary}/ran')\" style=\"position:fixed;inset:0\">Hier</a>",
+    "template": f'<template><script>{_RAN}</script></template><img src=x onerror="{_SAY}">',
+    "script-link": '<a href="javascript:fetch(\'{canary}/ran\')" style="position:fixed;inset:0">Hier</a>',
+    "script-link-with-tab": '<a href="java\tscript:fetch(\'{canary}/ran\')" style="position:fixed;inset:0">Hier</a>',
     "script-link-with-entities": '<a href="&#x6A;avascript&colon;fetch(&apos;{canary}/ran&apos;)" style="position:fixed;inset:0">Hier</a>',
-    "data-link": "<a href=\"data:text/html,<script>fetch('{canary}/ran')</script>\" style=\"position:fixed;inset:0\">Hier</a>",
+    "data-link": '<a href="data:text/html,<script>fetch(\'{canary}/ran\')</script>" style="position:fixed;inset:0">Hier</a>',
 }
 
 LOOKS: Mapping[str, str] = {
@@ -65,9 +65,9 @@ LOOKS: Mapping[str, str] = {
     "background-attribute": '<body background="{canary}/b.gif"><table background="{canary}/t.gif"><tr><td>x</table>',
     "background": '<div style="background:url({canary}/b.gif)">x</div>',
     "background-escaped": '<div style="background:\\75\\72\\6c({canary}/b.gif)">x</div>',
-    "background-with-comment": '<div style="background:ur/**/l({canary}/c.gif);background-image:url(\'{canary}/b.gif\')">x</div>',
+    "background-with-comment": "<div style=\"background:ur/**/l({canary}/c.gif);background-image:url('{canary}/b.gif')\">x</div>",
     "list-mark": '<ul><li style="list-style-image:url({canary}/l.gif)">x</ul>',
-    "image-set": '<div style="background:image-set(\'{canary}/i.gif\' 1x)">x</div>',
+    "image-set": "<div style=\"background:image-set('{canary}/i.gif' 1x)\">x</div>",
     "border-picture": '<div style="border:9px solid;border-image:url({canary}/r.gif) 9">x</div>',
     "content": '<div style="content:url({canary}/c.gif)">x</div>',
     "style-sheet": "<style>@import '{canary}/s.css';</style>",

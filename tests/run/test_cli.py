@@ -185,7 +185,7 @@ def test_a_test_of_settings_says_whether_a_person_must_act(terminal: Terminal) -
     # Not allowed to be reached at all: waiting will not help.
     assert terminal("account", "probe", "--json", "-", "--json-lines", stdin=document) == 3
     steps = [json.loads(line) for line in terminal.out.splitlines()]
-    assert next(step for step in steps if step["state"] == "failed")["error"] == "host-forbidden"
+    assert next(step for step in steps if step["state"] == "failed")["error"] == "host-internal"
     # Allowed, but nobody listens just now.
     assert terminal("account", "probe", "--json", "-", stdin=document, POSTSTELLE_EGRESS_ALLOW="127.0.0.0/8") == 1
     assert "failed" in terminal.out

@@ -56,7 +56,10 @@ class ChaosProxy:
             writer.close()
             return
         pair = (writer, far_writer)
-        ways = (self._way(reader, far_writer, pair, from_server=False), self._way(far_reader, writer, pair, from_server=True))
+        ways = (
+            self._way(reader, far_writer, pair, from_server=False),
+            self._way(far_reader, writer, pair, from_server=True),
+        )
         try:
             await asyncio.gather(*ways)
         finally:
@@ -64,7 +67,12 @@ class ChaosProxy:
                 one.close()
 
     async def _way(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: tuple[asyncio.StreamWriter, ...], *, from_server: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        pair: tuple[asyncio.StreamWriter, ...],
+        *,
+        from_server: bool,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(16384):

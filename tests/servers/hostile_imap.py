@@ -162,7 +162,9 @@ def _many_folders(tag: bytes, line: bytes) -> Iterator[bytes]:
     word = b"LSUB" if b"LSUB" in line else b"LIST"
     yield b'* %s () "/" INBOX\r\n' % word
     for first in range(0, 100_000, 1000):
-        yield b"".join(b'* %s () "/" "Akten/%05d/Vorgang mit Namen"\r\n' % (word, n) for n in range(first, first + 1000))
+        yield b"".join(
+            b'* %s () "/" "Akten/%05d/Vorgang mit Namen"\r\n' % (word, n) for n in range(first, first + 1000)
+        )
     yield tag + b" OK\r\n"
 
 

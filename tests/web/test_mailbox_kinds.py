@@ -48,7 +48,9 @@ def test_an_archive_needs_neither_address_nor_server(ada: Visitor) -> None:
 
 
 def test_what_only_imap_knows_is_not_asked_of_pop3(ada: Visitor) -> None:
-    fields = form(ada, kind="fetch-only", receiving__push="1", receiving__all_folders="1", receiving__subscribed_only="1")
+    fields = form(
+        ada, kind="fetch-only", receiving__push="1", receiving__all_folders="1", receiving__subscribed_only="1"
+    )
     assert send(ada, "/mailboxes/new/", fields).status_code == 302
     account = only(ada)
     assert account.incoming.protocol == "pop3"
@@ -105,14 +107,29 @@ def test_receiving_and_sending_are_switched_apart(ada: Visitor) -> None:
         {"signature": {"text": "Gruß", "html": "<p>Gruß</p>"}},
         {"outgoing": None},
         {"login": {"username": "zentrale", "password": "geheim", "mechanism": "login", "domain": "AMT"}},
-        {"incoming": {"host": "mail.amt.test", "certificate": {"mode": "pinned", "fingerprint": "a" * 64, "key": "b" * 64}}},
+        {
+            "incoming": {
+                "host": "mail.amt.test",
+                "certificate": {"mode": "pinned", "fingerprint": "a" * 64, "key": "b" * 64},
+            }
+        },
     ],
 )
 def test_saving_an_untouched_form_changes_nothing(ada: Visitor, changes: dict[str, object]) -> None:
     account = an_account(ada.actor, **changes)
     assert send(ada, f"/mailboxes/{account.id}/", as_shown(ada, f"/mailboxes/{account.id}/")).status_code == 302
     changed = accounts.show(ada.actor, account.id)
-    for part in ("incoming", "outgoing", "authentication", "receiving", "sending", "signature", "grants", "kind", "active"):
+    for part in (
+        "incoming",
+        "outgoing",
+        "authentication",
+        "receiving",
+        "sending",
+        "signature",
+        "grants",
+        "kind",
+        "active",
+    ):
         assert getattr(changed, part) == getattr(account, part), part
     assert [(one.address, one.signature) for one in changed.identities] == [
         (one.address, one.signature) for one in account.identities
@@ -152,7 +169,9 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(ada: Visitor) -
 
 def test_a_template_and_another_mailbox_fill_a_new_form(ada: Visitor) -> None:
     account = an_account(ada.actor)
-    template = templates.put(ada.actor, "Anbieter", {"incoming": {"host": "imap.anbieter.test", "encryption": "starttls"}})
+    template = templates.put(
+        ada.actor, "Anbieter", {"incoming": {"host": "imap.anbieter.test", "encryption": "starttls"}}
+    )
     assert as_shown(ada, f"/mailboxes/new/?template={template.id}")["incoming.host"] == "imap.anbieter.test"
     twin = as_shown(ada, f"/mailboxes/new/?like={account.id}")
     assert (twin["label"], twin["incoming.host"]) == ("Zentrale (copy)", "mail.amt.test")
@@ -225,14 +244,16 @@ def test_the_link_for_the_owner_is_shown_once_and_reveals_only_what_it_must(ada:
     assert "Ada (ada@amt.test) asks you" in shown
     for hidden in ("mail.amt.test", "Zentrale", "993"):
         assert hidden not in shown
-    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Referrer-Policy"] == "same-origin"
     assert answer["Cache-Control"] == "no-store"
 
 
 def test_a_wrong_or_empty_hand_over_keeps_nothing_and_leaves_the_link_usable(ada: Visitor) -> None:
     from django.test import Client
 
-    account = an_account(ada.actor, login={"username": "zentrale", "by_owner": True}, incoming={"host": "127.0.0.1", "port": 1})
+    account = an_account(
+        ada.actor, login={"username": "zentrale", "by_owner": True}, incoming={"host": "127.0.0.1", "port": 1}
+    )
     token, _ = hand_over.create(ada.actor, account.id)
     assert Client().get("/hand-over/nonsense/").status_code == 404
     assert Client().post(f"/hand-over/{token}/", {"password": ""}).status_code == 422

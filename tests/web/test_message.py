@@ -104,11 +104,18 @@ def test_a_dangerous_file_is_marked_and_has_no_preview(ada: Visitor) -> None:
     page = pane(ada, message)
     assert "can run a program, its name is misleading" in text_of(page)
     assert page.count('class="dangerous"') == 1
+    assert re.findall(r'hx-get="/mail/m/[^"]*/attachment/(\d)/look/"', page) == ["1"]
 
 
 def test_files_are_looked_at_as_text_or_as_the_message_they_are(ada: Visitor) -> None:
-    inner = a_letter("Innen <i>", html="<p>Kern</p><script>alert(1)</script>", attachments=[("a.bin", "image/x-own", b"1")])
-    files = [("Brief.txt", "text/plain", b"<b>Hallo</b>"), ("innen.eml", "application/octet-stream", inner), ("x.bin", "a/b", b"1")]
+    inner = a_letter(
+        "Innen <i>", html="<p>Kern</p><script>alert(1)</script>", attachments=[("a.bin", "image/x-own", b"1")]
+    )
+    files = [
+        ("Brief.txt", "text/plain", b"<b>Hallo</b>"),
+        ("innen.eml", "application/octet-stream", inner),
+        ("x.bin", "a/b", b"1"),
+    ]
     message = a_message(ada, a_letter(attachments=files))
     address = f"/mail/m/{message.id}/attachment/%d/look/"
     assert "&lt;b&gt;Hallo&lt;/b&gt;" in ada.part(address % 0, f"look-{message.id}").content.decode()
@@ -130,7 +137,9 @@ def test_all_files_come_in_one_zip_under_harmless_names(ada: Visitor) -> None:
     with zipfile.ZipFile(io.BytesIO(b"".join(response))) as archive:
         assert [archive.read(name) for name in archive.namelist()] == [b"1", b"2"]
         assert all("/" not in name for name in archive.namelist())
-    assert ada.get(f"/mail/m/{a_message_in(a_folder(an_account(ada.actor, 'B'))).id}/attachments.zip").status_code == 404
+    assert (
+        ada.get(f"/mail/m/{a_message_in(a_folder(an_account(ada.actor, 'B'))).id}/attachments.zip").status_code == 404
+    )
 
 
 def test_source_and_print_view_are_held_like_the_frame(ada: Visitor) -> None:
@@ -263,7 +272,13 @@ def test_an_accepted_invitation_carries_the_answer_for_the_organisers_calendar(a
     raw = a_letter("Einladung", attachments=[("termin.ics", "text/calendar", INVITATION.encode())])
     account = an_account(ada.actor)
     message = a_message_in(a_folder(account), raw)
-    letter: dict[str, str] = {"account": account.id, "to": "eva@kunde.test", "subject": "Zusage", "text": "Ja", "answers": message.id}
+    letter: dict[str, str] = {
+        "account": account.id,
+        "to": "eva@kunde.test",
+        "subject": "Zusage",
+        "text": "Ja",
+        "answers": message.id,
+    }
     assert ada.post("/write/", **letter, invitation="accept").status_code == 302
     claimed = store_outbox.claim(outbox.page(ada.actor, 1).items[0].id)
     assert claimed

@@ -14,7 +14,14 @@ from tests.web.visitor import Visitor, text_of
 
 
 def test_a_stored_login_is_made_changed_and_removed(ada: Visitor) -> None:
-    fields = {"label": "Zugang", "owner": "", "username": "zentrale", "password": "geheim", "mechanism": "auto", "domain": ""}
+    fields = {
+        "label": "Zugang",
+        "owner": "",
+        "username": "zentrale",
+        "password": "geheim",
+        "mechanism": "auto",
+        "domain": "",
+    }
     assert ada.client.post("/mailboxes/logins/new/", fields).status_code == 302
     (login,) = logins.within(ada.actor)
     page = ada.page(f"/mailboxes/logins/{login.id}/")
@@ -52,7 +59,10 @@ def test_an_outgoing_server_with_a_login_of_its_own(ada: Visitor, bob: Visitor) 
     (server,) = outgoing_servers.within(ada.actor)
     assert (server.endpoint.port, server.is_default, server.login and server.login.username) == (587, True, "amt")
     del fields["owner"]
-    assert ada.client.post(f"/mailboxes/servers/{server.id}/", fields | {"login.password": "", "label": "Neu"}).status_code == 302
+    assert (
+        ada.client.post(f"/mailboxes/servers/{server.id}/", fields | {"login.password": "", "label": "Neu"}).status_code
+        == 302
+    )
     assert outgoing_servers.show(ada.actor, server.id).label == "Neu"
     assert bob.client.post(f"/mailboxes/servers/{server.id}/", fields).status_code == 403
     wrong = ada.client.post("/mailboxes/servers/new/", fields | {"host": "https://x", "owner": ""}).content.decode()
@@ -130,7 +140,12 @@ def test_folders_are_switched_one_by_one(ada: Visitor) -> None:
     account = an_account(ada.actor)
     a_folder(account)
     folder = a_folder(account, "Rundschreiben")
-    fields = {f"{folder.id}.show": "0", f"{folder.id}.fetch": "1", f"{folder.id}.process": "1", f"{folder.id}.role": "archive"}
+    fields = {
+        f"{folder.id}.show": "0",
+        f"{folder.id}.fetch": "1",
+        f"{folder.id}.process": "1",
+        f"{folder.id}.role": "archive",
+    }
     ada.client.post(f"/mailboxes/{account.id}/folders/", fields)
     changed = reading.folder(ada.actor, folder.id)
     assert (changed.choices["show"], changed.choices["process"], changed.role.value) == (False, True, "archive")

@@ -86,7 +86,9 @@ def test_a_picture_is_fetched_once_without_anything_of_the_reader_and_drawn_anew
     hidden = a_picture() + b"<script>alert(1)</script>"
     sender_host.answers["/logo.png"] = (200, "image/png", hidden)
     (address,) = shown_pictures(ada, f"{sender_host.address}/logo.png")
-    answers = [Client().get(address, headers={"referer": "https://amt.test/", "user-agent": "Reader/1"}) for _ in range(2)]
+    answers = [
+        Client().get(address, headers={"referer": "https://amt.test/", "user-agent": "Reader/1"}) for _ in range(2)
+    ]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0]["Content-Type"] == "image/png"
     assert b"script" not in answers[0].content
@@ -126,7 +128,9 @@ def test_only_encrypted_addresses_are_shown_at_all(ada: Visitor) -> None:
     assert shown_pictures(ada, "http://kunde.test/x.png", "//kunde.test/x.png", "ftp://kunde.test/x.png") == []
 
 
-def test_an_address_is_worth_nothing_once_forged_or_without_the_right(ada: Visitor, bob: Visitor, sender_host: Host) -> None:
+def test_an_address_is_worth_nothing_once_forged_or_without_the_right(
+    ada: Visitor, bob: Visitor, sender_host: Host
+) -> None:
     sender_host.answers["/logo.png"] = (200, "image/png", a_picture())
     grants = [{"user": ada.user.email, "rights": ["see", "administer"]}, {"user": bob.user.email, "rights": ["see"]}]
     account = an_account(ada.actor, grants=grants)
@@ -146,7 +150,8 @@ def test_whoever_trusts_a_sender_sees_the_pictures_at_once_but_never_a_forgers(a
     html = '<img src="https://kunde.test/x.png">'
     first, second = (a_message_in(folder, a_letter(html=html)) for _ in range(2))
     forged = a_message_in(
-        folder, a_letter(html=html, headers={"Authentication-Results": "mx.mail.amt.test; dmarc=fail header.from=kunde.test"})
+        folder,
+        a_letter(html=html, headers={"Authentication-Results": "mx.mail.amt.test; dmarc=fail header.from=kunde.test"}),
     )
     ada.post(f"/mail/m/{first.id}/trust/", back="/mail/")
     assert work.trusted_senders(ada.actor) == ["eva@kunde.test"]

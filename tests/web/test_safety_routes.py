@@ -26,7 +26,17 @@ SECRET = "Geheimsache-4711"
 
 NAMED = {route.name: route for route in urlpatterns if isinstance(route, URLPattern)}
 
-OPEN = {"set-up", "account_login", "account_logout", "account_inactive", "alive", "ready", "metrics", "hand-over", "welcome"}
+OPEN = {
+    "set-up",
+    "account_login",
+    "account_logout",
+    "account_inactive",
+    "alive",
+    "ready",
+    "metrics",
+    "hand-over",
+    "welcome",
+}
 """Nobody has to be logged in; there is nothing of anybody's mail."""
 SIGNED = {"mail-frame", "picture"}
 """The signature says whose eyes it is for; the rights of that person are looked at now."""
@@ -83,7 +93,9 @@ def house(ada: Visitor) -> House:
     own = {"user": ada.user.email, "rights": ["see", "process", "send-as", "administer"]}
     grants = [own, *({"user": f"{name}@amt.test", **grant} for name, grant in rights.items())]
     account = an_account(ada.actor, SECRET, grants=grants)
-    raw = a_letter(SECRET, SECRET, html=f"<p>{SECRET}</p>", attachments=[(f"{SECRET}.txt", "text/plain", SECRET.encode())])
+    raw = a_letter(
+        SECRET, SECRET, html=f"<p>{SECRET}</p>", attachments=[(f"{SECRET}.txt", "text/plain", SECRET.encode())]
+    )
     message = a_message_in(a_folder(account), raw)
     everything_is_indexed()
     sent = outbox.submit(ada.actor, Draft(account.id, to=("eva@kunde.test",), subject=SECRET, text=SECRET))
@@ -128,7 +140,8 @@ def test_nobody_gets_in_without_a_log_in(house: House) -> None:
             assert answer.status_code == 405 or answer["Location"].startswith("/login"), name
     for name in (OPEN | SIGNED) & NAMED.keys():
         for answer in asked(Client(), address(house, name)):
-            assert answer.status_code < 500, name
+            # Without an engine beside it the web is alive but not ready.
+            assert answer.status_code < 500 or name == "ready", name
             assert SECRET not in read(answer), name
     assert feed.latest() == before
 
@@ -163,10 +176,17 @@ def test_whoever_sees_gets_in_and_may_not_process(house: House) -> None:
         assert not status & {404, 500}, name
     for name in PROCESSING & NAMED.keys():
         assert 403 in {answer.status_code for answer in asked(visitor.client, address(house, name))}, name
-    for deed in ({"do": "status", "status": "done"}, {"do": "assign", "user": ""}, {"do": "follow-up", "soon": "tomorrow"}):
+    for deed in (
+        {"do": "status", "status": "done"},
+        {"do": "assign", "user": ""},
+        {"do": "follow-up", "soon": "tomorrow"},
+    ):
         assert visitor.client.post(address(house, "work"), deed).status_code == 403
     assert visitor.client.post(address(house, "mark"), {"add": "seen"}).status_code == 403
-    assert {entry.kind for entry in feed.changes(house.ada.actor, before).items} <= {"sender-trusted", "answering-changed"}
+    assert {entry.kind for entry in feed.changes(house.ada.actor, before).items} <= {
+        "sender-trusted",
+        "answering-changed",
+    }
 
 
 def test_a_signed_address_holds_no_longer_than_the_right(house: House) -> None:
@@ -174,4 +194,7 @@ def test_a_signed_address_holds_no_longer_than_the_right(house: House) -> None:
         user = house.roles[role].user.id
         assert Client().get(frame_url(FrameWish(user, house.message.id, remote=False))).status_code == 404
         assert Client().get(picture_url(PictureWish(user, house.message.id, "https://x.test/a.png"))).status_code == 404
-    assert Client().get(frame_url(FrameWish(house.roles["see"].user.id, house.message.id, remote=False))).status_code == 200
+    assert (
+        Client().get(frame_url(FrameWish(house.roles["see"].user.id, house.message.id, remote=False))).status_code
+        == 200
+    )

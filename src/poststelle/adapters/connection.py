@@ -151,17 +151,21 @@ async def resolve(host: str, port: int, *, egress: EgressPolicy) -> Sequence[Add
     Raises TryAgain("host-unknown") and HostForbidden("host-forbidden"); facts `host`, `port`.
     """
     name = host_name(host)
+    permitted = [address for address in await lookup(host, port) if egress.permits(name, address, port)]
+    if not permitted:
+        raise HostForbidden("host-forbidden", host=host, port=port)
+    return permitted
+
+
+async def lookup(host: str, port: int) -> Sequence[Address]:
+    """Every address of a host, permitted or not, for looking at only. Raises TryAgain("host-unknown"); facts `host`, `port`."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            found = await loop.getaddrinfo(host_name(host), port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except (OSError, TimeoutError, UnicodeError) as error:
         raise TryAgain("host-unknown", host=host, port=port) from error
-    addresses = list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
-    permitted = [address for address in addresses if egress.permits(name, address, port)]
-    if not permitted:
-        raise HostForbidden("host-forbidden", host=host, port=port, addresses=[str(address) for address in addresses[:4]])
-    return permitted
+    return list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
 
 
 async def connect(host: str, port: int, *, egress: EgressPolicy, timeout: float = CONNECT_SECONDS) -> socket.socket:

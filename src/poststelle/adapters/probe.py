@@ -28,12 +28,14 @@ async def probe(
     local_hostname: str = "localhost",
     message: Trial | None = None,
     times: Times | None = None,
+    inside: bool = False,
 ) -> AsyncGenerator[Step, None]:
     """Try both directions of the settings. Yields each step as it ends; never raises `Trouble`.
 
-    `message`: send it, see it arrive and where its copy lands, and remove it.
+    `message`: send it, see it arrive and where its copy lands, and remove it. `inside`: tell the addresses of hosts that are
+    forbidden, for whoever may know the own network.
     """
-    world = World(settings, egress, tls, local_hostname, times or Times())
+    world = World(settings, egress, tls, local_hostname, times or Times(), inside)
     way_in = way_out = None
     try:
         if settings.incoming is not None and settings.login is not None:

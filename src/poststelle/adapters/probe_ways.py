@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, replace
 
 from poststelle.adapters import diagnosis
-from poststelle.adapters.connection import EgressPolicy, Tls, Trust, resolve
+from poststelle.adapters.connection import EgressPolicy, Tls, Trust, lookup, resolve
 from poststelle.adapters.diagnosis import Way
 from poststelle.adapters.imap import session as imap
 from poststelle.adapters.imap import wire
@@ -25,7 +25,7 @@ from poststelle.adapters.pop3 import session as pop3
 from poststelle.adapters.smtp import SmtpSender, open_sender
 from poststelle.adapters.stream import Connection
 from poststelle.adapters.trial import DropWatcher, FolderWatcher, Trial, Watcher
-from poststelle.errors import LoginRejected, NeedsAttention, Trouble, TryAgain
+from poststelle.errors import HostForbidden, LoginRejected, NeedsAttention, Trouble, TryAgain
 from poststelle.mail.ports import Envelope, RecipientState, RemoteFolder, Role
 from poststelle.mail.records import Step
 from poststelle.mail.settings import AccountSettings, Encryption, Login
@@ -54,6 +54,7 @@ class World:
     trust: Trust
     local_hostname: str
     times: Times
+    inside: bool = False
 
 
 async def tried(way: Way, name: str, act: Act, seconds: float) -> Step:
@@ -141,7 +142,13 @@ class Direction:
         return [*first, ("greeting", greeting)]
 
     async def _resolve(self) -> Facts:
-        found = await resolve(self._endpoint.host, self._endpoint.port, egress=self._world.egress)
+        host, port = self._endpoint.host, self._endpoint.port
+        try:
+            found = await resolve(host, port, egress=self._world.egress)
+        except HostForbidden as forbidden:
+            if self._world.inside:
+                forbidden.facts["addresses"] = [str(address) for address in (await lookup(host, port))[:4]]
+            raise
         return {"addresses": [str(address) for address in found]}
 
     async def _connect(self) -> Facts:

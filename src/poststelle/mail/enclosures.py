@@ -16,6 +16,7 @@ from poststelle.mail.message import ParsedMessage, Raw, is_envelope, part_bytes
 from poststelle.mail.mime import Part
 
 _MAX_ENVELOPES = 5
+_LARGE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +28,30 @@ class Enclosure:
     is_inline: bool
     is_envelope: bool
     _data: Callable[[], bytes] = field(repr=False, compare=False)
+    _estimate: Callable[[], int | None] = field(repr=False, compare=False, default=lambda: None)
 
     @property
     def data(self) -> bytes:
         """The decoded bytes."""
         return self._data()
 
+    @property
+    def size(self) -> int:
+        """How many bytes they are; of large files counted without decoding them, which a broken encoding may belie a little."""
+        estimate = self._estimate()
+        return len(self.data) if estimate is None else estimate
+
 
 def enclosures(raw: Raw, parsed: ParsedMessage) -> Sequence[Enclosure]:
     """Every file with the message."""
     envelopes = {id(part): unpacked for part, unpacked in _envelopes(raw, parsed)}
     listed = [
-        Enclosure(part.name, part.content_type, part.is_inline, id(part) in envelopes, partial(part_bytes, raw, part))
+        Enclosure(
+            part.name, part.content_type, part.is_inline, id(part) in envelopes, partial(part_bytes, raw, part),
+            partial(_counted, raw, part),
+        )
         for part in parsed.attachments
-    ]
+    ]  # fmt: skip
     for unpacked in envelopes.values():
         for file in unpacked.files:
             kind = file.content_type or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -58,6 +69,14 @@ def _envelopes(raw: Raw, parsed: ParsedMessage) -> list[tuple[Part, tnef.Unpacke
         if len(found) == _MAX_ENVELOPES:
             break
     return found
+
+
+def _counted(raw: Raw, part: Part) -> int | None:
+    if part.encoding != "base64" or part.end - part.start < _LARGE or not isinstance(raw, bytes):
+        return None
+    breaks = raw.count(b"\n", part.start, part.end) + raw.count(b"\r", part.start, part.end)
+    padding = raw.count(b"=", max(part.end - 8, part.start), part.end)
+    return (part.end - part.start - breaks) * 3 // 4 - padding
 
 
 def _same(data: bytes) -> bytes:

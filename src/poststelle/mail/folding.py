@@ -16,7 +16,9 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from poststelle.mail.markup import bounded
 from poststelle.mail.spoofing import is_look_alike, shown_domain
 
-_QUOTED = "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .moz-cite-prefix + blockquote, #divRplyFwdMsg, #appendonsend"
+_QUOTED = (
+    "blockquote[type=cite], .gmail_quote, .yahoo_quoted, .moz-cite-prefix + blockquote, #divRplyFwdMsg, #appendonsend"
+)
 _MOST_LINKS = 2_000
 _SHOWN_HOST = re.compile(r"(?:https?://)?((?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24})(?=[/:?#\s]|$)", re.I)
 

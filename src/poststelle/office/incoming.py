@@ -91,7 +91,7 @@ class OpenAccount:
         if not self.access.receiving.all_folders:
             self._left_out = frozenset(await self.tools.write(rounds.beside_the_chosen, self.access.account))
         wanted = self._wanted()
-        await live.settle_in(self.tools, [shelf.id for shelf in wanted])
+        await live.settle_in(self.tools, [shelf.id for shelf in wanted], lambda: self.alive(LONGEST_SILENCE))
         await self._bring_up(wanted)
         if self._bulk is not None:
             return None

@@ -46,9 +46,7 @@ def _made(url: str) -> bytes:
     """Fetched and drawn anew; empty when it cannot be had."""
     trust = Trust(django_settings.POSTSTELLE.ca_file)
     try:
-        answer = asyncio.run(
-            http.fetch(url, egress=accounts.egress(), tls=trust, limit=LARGEST, seconds=SECONDS)
-        )
+        answer = asyncio.run(http.fetch(url, egress=accounts.egress(), tls=trust, limit=LARGEST, seconds=SECONDS))
     except Trouble:
         return b""
     if answer.status != 200:

@@ -118,7 +118,9 @@ async def run(
     complete = False
     try:
         tls = Trust(django_settings.POSTSTELLE.ca_file)
-        async with aclosing(adapter.probe(settings, egress=egress, tls=tls, message=message, times=times)) as steps:
+        inside = actor.is_administrator
+        tried = adapter.probe(settings, egress=egress, tls=tls, message=message, times=times, inside=inside)
+        async with aclosing(tried) as steps:
             async for step in steps:
                 shown = await _for_eyes_of(actor, step)
                 told.append(shown)
@@ -134,7 +136,9 @@ async def _for_eyes_of(actor: Actor, step: Step) -> Step:
     if step.error == "host-forbidden":
         if actor.is_administrator:
             addresses = step.detail.get("addresses")
-            return replace(step, error="host-internal") if addresses else step
+            if not isinstance(addresses, list) or not addresses:
+                return step
+            return replace(step, error="host-internal", detail={**step.detail, "addresses": ", ".join(addresses)})
         await asyncio.sleep(max(0.0, _FORBIDDEN_SECONDS - step.seconds))
         return replace(step, seconds=_FORBIDDEN_SECONDS, detail={}, fixes=())
     if actor.is_administrator:

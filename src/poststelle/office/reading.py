@@ -272,7 +272,7 @@ def search(
 def _attachments(content: bytes, parsed: ParsedMessage) -> list[AttachmentView]:
     return [
         AttachmentView(
-            position, file.name, file.content_type, len(file.data), safe_name(file.name),
+            position, file.name, file.content_type, file.size, safe_name(file.name),
             dangers(file.name, file.content_type), file.is_inline, _preview(file.name, file.content_type),
         )
         for position, file in enumerate(enclosures(content, parsed))

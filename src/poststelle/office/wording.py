@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from poststelle.errors import Invalid, PoststelleError
 from poststelle.mail.records import TroubleRecord
+from poststelle.mail.work import TagRecord
 
 Text = Any  # a lazily translated string: django-stubs calls it _StrPromise
 
@@ -725,6 +726,15 @@ JOURNAL: Mapping[str, Text] = {
 }
 """Every kind of journal entry."""
 
+LABELS: Mapping[str, Text] = {
+    "$label1": _("Important"),
+    "$label2": _("Work"),
+    "$label3": _("Personal"),
+    "$label4": _("To do"),
+    "$label5": _("Later"),
+}
+"""The five labels Thunderbird brings along, as it calls them."""
+
 _UNKNOWN = (_("Something went wrong (%(code)s)."), _("Try again. If it stays so, tell whoever runs this installation."))
 
 
@@ -760,6 +770,11 @@ def defect_sentence(code: str) -> str:
 def journal_sentence(kind: str) -> str:
     """What happened, for people."""
     return str(JOURNAL.get(kind, kind))
+
+
+def tag_name(tag: TagRecord) -> str:
+    """What a tag is called: as the office says, or as the program does that brought it."""
+    return tag.name if tag.is_defined else str(LABELS.get(tag.keyword.lower(), tag.name))
 
 
 def server_words(facts: Mapping[str, object]) -> str:

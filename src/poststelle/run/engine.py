@@ -22,8 +22,9 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from django.conf import settings as django_settings
 
-from poststelle.office import events, incoming, live, sending
+from poststelle.office import events, incoming, live, sending, work
 from poststelle.office.accounts import egress
+from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import Doors, NetworkDoors
 from poststelle.policy.scheduling import Limits, Pace
 from poststelle.run.configuration import Configuration
@@ -160,6 +161,7 @@ class Engine:
                 await self._shop.write(live.failed, account)
 
     async def _look_at_what_is_due(self) -> None:
+        await self._shop.write(work.remind, SYSTEM)
         for account in await self._shop.write(incoming.with_errands):
             if account in self._watched:
                 self._watched[account].tell()

@@ -286,10 +286,13 @@ class Watcher:
     async def _serve(self, opened: incoming.OpenAccount, *, looked: bool) -> None:
         """Whoever looks at a folder looks at another one next: the session stays a while, until a round is wanted."""
         clock = asyncio.get_running_loop().time
-        until = clock() + (LINGER_SECONDS if looked or self._shows else 0.0)
-        while (left := until - clock()) > 0 and not self._asked:
+        # A POP3 session keeps others out of the mailbox.
+        linger = 0.0 if self.endpoint is not None and self.endpoint.protocol == "pop3" else LINGER_SECONDS
+        end = clock() + SAFETY_ROUND_SECONDS
+        until = clock() + (linger if looked or self._shows else 0.0)
+        while (left := min(until, end) - clock()) > 0 and not self._asked:
             if await self._look(opened):
-                until = clock() + LINGER_SECONDS
+                until = clock() + linger
             if self._errands:
                 await self._tell(opened)
             self.alive(left + LONGEST_SILENCE)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from poststelle.errors import Conflict
 from poststelle.mail.ports import RemoteFolder, Role
 from poststelle.mail.settings import AccountSettings, Authentication, Kind, Receiving, Sending
-from poststelle.store import journal, models
+from poststelle.store import cache, journal, messages, models
 from poststelle.store.access import Reach
 from poststelle.store.account_rows import endpoint, fill, logins_of, tell_exceptions
 from poststelle.store.accounts import account_row, resume
@@ -72,6 +72,7 @@ def _only_here(row: models.Account) -> int:
 
 def to_archive(reach: Reach, account: str, *, actor: str) -> None:
     """The mailbox lies here only from now on. Raises NotFound, Conflict("not-convertible")."""
+    _keep_what_is_cached(reach, account)
     with transaction.atomic():
         row = account_row(reach, account)
         if row.kind not in {Kind.SYNCHRONISED.value, Kind.FETCH_ONLY.value}:
@@ -86,6 +87,12 @@ def to_archive(reach: Reach, account: str, *, actor: str) -> None:
         _keep_here(row)
         tell_exceptions(row, ways, actor)
         journal.write(reach.pool, actor, "account-converted", f"account:{row.pk}", account=row.pk)
+
+
+def _keep_what_is_cached(reach: Reach, account: str) -> None:
+    """What was only looked at cannot be looked at there again."""
+    folders = models.Folder.objects.filter(account=account_row(reach, account)).values_list("pk", flat=True)
+    cache.keep_for_good(messages.segments(), cache.cached_in(folders))
 
 
 def _without_ways(row: models.Account) -> None:
@@ -124,6 +131,7 @@ def move(
     `listed`: the folders of the new server. How many were ``matched``, are ``new`` there and ``left`` (kept here, readable).
     Raises NotFound, Invalid, Conflict.
     """
+    _keep_what_is_cached(reach, account)
     with transaction.atomic():
         row = account_row(reach, account)
         if models.Errand.objects.filter(account=row, closed_at=None).exists():

@@ -6,8 +6,7 @@ Law: a wish is a row; it is answered once, with what was found or with why nothi
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -154,6 +153,10 @@ class LiveShelf(FolderShelf):
         low = min((arrival.ordinal for arrival in shown), default=0)
         return await self._tools.write(self._beside, {arrival.id for arrival in shown}, below, None if whole else low)
 
+    async def lasting(self, ids: Collection[RemoteId]) -> Sequence[RemoteId]:
+        """Those of these that are kept for good."""
+        return await self._tools.write(self._lasting, list(ids))
+
     async def placed(self, shown: Sequence[Arrival]) -> Sequence[str]:
         """The placements of these, in their order."""
         return await self._tools.write(self._placed, [arrival.id for arrival in shown])
@@ -175,6 +178,16 @@ class LiveShelf(FolderShelf):
             for remote, ordinal in rows
             if remote not in shown and (below is None or ordinal < below) and (low is None or ordinal >= low)
         ]
+
+    def _lasting(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
+        found: list[RemoteId] = []
+        for some in chunks(ids):
+            found += column(
+                "SELECT remote_id FROM store_placement WHERE folder_id = %s AND cached_at IS NULL"  # noqa: S608
+                f" AND remote_id IN ({marks(some)})",
+                [self._id.hex, *some],
+            )
+        return found
 
     def _placed(self, remotes: Sequence[str]) -> list[str]:
         found: dict[str, str] = {}
@@ -198,13 +211,13 @@ async def make_room(tools: Tools, most_bytes: int) -> None:
     await tools.write(cache.make_room, tools.segments, most_bytes)
 
 
-async def settle_in(tools: Tools, folders: Iterable[UUID]) -> None:
-    """These folders are fetched from now on: what lies in them is kept for good, a few messages at a time."""
+async def settle_in(tools: Tools, folders: Iterable[UUID], heard: Callable[[], None] = lambda: None) -> None:
+    """These folders are fetched from now on: what lies in them is kept for good, a few messages at a time. `heard`: it goes on."""
     numbers = await tools.write(cache.cached_in, [*folders])
     for some in chunks(numbers):
         if lost := await tools.write(cache.keep_for_good, tools.segments, some):
             await tools.write(cache.let_go, lost)
-        await asyncio.sleep(0)
+        heard()
 
 
 def _open() -> QuerySet[models.LiveWish]:

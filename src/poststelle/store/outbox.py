@@ -174,7 +174,8 @@ def answered(
             row.sent_at = timezone.now()
         row.save()
         if first:
-            models.Account.objects.filter(pk=row.account_id).update(sent_at=row.sent_at)
+            if row.account_id is not None:
+                models.Account.objects.filter(pk=row.account_id).update(sent_at=row.sent_at)
             _mark_answered(row)
             if not filed_copy:
                 _order_copy(row)

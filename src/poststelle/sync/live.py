@@ -6,7 +6,7 @@ goes. This module does not know protocols, the store, or who wants to see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class Cache(Shelf, Protocol):
         one shown, or (`whole`) to the folder's end."""
         ...
 
+    async def lasting(self, ids: Collection[RemoteId]) -> Sequence[RemoteId]:
+        """Those of these that are kept for good."""
+        ...
+
 
 async def window(
     source: Source, shelf: Cache, before: Arrival | None, *, largest: int, alive: Alive = nobody
@@ -41,11 +45,12 @@ async def window(
     gone = frozenset(await shelf.beside(shown, below=below, whole=len(shown) < WINDOW))
     if gone:
         gone -= await source.census(shelf.folder)
+    lasting = frozenset(await shelf.lasting(gone))
     try:
-        gone = await believed(gone, shelf, frozenset())
+        gone = gone - lasting | await believed(lasting, shelf, frozenset())
     except (DoubtfulLoss, SuspiciousLoss):
         # Whether so much is really gone is found out when the folder is fetched.
-        gone = frozenset()
+        gone -= lasting
     return shown, await _place(source, shelf, shown, gone, largest, alive)
 
 

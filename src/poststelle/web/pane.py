@@ -14,7 +14,7 @@ from poststelle.mail import spoofing
 from poststelle.mail.listing import Place
 from poststelle.mail.work import ThreadMessage
 from poststelle.office import lists, preferences, reading, viewing, work
-from poststelle.office.reading import OpenMessage
+from poststelle.office.reading import AttachmentView, OpenMessage
 from poststelle.web.entrance import Visit
 from poststelle.web.frame import FrameWish, frame_url
 from poststelle.web.lists import Asked
@@ -59,7 +59,7 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
         "held_back": held_back,
         "forged": forged,
         "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote)),
-        "files": [(file, viewing.look(file.name, file.content_type, file.preview)) for file in files],
+        "files": [(file, _look(file)) for file in files],
     }
 
 
@@ -95,6 +95,13 @@ def frame_of_attachment(request: Visit, placement: str, number: int) -> str:
     """The frame's address for the HTML form of a message that is an attachment."""
     assert request.actor.user is not None  # a session is always a person's
     return frame_url(FrameWish(request.actor.user.id, placement, remote=False, within=number))
+
+
+def _look(file: AttachmentView) -> str:
+    """How a file can be looked at; nothing that could run or deceives is offered."""
+    return (
+        "" if {"program", "disguised"} & {*file.dangers} else viewing.look(file.name, file.content_type, file.preview)
+    )
 
 
 def _is(one: ThreadMessage, opened: OpenMessage) -> bool:

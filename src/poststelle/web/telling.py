@@ -79,13 +79,19 @@ def when(event: Event) -> str:
     if start is None:
         return translated("no time given")
     if not isinstance(start, datetime):
-        last = end - timedelta(days=1) if isinstance(end, date) and not isinstance(end, datetime) and end > start else start
+        last = (
+            end - timedelta(days=1)
+            if isinstance(end, date) and not isinstance(end, datetime) and end > start
+            else start
+        )
         return _day(start) if last == start else f"{_day(start)} – {_day(last)}"
     begins = _local(start)
     told = f"{_day(begins)}, {date_format(begins, 'H:i')}"
     if isinstance(end, datetime):
         ends = _local(end)
-        told += " – " + (date_format(ends, "H:i") if ends.date() == begins.date() else f"{_day(ends)}, {date_format(ends, 'H:i')}")
+        told += " – " + (
+            date_format(ends, "H:i") if ends.date() == begins.date() else f"{_day(ends)}, {date_format(ends, 'H:i')}"
+        )
     return f"{told} ({event.zone})" if start.tzinfo is None and event.zone else told
 
 

@@ -124,7 +124,7 @@ class FolderList:
                 told.rights[response.name] = response.letters
             elif isinstance(response, wire.Listed) and _is_usable(response.name):
                 told.listed.setdefault(response.name, response)
-            if max(map(len, (told.listed, told.status, told.rights))) > session.limits.folders:
+            if max(len(told.listed), len(told.status), len(told.rights)) > session.limits.folders:
                 raise ProtocolViolation("too-many-folders", limit=session.limits.folders)
 
         options = self._options()

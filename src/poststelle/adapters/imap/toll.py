@@ -52,7 +52,7 @@ class Toll:
         self._had += worked if is_idle or isinstance(response, wire.Numbers) else 0.0
         if self._turn > _TURN_SECONDS:
             # Whoever has had much of what is of little use gets less: others are not to wait for it.
-            await asyncio.sleep(2 * self._turn if self._had > _FAIR_SECONDS else 0)
+            await asyncio.sleep(4 * self._turn if self._had > _FAIR_SECONDS else 0)
             self._turn = 0.0
         self._began = time.thread_time()
 

@@ -29,7 +29,10 @@ class Task(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        indexes = [models.Index(fields=["assignee", "status"], name="task_by_assignee")]
+        indexes = [
+            models.Index(fields=["assignee", "status"], name="task_by_assignee"),
+            models.Index(fields=["follow_up_at"], condition=models.Q(reminded_at=None), name="task_to_remind"),
+        ]
 
 
 class Note(models.Model):

@@ -29,6 +29,7 @@ _SECONDS = 25.0
 _MOST = 6
 _CARRIED = ("address", "label", "display_name", "scope", "owner")
 
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A finding as it is shown; `fill` is the query of the form filled with it."""
@@ -80,13 +81,23 @@ def _offer(request: Visit, finding: Finding) -> Offer:
         server = document.get(way)
         if isinstance(server, dict):
             servers.append((way, f"{server.get('host')}:{server.get('port')} ({server.get('encryption')})"))
-    return Offer(finding, source_words(finding.source), [hint_sentence(one) for one in finding.hints], servers, urlencode(carried | filled(document)))
+    return Offer(
+        finding,
+        source_words(finding.source),
+        [hint_sentence(one) for one in finding.hints],
+        servers,
+        urlencode(carried | filled(document)),
+    )
 
 
 def filled(document: Any) -> dict[str, str]:
     """What a finding fills into the form: servers, user names and what goes with them."""
     values = shown(document)
-    return {name: value for name, value in values.items() if name.startswith(("incoming.", "outgoing.", "login.")) or name == "kind"}
+    return {
+        name: value
+        for name, value in values.items()
+        if name.startswith(("incoming.", "outgoing.", "login.")) or name == "kind"
+    }
 
 
 @require_safe
@@ -94,6 +105,10 @@ def providers(request: Visit) -> HttpResponse:
     """The known providers, to be browsed; one chosen fills the form."""
     require_administrator(request.actor)
     words = request.GET.get("q", "").strip().casefold()[:100]
-    known = [one for one in discovery.providers() if words in one.name.casefold() or any(words in name for name in one.domains)]
+    known = [
+        one
+        for one in discovery.providers()
+        if words in one.name.casefold() or any(words in name for name in one.domains)
+    ]
     context = {"base": base_of(request), "area": "mailboxes", "providers": known, "q": words}
     return render(request, "providers.html", context)

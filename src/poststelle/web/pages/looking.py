@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from poststelle.mail.records import LookRecord
 from poststelle.office import live, reading
 from poststelle.web.entrance import Visit, is_part
 from poststelle.web.returning import back
@@ -14,17 +15,28 @@ from poststelle.web.returning import back
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def look(request: Visit, folder: str) -> HttpResponse:
-    """Posted to, have the server looked at (``further``: behind what was shown so far); else how that ``look`` went."""
+    """Posted to, have the server looked at (``further``: behind what was shown so far) or (``words``) searched; else how that
+    ``look`` went."""
+    state: LookRecord | None
     if request.method == "POST":
-        found = (
-            live.want_further(request.actor, folder) if "further" in request.POST else live.want(request.actor, folder)
-        )
+        state = _wanted(request, folder)
         if not is_part(request):
             return redirect(back(request, reverse("folder", args=[folder])))
     else:
-        number = request.GET.get("look")
-        state = live.state(request.actor, folder, number)
+        state = live.state(request.actor, folder, request.GET.get("look"))
         if state is None or not is_part(request):
             return redirect(reverse("folder", args=[folder]))
-        found = state
-    return render(request, "parts/look_live.html", {"look": found, "folder": reading.folder(request.actor, folder)})
+    context = {
+        "look": state,
+        "folder": reading.folder(request.actor, folder),
+        "found": live.found(request.actor, state) if state.words else (),
+    }
+    return render(request, "parts/look_live.html", context)
+
+
+def _wanted(request: Visit, folder: str) -> LookRecord:
+    if "further" in request.POST:
+        return live.want_further(request.actor, folder)
+    if words := request.POST.get("words", "").split():
+        return live.search(request.actor, folder, [word[: live.LONGEST_WORD] for word in words[: live.MOST_WORDS]])
+    return live.want(request.actor, folder)

@@ -191,7 +191,8 @@ def _way_out(values: Mapping[str, str]) -> dict[str, object] | None:
         return None
     own = authentication == Authentication.OWN.value
     login = {"login": _login(values, "outgoing.login") if own else None, "authentication": authentication}
-    return ({"server": chosen} if chosen else _server(values, "outgoing", "smtp")) | login
+    server: dict[str, object] = {"server": chosen} if chosen else _server(values, "outgoing", "smtp")
+    return server | login
 
 
 def _login(values: Mapping[str, str], where: str) -> dict[str, object]:

@@ -27,7 +27,19 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Conflict, Invalid, PoststelleError
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right
-from poststelle.office import accounts, advice, discovery, kinds, logins, outgoing_servers, people, probing, reading, templates, wording
+from poststelle.office import (
+    accounts,
+    advice,
+    discovery,
+    kinds,
+    logins,
+    outgoing_servers,
+    people,
+    probing,
+    reading,
+    templates,
+    wording,
+)
 from poststelle.office.actor import require_administrator
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
@@ -194,7 +206,9 @@ async def probe(request: Visit, account: str | None = None) -> HttpResponseBase:
     try:
         first = await anext(steps, None)
     except Invalid as error:
-        wrong = shown.by_row({_FORM_NAMES.get(name, name): told for name, told in wording.field_sentences(error).items()})
+        wrong = shown.by_row(
+            {_FORM_NAMES.get(name, name): told for name, told in wording.field_sentences(error).items()}
+        )
         record = await sync_to_async(accounts.show)(request.actor, account) if account else None
         response: HttpResponse = await sync_to_async(_form)(request, forms.typed(request.POST), wrong, record)
         return response

@@ -16,7 +16,6 @@ from poststelle.office import departures, invitations, wording
 from poststelle.office import people as office
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
-from poststelle.web.returning import back
 
 
 @sensitive_post_parameters("password")

@@ -96,9 +96,17 @@ def _number(text: str) -> object:
 
 
 def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[Field]:
-    delays = [(str(one), _("at once") if not one else _seconds(one)) for one in _DELAYS] + [(_NEVER, _("never by itself"))]
-    refreshes = [(str(one), _("as it happens") if not one else _("every %(time)s") % {"time": _seconds(one)}) for one in _REFRESHES]
-    starts = [("inbox", _("My first inbox")), *((place.value, name) for place, name in PLACES.items() if place.value != "inbox")]
+    delays = [(str(one), _("at once") if not one else _seconds(one)) for one in _DELAYS] + [
+        (_NEVER, _("never by itself"))
+    ]
+    refreshes = [
+        (str(one), _("as it happens") if not one else _("every %(time)s") % {"time": _seconds(one)})
+        for one in _REFRESHES
+    ]
+    starts = [
+        ("inbox", _("My first inbox")),
+        *((place.value, name) for place, name in PLACES.items() if place.value != "inbox"),
+    ]
     starts += [(f"account:{branch.account.id}", branch.account.label) for branch in reading.tree(request.actor)]
     delay = _NEVER if now.mark_read_after is None else str(now.mark_read_after)
     signatures = [("always", _("always")), ("new", _("only in new letters")), ("never", _("never"))]
@@ -114,7 +122,13 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
         select("mark_read_after", _("A message counts as read"), delay, delays),
         select("signature", _("Put my signature"), now.signature, signatures),
         select("start", _("Start with"), now.start, starts),
-        select("notifications", _("The desktop tells me of"), now.notifications, tellings, _("Your browser asks for permission once.")),
+        select(
+            "notifications",
+            _("The desktop tells me of"),
+            now.notifications,
+            tellings,
+            _("Your browser asks for permission once."),
+        ),
         select("refresh", _("Look for news"), str(now.refresh), refreshes),
         Field("threads", _("Show conversations"), "check", "1" if now.threads else "0", error=wrong.get("threads", "")),
     ]

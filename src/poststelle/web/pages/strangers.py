@@ -67,10 +67,7 @@ def _hand_over_page(
                           autocomplete="current-password"),
     }  # fmt: skip
     page = render(request, "hand_over.html", context, status=422 if wrong else 200)
-    # The address is the secret: it is told to nobody, and kept nowhere.
-    page["Referrer-Policy"] = "no-referrer"
-    page["Cache-Control"] = "no-store"
-    return page
+    return _unspoken(page)
 
 
 @login_not_required
@@ -97,6 +94,12 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
         Field("again", _("Once more"), "password", error=wrong.get("again", ""), required=True, autocomplete="new-password"),
     ]  # fmt: skip
     page = render(request, "welcome.html", {"person": user, "fields": fields}, status=422 if wrong else 200)
-    page["Referrer-Policy"] = "no-referrer"
+    return _unspoken(page)
+
+
+def _unspoken(page: HttpResponse) -> HttpResponse:
+    """The address is the secret: it is told to no other host, and kept nowhere."""
+    # With "no-referrer" browsers send "Origin: null", and the form would be refused.
+    page["Referrer-Policy"] = "same-origin"
     page["Cache-Control"] = "no-store"
     return page

@@ -12,12 +12,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_lazy, pgettext
 from django.views.decorators.http import require_safe
 
 from poststelle.errors import Invalid, NotFound, NotPermitted
@@ -64,7 +63,6 @@ def sent_items(request: Visit) -> HttpResponse:
     page = outbox.page(request.actor, 50, request.GET.get("after") or None)
     context = {
         "base": base_of(request),
-       
         "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state)) for one in page.items],
         "next": page.next,
     }
@@ -127,7 +125,6 @@ def _form(
     forwarded = reading.open_message(request.actor, typed["forwards"]).attachments if typed.get("forwards") else ()
     context: dict[str, Any] = {
         "base": base_of(request),
-       
         "senders": senders,
         "typed": typed,
         "wrong": wrong,

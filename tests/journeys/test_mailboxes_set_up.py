@@ -1,0 +1,117 @@
+"""Setting mailboxes up in the browser: from the address alone, from a failed test to a passed one, by the owner's link, and the rights."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import Open, Window
+from tests.journeys.office import Office, eventually
+from tests.journeys.test_first_mailbox import fill
+from tests.servers.dovecot import Dovecot
+from tests.servers.mta import Mta
+
+pytestmark = [pytest.mark.servers, pytest.mark.browser]
+
+
+def step(page: Page, name: str) -> str:
+    """How a step of the test went: the class of its line."""
+    line = page.locator("#steps tr.step", has_text=name).first
+    return line.get_attribute("class") or ""
+
+
+def test_the_address_alone_fills_the_form_of_a_known_provider(office: Office, ada: Window) -> None:
+    page = ada.page
+    page.goto(f"{office.address}/mailboxes/")
+    page.get_by_role("link", name="Add mailbox").first.click()
+    fill(page, {"address": "kanzlei@gmx.de"})
+    page.get_by_role("button", name="Find settings by the address").click()
+    offer = page.locator(".offers li").first
+    expect(offer).to_contain_text("GMX")
+    expect(offer).to_contain_text("imap.gmx.net")
+    offer.get_by_role("link", name="Use these").click()
+    for name, value in {
+        "address": "kanzlei@gmx.de", "label": "kanzlei@gmx.de", "login.username": "kanzlei@gmx.de",
+        "incoming.host": "imap.gmx.net", "incoming.port": "993", "outgoing.host": "mail.gmx.net",
+    }.items():  # fmt: skip
+        expect(page.locator(f'[name="{name}"]')).to_have_value(value)
+    expect(page.locator('[name="login.password"]')).to_have_value("")
+
+
+def test_a_failed_test_is_mended_with_one_click_and_passes_without_typing_the_password_again(
+    office: Office, ada: Window, dovecot: Dovecot, mta: Mta
+) -> None:
+    user = dovecot.user("mended")
+    page = ada.page
+    page.goto(f"{office.address}/mailboxes/new/")
+    fill(page, {
+        "address": user.address, "label": "Gerichtet", "login.password": user.password,
+        "incoming.host": "localhost", "incoming.encryption": "tls", "incoming.port": dovecot.imap_port,
+        "outgoing.host": "localhost", "outgoing.encryption": "tls", "outgoing.port": mta.tls_port,
+    })  # fmt: skip
+    page.locator("[data-test]").click()
+    expect(page.locator("#steps .verdict")).to_contain_text("Something does not work yet")
+    assert step(page, "Receiving: Encryption and certificate") == "step failed"
+    page.locator("#steps [data-fix]", has_text=f"port {dovecot.imap_port}").first.click()
+    expect(page.locator("#steps .verdict")).to_contain_text("Everything works")
+    expect(page.locator('[name="incoming.encryption"]')).to_have_value("starttls")
+    page.locator("[data-save]").click()
+    expect(page.locator("#tree")).to_contain_text("Gerichtet")
+
+
+def test_the_owner_enters_the_password_behind_a_link_and_nobody_else_sees_it(
+    office: Office, ada: Window, open_window: Open, dovecot: Dovecot
+) -> None:
+    user = dovecot.user("owner")
+    document = {
+        "label": "Notariat", "address": user.address, "login": {"username": user.address, "by_owner": True},
+        "incoming": {"protocol": "imap", "host": "localhost", "port": dovecot.imaps_port, "encryption": "tls"},
+    }  # fmt: skip
+    number = office.api("POST", "accounts", document)["id"]
+    page = ada.page
+    page.goto(f"{office.address}/mailboxes/{number}/")
+    page.get_by_role("button", name="Create the link for the owner").click()
+    link = page.locator("#hand-over-link").inner_text()
+
+    owner = open_window(office).page
+    owner.goto(link)
+    expect(owner.locator("main")).to_contain_text(user.address)
+    expect(owner.locator("main")).not_to_contain_text("localhost")
+    owner.locator('[name="password"]').fill("das falsche")
+    owner.get_by_role("button", name="Try and keep").click()
+    expect(owner.get_by_role("alert")).to_contain_text("User name or password is wrong.")
+    owner.locator('[name="password"]').fill(user.password)
+    owner.get_by_role("button", name="Try and keep").click()
+    expect(owner.get_by_role("heading", name="Thank you")).to_be_visible()
+
+    eventually(lambda: office.api("GET", f"accounts/{number}")["synced_at"])
+    again = open_window(office).page.goto(link)
+    assert again is not None
+    assert again.status == 404
+    page.goto(f"{office.address}/mailboxes/{number}/")
+    assert user.password not in page.content()
+
+
+def test_a_cell_of_the_matrix_gives_and_takes_rights(office: Office, ada: Window, dovecot: Dovecot) -> None:
+    mailbox = office.add_mailbox("Matrix", dovecot.user("matrix"), dovecot)
+    page = ada.page
+    page.goto(f"{office.address}/people/")
+    page.locator("#invite-name").fill("Nina Neu")
+    page.locator("#invite-email").fill("nina@amt.test")
+    page.get_by_role("button", name="Invite").click()
+    page.goto(f"{office.address}/mailboxes/rights/?q=Matrix&who=nina")
+    cell = page.locator(".matrix td a")
+    expect(cell).to_have_text("·")
+    cell.click()
+    dialog = page.locator("#dialog")
+    expect(dialog).to_contain_text("Nina Neu · Matrix")
+    dialog.get_by_label("see").check()
+    dialog.get_by_label("process").check()
+    dialog.get_by_role("button", name="Save").click()
+    expect(cell).to_have_text("SP")
+    cell.click()
+    dialog.get_by_label("process").uncheck()
+    dialog.get_by_role("button", name="Save").click()
+    expect(cell).to_have_text("S")
+    grants = office.api("GET", f"accounts/{mailbox.id}")["grants"]
+    assert ["see"] in [grant["rights"] for grant in grants]
