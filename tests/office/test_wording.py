@@ -62,8 +62,8 @@ def given_reasons() -> set[str]:
                 found |= set(texts(node.args[1]))
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).partition("[")[0].endswith("wrong"):
             found |= set(texts(node.value))
-    # Names of fields that pages give a finished sentence are no reasons.
-    return {reason for reason in found if " " not in reason}
+    # Finished sentences of pages, and "nothing wrong yet", are no reasons.
+    return {reason for reason in found if reason and " " not in reason}
 
 
 def test_every_error_that_is_raised_has_words() -> None:

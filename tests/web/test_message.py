@@ -182,7 +182,7 @@ def test_quoted_letters_are_folded_and_deceiving_links_marked_in_the_frame(ada: 
 
 def test_who_works_on_it_is_set_beside_the_message(ada: Visitor) -> None:
     message = a_message(ada)
-    deed = f"/mail/m/{message.id}/work/"
+    deed = f"/mail/m/{message.id}/task/"
     ada.post(deed, do="status", status="waiting", back="/mail/")
     ada.post(deed, do="assign", user=ada.user.id)
     ada.post(deed, do="follow-up", soon="tomorrow", everybody="1")
@@ -203,7 +203,7 @@ def test_who_works_on_it_is_set_beside_the_message(ada: Visitor) -> None:
 
 def test_notes_are_written_changed_and_removed_and_are_only_text(ada: Visitor) -> None:
     message = a_message(ada)
-    deed = f"/mail/m/{message.id}/work/"
+    deed = f"/mail/m/{message.id}/task/"
     ada.post(deed, do="note", text="<b>Bitte</b> prüfen, @Ada")
     (note,) = work.on(ada.actor, message.id).notes
     part = ada.part(deed, "work").content.decode()
@@ -216,7 +216,7 @@ def test_notes_are_written_changed_and_removed_and_are_only_text(ada: Visitor) -
 
 def test_tags_are_put_on_and_taken_off(ada: Visitor) -> None:
     message = a_message(ada)
-    deed = f"/mail/m/{message.id}/work/"
+    deed = f"/mail/m/{message.id}/task/"
     ada.post(deed, do="tag", name="Frist")
     (tag,) = [one for one in work.offered_tags(ada.actor) if one.name == "Frist"]
     assert tag.keyword in reading.placement(ada.actor, message.id).flags
@@ -229,7 +229,7 @@ def test_tags_are_put_on_and_taken_off(ada: Visitor) -> None:
 def test_whoever_only_sees_may_note_but_not_assign(ada: Visitor, bob: Visitor) -> None:
     grants = [{"user": ada.user.email, "rights": ["see", "process"]}, {"user": bob.user.email, "rights": SEE}]
     message = a_message_in(a_folder(an_account(ada.actor, grants=grants)))
-    deed = f"/mail/m/{message.id}/work/"
+    deed = f"/mail/m/{message.id}/task/"
     assert bob.post(deed, do="assign", user=bob.user.id).status_code == 403
     assert bob.post(deed, do="note", text="Gesehen").status_code == 302
     assert 'value="assign"' not in pane(bob, message)

@@ -36,7 +36,7 @@ def page(
     Raises NotFound for a place out of reach, NotPermitted("people-only") where the system asks for somebody's own,
     Invalid({"cursor": "unknown-value"}).
     """
-    reach, scope = _scope(actor, where, filter)
+    reach, scope = _scope(actor, where, filter, sort)
     listing = Listing(scope, sort, descending, threads)
     cursor = read_cursor(after, sort) if after else None
     return _page(reach, scope, listing.window(_bounded(limit), cursor), threads=threads)
@@ -54,7 +54,7 @@ def around(
     limit: int = 50,
 ) -> ListPage:
     """The window in whose middle the message stands, or would stand if it passed the filter. Raises NotFound as `page`."""
-    reach, scope = _scope(actor, where, filter)
+    reach, scope = _scope(actor, where, filter, sort)
     work.find(reach, placement)
     listing = Listing(scope, sort, descending, threads)
     found = listing.key_of(placement)
@@ -75,7 +75,7 @@ def neighbours(
     filter: Filter = EVERYTHING,  # noqa: A002
 ) -> Neighbours:
     """The rows above and below the message (or its thread) in the list. Raises NotFound as `page`."""
-    reach, scope = _scope(actor, where, filter)
+    reach, scope = _scope(actor, where, filter, sort)
     work.find(reach, placement)
     listing = Listing(scope, sort, descending, threads)
     found = listing.key_of(placement)
@@ -87,11 +87,11 @@ def neighbours(
     return Neighbours(_id(above[0].id) if above else None, _id(below[0].id) if below else None)
 
 
-def _scope(actor: Actor, where: Where, chosen: Filter) -> tuple[Reach, Scope]:
+def _scope(actor: Actor, where: Where, chosen: Filter, sort: Sort) -> tuple[Reach, Scope]:
     if actor.user is None and (where.place in _OF_PEOPLE or chosen.mine):
         raise NotPermitted("people-only")
     reach = actor.reach
-    return reach, narrowed(reach, scope_of(reach, where), chosen)
+    return reach, narrowed(reach, scope_of(reach, where), chosen, whole=sort is not Sort.DATE)
 
 
 def _page(reach: Reach, scope: Scope, window: Window, *, threads: bool) -> ListPage:

@@ -81,10 +81,10 @@ def scope_of(reach: Reach, where: Where) -> Scope:
     return _new(reach, scope) if where.place is Place.NEW else scope
 
 
-def narrowed(reach: Reach, scope: Scope, chosen: Filter) -> Scope:
-    """The scope's placements that pass the filter."""
+def narrowed(reach: Reach, scope: Scope, chosen: Filter, *, whole: bool = False) -> Scope:
+    """The scope's placements that pass the filter. `whole`: all of them will be looked at, and not just the first."""
     pieces, bound = [scope.condition] if scope.condition else [], [*scope.parameters]
-    for condition, parameters in _conditions(reach, chosen):
+    for condition, parameters in _conditions(reach, chosen, whole=whole):
         pieces.append(condition)
         bound += parameters
     if not chosen:
@@ -175,7 +175,7 @@ def _by_work(reach: Reach, place: Place) -> Scope:
     return Scope(None, f"{mine} AND {latest}", (*own, *bound, *bound))
 
 
-def _conditions(reach: Reach, chosen: Filter) -> list[tuple[str, list[Any]]]:
+def _conditions(reach: Reach, chosen: Filter, *, whole: bool) -> list[tuple[str, list[Any]]]:
     task = "SELECT t.message_id FROM store_task t WHERE"
     found: list[tuple[str, list[Any]]] = []
     if chosen.unread:
@@ -189,10 +189,9 @@ def _conditions(reach: Reach, chosen: Filter) -> list[tuple[str, list[Any]]]:
     if chosen.mine:
         found.append((f"{{p}}.message_id IN ({task} t.assignee_id = %s AND t.status <> 'done')", [_person(reach)]))
     if chosen.unassigned:
-        condition = (
-            f"NOT EXISTS ({task} t.message_id = {{p}}.message_id AND (t.assignee_id IS NOT NULL OR t.status = 'done'))"
-        )
-        found.append((condition, []))
+        taken = "(t.assignee_id IS NOT NULL OR t.status = 'done')"
+        each = f"NOT EXISTS ({task} t.message_id = {{p}}.message_id AND {taken})"
+        found.append((f"{{p}}.message_id NOT IN ({task} {taken})" if whole else each, []))
     if chosen.status is not None:
         rows = f"({task} t.message_id = {{p}}.message_id AND t.status"
         # Without a task a message is open.
