@@ -22,8 +22,8 @@ from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import models
 from poststelle.store.application import Kept, apply, placements
 from poststelle.store.blobs import Origin
-from poststelle.store.messages import segments
 from poststelle.store.index import Writer
+from poststelle.store.messages import segments
 
 PASSWORD = "correct horse battery staple"
 MORNING = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

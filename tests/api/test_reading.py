@@ -75,7 +75,11 @@ def test_an_opened_message_tells_everything_and_marks_nothing(ada: Caller) -> No
     assert "script" not in told["html"].replace("script-src", "")
     assert "onclick" not in told["html"]
     assert ["Subject", "Hallo"] in told["headers"]
-    assert told["attachments"] == [{"n": 0, "name": "Plan.pdf", "type": "application/pdf", "size": 6}]
+    assert told["attachments"] == [
+        {
+            "n": 0, "name": "Plan.pdf", "type": "application/pdf", "size": 6, "safe_name": "Plan.pdf", "dangers": [],
+        }
+    ]  # fmt: skip
     assert told["flags"] == []
     assert ada.get(f"messages/{placed.id}").json()["seen"] is False
 

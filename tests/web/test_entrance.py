@@ -13,7 +13,19 @@ from poststelle.run.urls import urlpatterns
 from tests.builders import PASSWORD, a_folder, a_message_in, an_account
 from tests.web.visitor import Visitor
 
-OPEN = {"set-up", "hand-over", "welcome", "account_login", "account_logout", "account_inactive", "mail-frame", "picture", "alive", "ready", "metrics"}
+OPEN = {
+    "set-up",
+    "hand-over",
+    "welcome",
+    "account_login",
+    "account_logout",
+    "account_inactive",
+    "mail-frame",
+    "picture",
+    "alive",
+    "ready",
+    "metrics",
+}
 PAGES = [
     "/" + re.sub(r"<int:\w+>", "0", re.sub(r"<str:\w+>", "01990000-0000-7000-8000-000000000000", str(pattern.pattern)))
     for pattern in urlpatterns

@@ -25,7 +25,34 @@ _TEXT_TYPES = frozenset(
     {"application/pdf", "text/plain", "text/csv", "text/markdown", "text/calendar", "application/json"}
 )
 _TEXT_ENDINGS = frozenset(
-    ["pdf", "doc", "docx", "docm", "dotx", "odt", "ott", "rtf", "xls", "xlsx", "xlsm", "ods", "ots", "pptx", "pptm", "odp", "htm", "html", "csv", "tsv", "txt", "md", "log", "json", "xml", "ics"]
+    [
+        "pdf",
+        "doc",
+        "docx",
+        "docm",
+        "dotx",
+        "odt",
+        "ott",
+        "rtf",
+        "xls",
+        "xlsx",
+        "xlsm",
+        "ods",
+        "ots",
+        "pptx",
+        "pptm",
+        "odp",
+        "htm",
+        "html",
+        "csv",
+        "tsv",
+        "txt",
+        "md",
+        "log",
+        "json",
+        "xml",
+        "ics",
+    ]
 )
 
 

@@ -316,7 +316,6 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("This can no longer be taken back."), _("What was deleted for good is gone from the server."),
     ),
     "nothing-to-undo": (_("There is nothing to take back."), _("Only what you did yourself can be taken back.")),
-    "system-only": (_("Only the program itself may do this."), _("Nothing needs to be done.")),
     "process-needed": (
         _("You may read this mailbox, but not change anything in it."),
         _("Ask somebody who administers it for the right “process”."),
@@ -625,7 +624,9 @@ REASONS: Mapping[str, Text] = {
     "only-administrators": _("Only administrators may choose this."),
     "switched-off-here": _("This is switched off in this installation."),
     "one-way": _("An archive stays an archive."),
-    "not-a-table": _("This is not a table of mailboxes: the first line names the columns, the next ones hold a mailbox each."),
+    "not-a-table": _(
+        "This is not a table of mailboxes: the first line names the columns, the next ones hold a mailbox each."
+    ),
     "wrong-number-of-cells": _("This line has more or fewer cells than there are columns."),
     "below-itself": _("A folder cannot be moved below itself."),
     "inbox-stays": _("The inbox stays the inbox."),

@@ -235,7 +235,9 @@ def choose(row: models.Folder, choices: Mapping[str, object], *, pool: int, acto
         row.save(update_fields=["choices", "role"])
         if row.choices.get("fetch") != fetched:
             # Whoever is at work on the account begins anew: nothing is fetched any more that is only to be looked at.
-            change("UPDATE store_account SET settings_version = settings_version + 1 WHERE id = %s", [row.account_id.hex])
+            change(
+                "UPDATE store_account SET settings_version = settings_version + 1 WHERE id = %s", [row.account_id.hex]
+            )
         _tell(pool, actor, "folder-changed", row, {"fields": sorted(choices)})
 
 

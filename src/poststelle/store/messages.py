@@ -41,7 +41,11 @@ def segments() -> Segments:
 
 def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
     """The folders within reach, of one account or of all, as the server lists them (unselectable and empty ones too)."""
-    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE).select_related("account")
+    rows = (
+        models.Folder.objects.filter(granted_folders(reach, Right.SEE))
+        .exclude(place=LIMBO_PLACE)
+        .select_related("account")
+    )
     if account is not None:
         number = _number(account, "account-unknown")
         if not models.Account.objects.filter(reachable(reach, Right.SEE), pk=number).exists():
@@ -53,7 +57,11 @@ def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
 
 def folder(reach: Reach, number: str) -> FolderRecord:
     """One folder. Raises NotFound."""
-    rows = models.Folder.objects.filter(granted_folders(reach, Right.SEE)).exclude(place=LIMBO_PLACE).select_related("account")
+    rows = (
+        models.Folder.objects.filter(granted_folders(reach, Right.SEE))
+        .exclude(place=LIMBO_PLACE)
+        .select_related("account")
+    )
     row = rows.filter(pk=_number(number, "folder-unknown")).first()
     if row is None:
         raise NotFound("folder-unknown", folder=number)

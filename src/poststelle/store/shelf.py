@@ -218,7 +218,9 @@ class FolderShelf:
     def _held_of(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
         """What has left the folder here and not yet on the server counts: only then the server's word settles anything."""
         leaving = places.departed(self._id, ids).values()
-        return [placed.remote for placed in placements(self._id, ids)] + [one.remote for one in leaving if not one.is_told]
+        return [placed.remote for placed in placements(self._id, ids)] + [
+            one.remote for one in leaving if not one.is_told
+        ]
 
     def _known(self, ids: Sequence[RemoteId]) -> list[RemoteId]:
         known = [placed.remote for placed in placements(self._id, ids)] + [*places.departed(self._id, ids)]

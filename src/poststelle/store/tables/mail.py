@@ -245,6 +245,8 @@ class Errand(models.Model):
         indexes = [
             models.Index(fields=["account", "id"], condition=models.Q(closed_at=None), name="errand_open"),
             models.Index(fields=["placement"], condition=models.Q(closed_at=None), name="errand_open_by_placement"),
-            models.Index(fields=["folder", "remote_id"], condition=models.Q(closed_at=None), name="errand_open_by_source"),
+            models.Index(
+                fields=["folder", "remote_id"], condition=models.Q(closed_at=None), name="errand_open_by_source"
+            ),
             models.Index(fields=["target"], condition=models.Q(closed_at=None), name="errand_open_by_target"),
         ]

@@ -89,7 +89,12 @@ def person(request: Visit, user: str) -> HttpResponse:
             handed = departures.depart(request.actor, record.id, request.POST.get("heir", ""))
             told = _(
                 "%(name)s has left. Handed over: %(mailboxes)s mailboxes, %(logins)s log-ins, %(waiting)s messages still to be sent."
-            ) % {"name": record.name, "mailboxes": handed.mailboxes, "logins": handed.logins, "waiting": handed.waiting_mail}
+            ) % {
+                "name": record.name,
+                "mailboxes": handed.mailboxes,
+                "logins": handed.logins,
+                "waiting": handed.waiting_mail,
+            }
         if told:
             messages.success(request, told)
         return redirect("people")

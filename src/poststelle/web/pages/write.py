@@ -175,7 +175,9 @@ def _invited(opened: reading.OpenMessage) -> Event | None:
     return next((event for event in opened.said.invitations if event.method == "REQUEST"), None)
 
 
-def _calendar_answer(request: Visit, typed: Mapping[str, str], senders: Sequence[AccountRecord]) -> list[outbox.Attachment]:
+def _calendar_answer(
+    request: Visit, typed: Mapping[str, str], senders: Sequence[AccountRecord]
+) -> list[outbox.Attachment]:
     """What the organiser's calendar reads, where the letter answers an invitation."""
     if typed["invitation"] not in _INVITATION_ANSWERS or not typed["answers"]:
         return []
