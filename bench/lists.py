@@ -47,6 +47,7 @@ class Clerk(threading.Thread):
         from poststelle.store import people
 
         actor = Actor(people.find_user(self._address))
+        time.sleep(self._dice.random() * self._think)
         self._clicks(actor, "list")
         connections.close_all()
         while time.monotonic() < self._until:
@@ -85,6 +86,10 @@ class Clerk(threading.Thread):
 
 def clicking(people: int, seconds: float, think: float, *, search: bool) -> None:
     """The first table."""
+    from django.db import connection
+
+    # As the engine does: whoever closes the last connection would fold up the write-ahead log each time.
+    connection.ensure_connection()
     clerks = [Clerk(f"p{number}@amt.test", seconds, think, number, search=search) for number in range(people)]
     for clerk in clerks:
         clerk.start()

@@ -34,6 +34,7 @@ PASSWORD = "correct horse battery staple"
 ACCOUNTS, FOLDERS, PEOPLE = 200, 30, 50
 _AT_ONCE = 2000
 _ROLES = (Role.INBOX, Role.SENT, Role.ARCHIVE, Role.DRAFTS, Role.TRASH, Role.SPAM)
+_STATUSES = ("open", "open", "waiting", "done")
 _SHARES = (35, 15, 10, 1, 2, 2, *([35 / 24] * 24))
 _NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _SYLLABLES = "ver be ent ge auf ab an ein recht ung heit keit lich haft bar frist klag brief post amt rat mein dein send wort haus"
@@ -239,13 +240,14 @@ def _work(dice: random.Random, pool: int) -> None:
     (last,) = all_rows("SELECT max(id) FROM store_message")[0]
     users = list(models.User.objects.filter(pool=pool))
     chosen = dice.sample(range(last - last // 10, last + 1), min(10_000, last // 20))
-    models.Task.objects.bulk_create(
-        models.Task(
-            message_id=number, assignee=dice.choice(users), status=dice.choice(("open", "open", "waiting", "done")),
-            follow_up_at=_NEWEST + timedelta(days=dice.randrange(-20, 60)) if dice.random() < 0.3 else None,
-        )
-        for number in chosen
-    )  # fmt: skip
+    tasks = []
+    for number in chosen:
+        task = models.Task(message_id=number, assignee=dice.choice(users), status=dice.choice(_STATUSES))
+        if dice.random() < 0.3:
+            task.follow_up_at = _NEWEST + timedelta(days=dice.randrange(-20, 60))
+            task.follow_up_for = dice.choice(users) if dice.random() < 0.9 else None
+        tasks.append(task)
+    models.Task.objects.bulk_create(tasks)
     notes = models.Note.objects.bulk_create(
         models.Note(message_id=number, author=dice.choice(users), text="Bitte beachten.") for number in chosen[::3]
     )

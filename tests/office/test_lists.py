@@ -258,10 +258,10 @@ def test_a_list_too_long_to_sort_is_sorted_among_the_newest_and_says_so(monkeypa
     ada = an_office()
     inboxes = [a_folder(an_account(ada, label)) for label in ("Eins", "Zwei")]
     placed = [a_message_in(inboxes[number % 2], a_letter(f"{9 - number}"), flags=[SEEN]) for number in range(8)]
-    monkeypatch.setattr(windows, "SORTED_MOST", 4)
+    monkeypatch.setattr(windows, "SORTED_MOST", 7)
     page = lists.page(ada, INBOX, sort=Sort.SUBJECT, descending=False)
-    assert ids(page) == [one.id for one in sorted(placed[4:], key=lambda one: one.subject)]
-    assert page.sorted_among == 4
+    assert ids(page) == [one.id for one in sorted(placed[6:], key=lambda one: one.subject)]
+    assert page.sorted_among == 2
     assert lists.page(ada, INBOX).sorted_among is None
     assert ids(lists.page(ada, INBOX, sort=Sort.SUBJECT, filter=Filter(unread=True))) == []
 

@@ -68,6 +68,12 @@ _TERMS_REMEMBERED = 100_000
 # What no words can be read from; everything else is worth a try.
 _WORDLESS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "ico", "heic", "zip", "gz", "7z", "rar", "tar", "exe", "mp3", "mp4", "wav", "avi", "mov", "p7s", "p7m", "asc", "sig", "vcf"])  # fmt: skip
 
+_TOLD = (
+    "FROM store_journal WHERE id > %s AND folder_id IS NOT NULL AND kind NOT IN"
+    " ('messages-removed', 'messages-changed', 'flags-changed', 'messages-looked-up')"
+)
+"""Journal entries after one that may say where a known message lies now."""
+
 
 class Writer:
     """Writes the index, in short transactions. Several may write in turn; each belongs to one thread at a time."""
@@ -235,11 +241,7 @@ class Writer:
     def _follow(self, journal: int, known: Callable[[bytes], Digest | None]) -> int:
         """Messages known before that have come to lie in another account, or are no longer in the cache only: what the next journal
         entries tell."""
-        entries = all_rows(
-            "SELECT id, subject, folder_id, facts FROM store_journal WHERE id > %s AND folder_id IS NOT NULL AND kind NOT IN"
-            " ('messages-removed', 'messages-changed', 'flags-changed', 'messages-looked-up') ORDER BY id LIMIT %s",
-            [journal, _ENTRIES],
-        )
+        entries = all_rows(f"SELECT id, subject, folder_id, facts {_TOLD} ORDER BY id LIMIT %s", [journal, _ENTRIES])
         if not entries:
             return 0
         lying = [pair for _, subject, folder, facts in entries for pair in tokens.told_places(subject, folder, facts)]
@@ -288,13 +290,16 @@ def start_over() -> None:
 
 
 def behind() -> int:
-    """How many messages are still to be indexed."""
-    done = 0
+    """How many messages are still to be indexed, or journal entries about known ones still to be followed."""
+    done, journal = 0, None
     if (db := reader()) is not None:
         with closing(db):
-            (done,) = db.execute("SELECT message FROM progress").fetchone() or (0,)
+            done, journal = db.execute("SELECT message, journal FROM progress").fetchone() or (0, None)
     row = one_row("SELECT count(*) FROM store_message WHERE id > %s", [done])
-    return int(row[0]) if row else 0
+    if row and row[0]:
+        return int(row[0])
+    told = one_row(f"SELECT count(*) {_TOLD}", [journal]) if journal is not None else None
+    return int(told[0]) if told else 0
 
 
 def attachments_behind() -> tuple[int, int]:

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from poststelle.mail.ports import SEEN
-from poststelle.mail.records import AddressRecord, PlacementRecord
+from poststelle.mail.records import AddressRecord, PlacementRecord, UserRecord
 from poststelle.mail.work import AnswerRecord, ListRow, ThreadMessage
-from poststelle.store import messages, models, notes, tags, work
+from poststelle.store import messages, notes, tags, work
 from poststelle.store.access import Reach
 from poststelle.store.keywords import is_for_people
 from poststelle.store.lists import Row
-from poststelle.store.people import user_record
+from poststelle.store.people import person, person_columns
 from poststelle.store.rows import all_rows, chunks, marks, moment
 from poststelle.store.scopes import new_since, visible
 
@@ -102,7 +102,7 @@ def answers(reach: Reach, threads: Sequence[int]) -> dict[str, AnswerRecord]:
     for answered, message in written.items():
         if message in authors:
             one = found[answered]
-            found[answered] = AnswerRecord(one.sender, one.at, one.placement_id, user_record(authors[message]))
+            found[answered] = AnswerRecord(one.sender, one.at, one.placement_id, authors[message])
     return found
 
 
@@ -188,7 +188,16 @@ def _once(newest_first: Sequence[AddressRecord]) -> list[AddressRecord]:
     return [*latest.values()][::-1]
 
 
-def _authors(numbers: Sequence[int]) -> dict[int, models.User]:
+def _authors(numbers: Sequence[int]) -> dict[int, UserRecord]:
     """Who wrote these messages here."""
-    rows = models.Outgoing.objects.filter(message__in=numbers, author__isnull=False).select_related("author")
-    return {row.message_id: row.author for row in rows if row.author is not None}
+    found: dict[int, UserRecord] = {}
+    for some in chunks(numbers):
+        for message, *columns in all_rows(
+            f"SELECT o.message_id, {person_columns('u')} FROM store_outgoing o JOIN store_user u ON u.id = o.author_id"  # noqa: S608
+            f" WHERE o.message_id IN ({marks(some)})",
+            some,
+        ):
+            author = person(columns)
+            if author is not None:
+                found[message] = author
+    return found

@@ -1,8 +1,8 @@
 """Windows of lists: which placements stand in it, in which order, one row each or one per thread.
 
 Law: a window is read from an index, never from a whole list. By date every list of any size is exact; by sender, subject and size
-a list is sorted while one waits, which is exact up to `SORTED_MOST` messages, beyond that among the newest of each folder
-(`Window.sorted_among`). A cursor is a row's place in the order, not a count: what arrives or leaves meanwhile moves nothing.
+a list is sorted while one waits, which is exact up to `SORTED_MOST` messages, beyond that among half as many, the newest of each
+folder (`Window.sorted_among`). A cursor is a row's place in the order, not a count: what arrives or leaves meanwhile moves nothing.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ class Listing:
         folders = self.scope.folders
         if self.sort is Sort.DATE or not folders or (self.scope.most or 0) <= SORTED_MOST:
             return None
-        return max(SORTED_MOST // len(folders), 1)
+        return max(SORTED_MOST // 2 // len(folders), 1)
 
     @property
     def _among(self) -> int | None:

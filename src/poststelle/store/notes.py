@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
 from django.utils import timezone
 
 from poststelle.errors import NotFound
@@ -19,7 +18,7 @@ from poststelle.mail.work import NoteRecord
 from poststelle.store import models
 from poststelle.store.access import Reach
 from poststelle.store.people import user_record
-from poststelle.store.rows import chunks
+from poststelle.store.rows import all_rows, chunks, marks
 from poststelle.store.work import Spot, tell
 
 
@@ -33,7 +32,12 @@ def counts(messages: Iterable[int]) -> dict[int, int]:
     """How many notes these messages have; those without are missing."""
     found: dict[int, int] = {}
     for some in chunks(messages):
-        found |= dict(models.Note.objects.filter(message__in=some).values_list("message").annotate(Count("pk")))
+        found |= dict(
+            all_rows(
+                f"SELECT message_id, count(*) FROM store_note WHERE message_id IN ({marks(some)}) GROUP BY message_id",  # noqa: S608
+                some,
+            )
+        )
     return found
 
 

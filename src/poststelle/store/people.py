@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -90,6 +92,21 @@ def set_language(user_id: str, language: str) -> None:
 def user_record(user: User) -> UserRecord:
     """The record of a user row."""
     return UserRecord(str(user.pk), user.email, user.name, user.language, user.is_administrator)
+
+
+def person_columns(alias: str) -> str:
+    """What `person` needs of a user's row, for plain SQL."""
+    return ", ".join(f"{alias}.{name}" for name in ("id", "email", "name", "language", "is_administrator"))
+
+
+def person(row: Sequence[Any]) -> UserRecord | None:
+    """The record of those columns; None where a join found nobody."""
+    number, email, name, language, is_administrator = row
+    return (
+        UserRecord(str(UUID(str(number))), email, name, language, bool(is_administrator))
+        if number is not None
+        else None
+    )
 
 
 def find_user(name: str) -> UserRecord:

@@ -161,18 +161,35 @@ _BY_WORK = {
 }
 
 
+def waiting(reach: Reach, place: Place) -> int:
+    """How many messages stand in a place of somebody's work; of mentions those not looked at."""
+    mine, bound = _theirs(reach, place)
+    unseen = " AND x.seen_at IS NULL" if place is Place.MENTIONS else ""
+    may, more = visible(reach)
+    row = one_row(
+        f"SELECT count(DISTINCT p.message_id) FROM store_placement p WHERE p.message_id IN ({mine}{unseen})"  # noqa: S608
+        f" AND EXISTS (SELECT 1 FROM store_folder f WHERE f.id = p.folder_id AND {may})",
+        [*bound, *more],
+    )
+    return int(row[0]) if row else 0
+
+
 def _by_work(reach: Reach, place: Place) -> Scope:
     """One placement for each message, the latest made, wherever it lies."""
+    mine, own = _theirs(reach, place)
     may, bound = visible(reach)
     seen = f"EXISTS (SELECT 1 FROM store_folder f WHERE f.id = {{}}.folder_id AND {may})"  # noqa: S608 - our own conditions
     latest = (
         "NOT EXISTS (SELECT 1 FROM store_placement o WHERE o.message_id = {p}.message_id AND o.id > {p}.id"  # noqa: S608
         f" AND {seen.format('o')})"
     )
-    own: list[Any] = [_person(reach)]
-    own += [stored(timezone.now())] if place is Place.FOLLOW_UP else []
-    mine = f"{{p}}.message_id IN ({_BY_WORK[place]}) AND {seen.format('{p}')}"
-    return Scope(None, f"{mine} AND {latest}", (*own, *bound, *bound))
+    there = f"{{p}}.message_id IN ({mine}) AND {seen.format('{p}')}"
+    return Scope(None, f"{there} AND {latest}", (*own, *bound, *bound))
+
+
+def _theirs(reach: Reach, place: Place) -> tuple[str, list[Any]]:
+    """The messages that are the person's work."""
+    return _BY_WORK[place], [_person(reach), *([stored(timezone.now())] if place is Place.FOLLOW_UP else [])]
 
 
 def _conditions(reach: Reach, chosen: Filter, *, whole: bool) -> list[tuple[str, list[Any]]]:

@@ -16,7 +16,7 @@ from poststelle.mail.order import collated
 from poststelle.mail.work import TagRecord
 from poststelle.store import journal, models
 from poststelle.store.access import Reach
-from poststelle.store.rows import column
+from poststelle.store.rows import all_rows, column
 from poststelle.store.scopes import visible
 
 LABELS: Mapping[str, str] = {
@@ -84,10 +84,8 @@ def exists(reach: Reach, keyword: str) -> bool:
 
 
 def _named(pool: int) -> dict[str, TagRecord]:
-    return {
-        row.keyword: TagRecord(row.keyword, row.name, row.colour, is_defined=True)
-        for row in models.Tag.objects.filter(pool=pool)
-    }
+    rows = all_rows("SELECT keyword, name, colour FROM store_tag WHERE pool_id = %s", [pool])
+    return {keyword: TagRecord(keyword, name, colour, is_defined=True) for keyword, name, colour in rows}
 
 
 def _plain(keyword: str) -> TagRecord:

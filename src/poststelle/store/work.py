@@ -18,16 +18,16 @@ from django.db.models import Q
 from django.utils import timezone
 
 from poststelle.errors import NotFound
-from poststelle.mail.listing import Place, Status, Where
+from poststelle.mail.listing import Place, Status
 from poststelle.mail.records import UserRecord
 from poststelle.mail.settings import Right
 from poststelle.mail.tree import Badges
 from poststelle.mail.work import PresenceRecord, TaskRecord
 from poststelle.store import journal, models
 from poststelle.store.access import Reach
-from poststelle.store.people import user_record
-from poststelle.store.rows import all_rows, change, chunks, column, marks, one_row, stored
-from poststelle.store.scopes import scope_of, visible
+from poststelle.store.people import person, person_columns, user_record
+from poststelle.store.rows import all_rows, change, chunks, column, marks, moment, one_row, stored
+from poststelle.store.scopes import visible, waiting
 
 PRESENT_SECONDS = 60
 HEARTBEAT_SECONDS = 20
@@ -97,8 +97,15 @@ def tasks(messages: Sequence[int]) -> dict[int, TaskRecord]:
     now = timezone.now()
     found: dict[int, TaskRecord] = {}
     for some in chunks(messages):
-        rows = models.Task.objects.filter(message__in=some).select_related("assignee", "follow_up_for")
-        found |= {row.message_id: _task(row, now) for row in rows}
+        for message, status, at, *people in all_rows(
+            f"SELECT t.message_id, t.status, t.follow_up_at, {person_columns('a')}, {person_columns('u')} FROM store_task t"  # noqa: S608
+            " LEFT JOIN store_user a ON a.id = t.assignee_id LEFT JOIN store_user u ON u.id = t.follow_up_for_id"
+            f" WHERE t.message_id IN ({marks(some)})",
+            some,
+        ):
+            due_at = moment(at) if at is not None else None
+            is_due = due_at is not None and due_at <= now and status != Status.DONE.value
+            found[message] = TaskRecord(Status(status), person(people[:5]), due_at, person(people[5:]), is_due)
     return found
 
 
@@ -106,19 +113,7 @@ def badges(reach: Reach) -> Badges:
     """How much waits for the person; nothing for the system."""
     if reach.user is None:
         return Badges(0, 0, 0)
-    places = (Place.MINE, Place.FOLLOW_UP, Place.MENTIONS)
-    counts = []
-    for place in places:
-        condition, bound = scope_of(reach, Where(place)).where()
-        if place is Place.MENTIONS:
-            condition += (
-                " AND p.message_id IN (SELECT n.message_id FROM store_mention x JOIN store_note n ON n.id = x.note_id"
-                " WHERE x.user_id = %s AND x.seen_at IS NULL)"
-            )
-            bound = [*bound, UUID(reach.user).hex]
-        row = one_row(f"SELECT count(*) FROM store_placement p WHERE {condition}", bound)  # noqa: S608 - our own conditions
-        counts.append(int(row[0]) if row else 0)
-    return Badges(*counts)
+    return Badges(*(waiting(reach, place) for place in (Place.MINE, Place.FOLLOW_UP, Place.MENTIONS)))
 
 
 def assign(reach: Reach, spot: Spot, user: str | None, *, actor: str) -> bool:
@@ -184,16 +179,6 @@ def _spots(message: int) -> list[tuple[Any, ...]]:
         "SELECT max(p.id), f.account_id, max(f.id) FROM store_placement p JOIN store_folder f ON f.id = p.folder_id"
         " WHERE p.message_id = %s AND f.place <> 'limbo' GROUP BY f.account_id",
         [message],
-    )
-
-
-def _task(row: models.Task, now: datetime) -> TaskRecord:
-    return TaskRecord(
-        Status(row.status),
-        user_record(row.assignee) if row.assignee else None,
-        row.follow_up_at,
-        user_record(row.follow_up_for) if row.follow_up_for else None,
-        bool(row.follow_up_at and row.follow_up_at <= now and row.status != Status.DONE.value),
     )
 
 
