@@ -179,7 +179,7 @@ class Listing:
 
     def _flat(self, count: int, key: Key | None, *, upwards: bool, inclusive: bool) -> list[Row]:
         folders = self.scope.folders
-        if folders is not None and len(folders) > 1 and self.sort is Sort.DATE:
+        if folders is not None and len(folders) > 1 and self.sort is Sort.DATE and not self.scope.is_few:
             return self._merged(folders, count, key, upwards=upwards, inclusive=inclusive)
         where = (
             self.scope.where() if self._each is None else (self.scope.condition.format(p="p"), self.scope.parameters)
@@ -296,7 +296,7 @@ class Listing:
     def _each(self) -> int | None:
         """How many messages of each folder are sorted; None: all."""
         folders = self.scope.folders
-        if self.sort is Sort.DATE or not folders or (self.scope.most or 0) <= SORTED_MOST:
+        if self.sort is Sort.DATE or not folders or self.scope.is_few or (self.scope.most or 0) <= SORTED_MOST:
             return None
         return max(SORTED_MOST // 2 // len(folders), 1)
 
@@ -313,7 +313,7 @@ class Listing:
     def _table(self) -> str:
         """The placements to choose from; where there are too many to sort, the newest of each folder."""
         if self._each is None:
-            return "store_placement p" if self.scope.folders is None else using("p", self._index)
+            return "store_placement p" if self.scope.folders is None or self.scope.is_few else using("p", self._index)
         columns, unread = (f"{_SORTED}, seen", " AND NOT seen") if self.scope.is_unread else (_SORTED, "")
         # Ids are hexadecimal digits from our own rows, the number is ours: nothing here needs to be bound.
         each = [
