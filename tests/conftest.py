@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import django
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot
@@ -27,6 +28,9 @@ HOME = tempfile.mkdtemp(prefix="poststelle-home-")
 os.environ["POSTSTELLE_HOME"] = HOME
 os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
 django.setup()
+
+# Passwords of tests are worth nothing, and thousands of people are made here: the same method, at a price nobody notices.
+Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 1024, 1
 
 
 def pytest_unconfigure() -> None:
