@@ -238,7 +238,7 @@ def test_the_link_for_the_owner_is_shown_once_and_reveals_only_what_it_must(ada:
     page = ada.post(f"/mailboxes/{account.id}/hand-over/").content.decode()
     link = re.search(r"http://testserver(/hand-over/[^<]+)<", page)
     assert link
-    answer = Client().get(link[1])
+    answer = Client(headers={"Accept-Language": "en"}).get(link[1])
     shown = text_of(answer.content.decode())
     assert "zentrale@amt.test" in shown
     assert "Ada (ada@amt.test) asks you" in shown
@@ -255,9 +255,9 @@ def test_a_wrong_or_empty_hand_over_keeps_nothing_and_leaves_the_link_usable(ada
         ada.actor, login={"username": "zentrale", "by_owner": True}, incoming={"host": "127.0.0.1", "port": 1}
     )
     token, _ = hand_over.create(ada.actor, account.id)
-    assert Client().get("/hand-over/nonsense/").status_code == 404
-    assert Client().post(f"/hand-over/{token}/", {"password": ""}).status_code == 422
-    assert Client().get(f"/hand-over/{token}/").status_code == 200
+    assert Client(headers={"Accept-Language": "en"}).get("/hand-over/nonsense/").status_code == 404
+    assert Client(headers={"Accept-Language": "en"}).post(f"/hand-over/{token}/", {"password": ""}).status_code == 422
+    assert Client(headers={"Accept-Language": "en"}).get(f"/hand-over/{token}/").status_code == 200
     record = accounts.show(ada.actor, account.id)
     assert record.login is not None
     assert not record.login.has_password
