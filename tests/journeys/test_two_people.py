@@ -53,10 +53,12 @@ def test_a_stranger_sees_nothing_by_any_address_until_a_right_is_given(
     assert answer.status == 403
 
     page.goto(f"{office.address}/mail/")
-    ada.page.goto(f"{office.address}/mailboxes/{mailbox.id}/")
-    ada.page.get_by_role("checkbox", name="Bob: see").check()
-    ada.page.locator("[data-save]").click()
-    expect(ada.page.locator("#notes .note")).to_contain_text("Saved")
+    ada.page.goto(f"{office.address}/mailboxes/rights/?who=bob")
+    cell = ada.page.locator(".matrix td a").first
+    cell.click()
+    ada.page.locator("#dialog").get_by_label("see").check()
+    ada.page.locator("#dialog").get_by_role("button", name="Save").click()
+    expect(cell).to_have_text("S")
     page.goto(mailbox.url())
     page.locator("#rows > .row", has_text="Geheimsache").click()
     expect(page.locator("#subject")).to_have_text("Geheimsache")
