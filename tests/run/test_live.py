@@ -349,6 +349,7 @@ async def test_switched_to_background_everything_is_kept_for_good_under_the_same
         await office.shop.write(cache.make_room, office.shop.tools.segments, 10**9)
         assert await files(office) == 0
         await do(office, accounts.change, account.id, {"receiving": {"background": False}})
+        await asyncio.sleep(2)  # until the engine has heard of it
         office.server.deliver("eins", a_letter("Später"))
         await asyncio.sleep(0.5)
         assert await office.held(account) == 79
