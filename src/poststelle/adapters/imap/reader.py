@@ -47,7 +47,7 @@ class Reader:
         if match is None:
             return None
         self._at = match.end()
-        return match[1].decode("ascii").upper()
+        return match[1].decode("ascii", "replace").upper()
 
     def open(self) -> None:
         """Step into a list."""
