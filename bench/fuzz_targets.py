@@ -9,21 +9,35 @@ from __future__ import annotations
 import importlib.util
 import random
 import sys
+import tempfile
 import time
+from pathlib import Path
 
-from tests.chaos.fuzz_targets import SEEDS, TARGETS, mutated
+from tests.chaos.fuzz_seeds import LARGEST, SEEDS, mutated
+
+
+def guided(name: str, seconds: float) -> int:
+    """By coverage, from the seeds on."""
+    import atheris
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(SEEDS[name]):
+            Path(corpus, str(number)).write_bytes(seed)
+        with atheris.instrument_imports(include=["poststelle"]):
+            from tests.chaos.fuzz_targets import TARGETS
+        options = [f"-max_total_time={int(seconds)}", f"-max_len={LARGEST}", "-timeout=5", "-rss_limit_mb=2048"]
+        atheris.Setup([sys.argv[0], *options, corpus], TARGETS[name])
+        atheris.Fuzz()
+    return 0
 
 
 def main() -> int:
     """See the module."""
     name, seconds = sys.argv[1], float(sys.argv[2]) if sys.argv[2:] else 600.0
     if importlib.util.find_spec("atheris") is not None:
-        import atheris
+        return guided(name, seconds)
+    from tests.chaos.fuzz_targets import TARGETS
 
-        atheris.instrument_all()
-        atheris.Setup([sys.argv[0], f"-max_total_time={int(seconds)}", "-max_len=20000", "-timeout=5"], TARGETS[name])
-        atheris.Fuzz()
-        return 0
     dice = random.Random()
     ends, runs, slowest = time.monotonic() + seconds, 0, 0.0
     while time.monotonic() < ends:

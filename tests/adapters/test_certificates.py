@@ -269,3 +269,11 @@ def test_a_key_that_asks_for_a_password_does_not_wait_for_one(ca: CertificateAut
     assert caught.value.code == "client-certificate-unusable"
     assert isinstance(caught.value, Trouble)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_certificate_of_a_version_nobody_knows_is_told_by_its_fingerprint(ca: CertificateAuthority) -> None:
+    version_3, version_35 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x22"
+    odd = der_of(ca.good()).replace(version_3, version_35, 1)
+    assert certificates.facts(odd) == {"fingerprint": certificates.fingerprint(odd), "key": ""}
+    assert certificates.ends_at(odd) is None
+    assert not certificates.carries(odd, "localhost")

@@ -13,11 +13,11 @@ import pytest
 from poststelle.adapters import presets
 from poststelle.adapters.autoconfig import exchange_of, servers_of, xml
 from poststelle.adapters.connection import EgressPolicy, Trust
-from poststelle.adapters.discover import Places, discover, registrable
+from poststelle.adapters.discover import discover, registrable
 from poststelle.adapters.http import fetch, json_of
 from poststelle.errors import HostForbidden, NeedsAttention, ProtocolViolation, Trouble
 from poststelle.mail.account_document import read
-from poststelle.mail.provider import Finding
+from poststelle.mail.provider import Finding, Places
 from poststelle.mail.settings import Encryption
 from tests.adapters.scripted_imap import scripted
 from tests.servers.ca import CertificateAuthority

@@ -31,7 +31,7 @@ class Copy:
         self.held: dict[RemoteId, frozenset[str]] = {}
 
     def believe(self, batch: Batch) -> None:
-        self.held.update((arrival.id, arrival.flags) for arrival in batch.arrivals)
+        self.held.update((arrival.id, arrival.told) for arrival in batch.arrivals)
         self.held.update((change.id, change.flags) for change in batch.flags if change.id in self.held)
         for left in batch.gone:
             self.held.pop(left, None)

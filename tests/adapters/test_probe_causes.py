@@ -159,7 +159,7 @@ CASES = [
     Case("no-idle", "imap", state="warned", fixes=("push-off",)),
     Case("sent-missing", "imap", state="warned", sends=True, fixes=("keep-sent-here",)),
     Case("sent-ambiguous", "imap", {"LIST": b'* LIST () "." Sent\r\n* LIST () "." Gesendet\r\n{tag} OK\r\n'}, state="warned",
-         sends=True),
+         sends=True, fixes=("take-for-sent", "take-for-sent")),
     Case("mailbox-full", "imap", {"CAPABILITY": RICH, "GETQUOTAROOT": ROOM % 100}, state="warned"),
     Case("mailbox-almost-full", "imap", {"CAPABILITY": RICH, "GETQUOTAROOT": ROOM % 96}, state="warned"),
     Case("uidl-missing", "pop3", {"CAPA": b"+OK\r\nUSER\r\n.\r\n"}, state="warned"),

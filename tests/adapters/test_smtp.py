@@ -27,6 +27,7 @@ from poststelle.errors import (
     MessageTrouble,
     NeedsAttention,
     PoststelleError,
+    ProtocolViolation,
     TryAgain,
 )
 from poststelle.mail.ports import Envelope, RecipientState
@@ -513,6 +514,28 @@ async def test_a_refusal_in_the_middle_of_the_data_is_heard() -> None:
         receipt = await sender.send(TO, RAW, Started(Office()))
         await sender.close()
     assert {(result.state, result.answer) for result in receipt.results} == {(REJECTED, "552 too much")}
+
+
+@pytest.mark.parametrize("answers", [{"DATA": b"250 taken\r\n"}, {"dot": b"354 go on\r\n"}])
+async def test_a_message_that_was_not_said_whole_is_never_taken_for_accepted(
+    answers: dict[str, bytes | list[bytes] | None],
+) -> None:
+    started = Started(Office())
+    async with smtp_script(**answers) as server:
+        sender = await opened(server.endpoint())
+        with pytest.raises(ProtocolViolation):
+            await sender.send(TO, RAW, started)
+        await sender.close()
+    assert started.held
+
+
+async def test_of_a_yes_the_first_digit_decides() -> None:
+    async with smtp_script(MAIL=b"255 ok\r\n", RCPT=b"235 ok\r\n") as server:
+        sender = await opened(server.endpoint())
+        receipt = await sender.send(TO, RAW, Started(Office()))
+        await sender.close()
+    assert {result.state for result in receipt.results} == {ACCEPTED}
+    assert b"".join(server.packets).count(b"DATA\r\n") == 1
 
 
 async def test_a_bad_sender_address_needs_the_same_leave_as_a_recipient() -> None:

@@ -1,74 +1,125 @@
 """What is fuzzed: functions of bytes that may refuse them with an error of ours, and nothing else, and must be done in time.
 
-Seeds are the odd mail of `tests.corpora` and a few answers of servers; `mutated` spoils them.
+Their seeds are in `tests.chaos.fuzz_seeds`. What we say to servers in `talks` goes nowhere.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import json
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime
 
-from poststelle.adapters.connection import EgressPolicy
-from poststelle.adapters.imap import utf7, wire
+from poststelle.adapters import certificate
+from poststelle.adapters.autoconfig import exchange_of, filled_username, servers_of
+from poststelle.adapters.compress import Unpacker
+from poststelle.adapters.http import json_of
+from poststelle.adapters.imap import utf7
 from poststelle.adapters.imap.session import Session as ImapSession
-from poststelle.adapters.pop3.session import Limits as Pop3Limits
 from poststelle.adapters.pop3.session import Session as Pop3Session
 from poststelle.adapters.stream import Connection
-from poststelle.errors import Trouble
-from poststelle.mail import calendar, report, tnef
+from poststelle.errors import Invalid, Trouble
+from poststelle.mail import (
+    account_document,
+    address,
+    authentication,
+    calendar,
+    calendar_answer,
+    extract,
+    files,
+    headers,
+    query,
+    report,
+    rtf,
+    spoofing,
+    table,
+    thread,
+    tnef,
+)
 from poststelle.mail.digest import digest
+from poststelle.mail.folding import Labels, prepared
 from poststelle.mail.html import linkify, sanitise, text_of
 from poststelle.mail.message import body_text, parse, part_bytes, part_text
-from tests.corpora.odd import ODD
+from tests.chaos import talks
 
 Target = Callable[[bytes], None]
 
-_EGRESS = EgressPolicy.of("")
-_IMAP_LIMITS = wire.Limits(line=4096, literal=4096, numbers=1000, read_seconds=5)
-_POP3_LIMITS = Pop3Limits(line=4096, message=4096, messages=100, read_seconds=5)
+_RUNNER = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+"""One loop for all inputs: to make one costs more than most of them."""
+
+_TODAY = date(2026, 2, 1)
+_NOW = datetime(2026, 2, 1, tzinfo=UTC)
+_OWN = "eva@kunde.test"
 
 
-def _connection(data: bytes) -> Connection:
-    """A line on which these bytes have come, cut where the bytes themselves say, and which has ended then."""
-    connection = Connection("mail.test", 143, _EGRESS)
-    cut = data[0] + 1 if data else 1
-    for start in range(0, len(data), cut):
-        connection.data_received(data[start : start + cut])
-    connection.eof_received()
-    return connection
+# -- servers ---------------------------------------------------------------------------------------------------------
 
 
-def imap(data: bytes) -> None:
-    """Every answer of an IMAP server, until the line ends."""
+def _talk(talk: Callable[[Connection], Awaitable[None]], *, ends: bool = False) -> Target:
+    """A conversation in which these are the server's words; one that never `ends` by itself is ended by the line."""
 
-    async def read_all() -> None:
-        session = ImapSession(_connection(data), _IMAP_LIMITS)
-        while True:
-            await session.read()
+    async def held(data: bytes) -> None:
+        try:
+            await talk(talks.a_line(data))
+        except Trouble:
+            return
+        assert ends, "a line that has ended went on"
 
-    _refused(read_all)
-
-
-def pop3(data: bytes) -> None:
-    """Lists, then messages, until the line ends."""
-
-    async def read_all() -> None:
-        session = Pop3Session(_connection(data), _POP3_LIMITS)
-        for line in iter(session._line, None):
-            text = await line
-            if text.startswith(b"+OK"):
-                await session._body(text)
-
-    _refused(read_all)
+    return lambda data: _RUNNER.run(held(data))
 
 
-def _refused(read_all: Callable[[], object]) -> None:
-    try:
-        asyncio.run(read_all())  # type: ignore[arg-type]
-    except Trouble:
-        return
-    raise AssertionError("a line that has ended went on")
+async def _imap_answers(connection: Connection) -> None:
+    session = ImapSession(connection, talks.IMAP_LIMITS)
+    while True:
+        await session.read()
+
+
+async def _pop3_answers(connection: Connection) -> None:
+    session = Pop3Session(connection, talks.POP3_LIMITS)
+    while True:
+        text = await session._line()
+        if text.startswith(b"+OK"):
+            await session._body(text)
+
+
+def names(data: bytes) -> None:
+    """A folder's name on the wire."""
+    utf7.decode(data).encode("utf-8", "surrogatepass")
+
+
+def packed(data: bytes) -> None:
+    """What a server sends under COMPRESS=DEFLATE, taken in small pieces."""
+    unpacker = Unpacker()
+    unpacker.feed(data)
+    with contextlib.suppress(zlib.error):
+        for _ in range(100):
+            assert len(unpacker.unpack(1000)) <= 1000
+
+
+def certificates(data: bytes) -> None:
+    """A server's certificate."""
+    told = certificate.facts(data)
+    assert str(told).isprintable()
+    certificate.ends_at(data)
+    certificate.key_fingerprint(data)
+    certificate.carries(data, "mail.amt.test")
+
+
+def autoconfig(data: bytes) -> None:
+    """What a provider publishes: autoconfig, Autodiscover in XML and JSON."""
+    with contextlib.suppress(ValueError):
+        found = servers_of(data, _OWN)
+        if found is not None:
+            assert filled_username(found.username, _OWN).isprintable()
+    with contextlib.suppress(ValueError):
+        exchange_of(data)
+    with contextlib.suppress(ValueError):
+        json_of(data)
+
+
+# -- mail ------------------------------------------------------------------------------------------------------------
 
 
 def mime(data: bytes) -> None:
@@ -77,13 +128,37 @@ def mime(data: bytes) -> None:
     body_text(data, parsed).encode()
     for part in parsed.attachments:
         part_bytes(data, part)
+        assert files.safe_name(part.name)
     if parsed.html_part is not None:
         sanitise(part_text(data, parsed.html_part), images=None, remote=False)
     read = digest(data)
     for shown in (read.text, read.more, read.others, *read.files):
         shown.encode()
+    spoofing.marks(parsed)
+
+
+def reports(data: bytes) -> None:
+    """Delivery and disposition notifications."""
+    parsed = parse(data)
     report.disposition(data, parsed)
     report.delivery(data, parsed)
+
+
+def fields(data: bytes) -> None:
+    """The header alone, every field in every way one can be read (RFC 2047, 2231, 5322)."""
+    found, _, _ = headers.split(data)
+    for _, raw in found:
+        text = headers.unfold(raw)
+        headers.decode_words(text).encode("utf-8", "surrogatepass")
+        headers.clean(text)
+        headers.parameters(text)
+        headers.message_ids(text)
+        headers.date(text)
+        thread.base_subject(text)
+        authentication.parse(text)
+        for one in address.parse_addresses(text):
+            address.format_address(one.name, one.address).encode("utf-8", "surrogatepass")
+    authentication.verdict(found, {"amt.test"})
 
 
 def winmail(data: bytes) -> None:
@@ -91,9 +166,26 @@ def winmail(data: bytes) -> None:
     tnef.unpack(data)
 
 
+def rich_text(data: bytes) -> None:
+    """Rich Text, packed and as it is."""
+    rtf.text_of(rtf.unpacked(data)).encode()
+    rtf.text_of(data).encode()
+
+
+def enclosed(data: bytes) -> None:
+    """A file the search reads; PDF apart, whose reader is not ours and stays in its cage."""
+    if b"%PDF-" not in data[:2048]:
+        for name in ("a.docx", "a.xml", "a.eml"):
+            with contextlib.suppress(extract.Unreadable):
+                extract.text_of(name, "", data).encode("utf-8", "surrogatepass")
+
+
 def appointments(data: bytes) -> None:
-    """A calendar."""
-    calendar.events(data.decode("utf-8", "replace"))
+    """A calendar, and our answers to it."""
+    for event in calendar.events(data.decode("utf-8", "replace")):
+        answer = calendar_answer.answer(event, _OWN, accepted=True, now=_NOW)
+        assert len(calendar.events(answer)) == 1
+        assert all(len(line.encode()) <= 75 for line in answer.split("\r\n"))
 
 
 def html(data: bytes) -> None:
@@ -102,54 +194,41 @@ def html(data: bytes) -> None:
     cleaned = sanitise(text, images=None, remote=False).html
     assert "<script" not in cleaned.lower()
     sanitise(cleaned, images=None, remote=False)
+    prepared(text, Labels("zitiert", "führt zu"))
     text_of(text)
     linkify(text)
 
 
-def names(data: bytes) -> None:
-    """A folder's name on the wire."""
-    utf7.decode(data).encode("utf-8", "surrogatepass")
+# -- people ----------------------------------------------------------------------------------------------------------
+
+
+def queries(data: bytes) -> None:
+    """What is typed into the search."""
+    text = data.decode("utf-8", "replace")
+    query.parse(text, _TODAY)
+    query.completions(text)
+
+
+def tables(data: bytes) -> None:
+    """A table of mailboxes, and the document of each line."""
+    with contextlib.suppress(Invalid):
+        for line in table.read(data):
+            with contextlib.suppress(Invalid):
+                account_document.read(line.document)
+
+
+def documents(data: bytes) -> None:
+    """An account document."""
+    with contextlib.suppress(ValueError, RecursionError):
+        told = json.loads(data)
+        with contextlib.suppress(Invalid):
+            account_document.read(told)
 
 
 TARGETS: Mapping[str, Target] = {
-    "imap": imap, "pop3": pop3, "mime": mime, "winmail": winmail, "appointments": appointments, "html": html, "names": names,
+    "imap": _talk(_imap_answers), "imap-talk": _talk(talks.imap, ends=True), "pop3": _talk(_pop3_answers),
+    "pop3-talk": _talk(talks.pop3, ends=True), "smtp": _talk(talks.smtp, ends=True), "names": names, "packed": packed,
+    "certificates": certificates, "autoconfig": autoconfig,
+    "mime": mime, "reports": reports, "fields": fields, "winmail": winmail, "rich-text": rich_text, "enclosed": enclosed,
+    "appointments": appointments, "html": html, "queries": queries, "tables": tables, "documents": documents,
 }  # fmt: skip
-
-_ANSWERS = (
-    b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n* 3 EXISTS\r\n* 1 FETCH (UID 7 FLAGS (\\Seen) RFC822.SIZE 5 BODY[] {5}\r\nHallo)\r\n",
-    b'* LIST (\\HasChildren) "/" {3}\r\na/b\r\n* STATUS "a b" (MESSAGES 3 UIDNEXT 9)\r\n* SEARCH 1 2 3\r\n* ESEARCH (TAG x) UID ALL 1:9,12\r\n',
-    b'* VANISHED (EARLIER) 1:5,9\r\n* NAMESPACE (("" "/")) NIL NIL\r\n* QUOTA "" (STORAGE 1 2)\r\nP1 OK [COPYUID 1 2:3 4:5] done\r\n+ go\r\n',
-)
-_LISTS = (b"+OK\r\nSubject: a\r\n\r\n..b\r\n.\r\n+OK\r\n.\r\n", b"+OK 2\r\n1 aaa\r\n2 bbb\r\n.\r\n-ERR no\r\n")
-_ICS = (b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;TZID=Europe/Berlin:20260301T100000\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=5\r\n"
-        b"SUMMARY:Termin\\, gut\r\nATTENDEE;CN=\"Eva\":mailto:eva@kunde.test\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",)  # fmt: skip
-_TNEF = (b"\x78\x9f\x3e\x22\x01\x00" + b"\x01\x06\x90\x08\x00\x04\x00\x00\x00\x00\x00\x01\x00\x01\x00" * 4,)
-
-SEEDS: Mapping[str, Sequence[bytes]] = {
-    "imap": _ANSWERS, "pop3": _LISTS, "mime": [raw for raw in ODD.values() if len(raw) < 20_000], "winmail": _TNEF,
-    "appointments": _ICS, "names": [b"Entw&APw-rfe", b"&U,BTFw-", b"a&-b"],
-    "html": [raw for name, raw in ODD.items() if name.startswith("html")] + [b"<a href=x style='color:red'><img src=cid:a>"],
-}  # fmt: skip
-
-
-def mutated(seed: bytes, dice: random.Random) -> bytes:
-    """The same with a few bytes turned, pieces lost, doubled, cut short or put elsewhere."""
-    data = bytearray(seed)
-    for _ in range(dice.randrange(1, 8)):
-        at, length = dice.randrange(len(data) + 1), dice.randrange(1, 40)
-        match dice.randrange(6):
-            case 0 if at < len(data):
-                data[at] = dice.getrandbits(8)
-            case 1:
-                del data[at : at + length]
-            case 2:
-                data[at:at] = data[at : at + length] * dice.choice((1, 1, 30))
-            case 3:
-                data[at:at] = dice.choice(
-                    (b"(", b")", b"{9}\r\n", b"\r\n", b'"', b"\\", b"\0", b"--x", b"=?", b"<", b"99999999999", b"\xff")
-                )
-            case 4:
-                del data[at:]
-            case _:
-                data[at:at] = dice.randbytes(length)
-    return bytes(data[:50_000])

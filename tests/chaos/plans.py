@@ -62,13 +62,18 @@ def plans(count: int, seed: int = 20261121) -> list[Plan]:
 class ImpatientDoors:
     """The real way in, with less patience than a real office needs."""
 
-    async def source(self, access: Access) -> Source:
+    async def source(self, access: Access, *, bulk: bool = False) -> Source:
         from django.conf import settings
 
         assert access.incoming is not None
         assert access.login is not None
         return await open_source(
-            access.incoming, access.login, egress=egress(), tls=Trust(settings.POSTSTELLE.ca_file), limits=LIMITS
+            access.incoming,
+            access.login,
+            egress=egress(),
+            tls=Trust(settings.POSTSTELLE.ca_file),
+            limits=LIMITS,
+            bulk=bulk,
         )
 
     async def sender(self, access: Access) -> Sender:
@@ -179,7 +184,8 @@ async def carry_out(office: Office, dovecot: Dovecot, plan: Plan, name: str) -> 
             proxy.arm(fault)
         await box.add()
         if plan.phase != "first":
-            await _settled(box)
+            if problem := await _settled(box):
+                return f"{plan}: {problem} before there was any fault"
             proxy.arm(fault)
         if plan.phase == "daily":
             await asyncio.to_thread(dovecot.fill, user, letters(dice, 5, "Nachzügler"))

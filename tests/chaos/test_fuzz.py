@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.chaos.fuzz_targets import SEEDS, TARGETS, mutated
+from poststelle.adapters.stream import Connection
+from tests.chaos import talks
+from tests.chaos.fuzz_seeds import SEEDS, mutated
+from tests.chaos.fuzz_targets import TARGETS
 
 RUNS = 3000
 LONGEST = 2.0
@@ -27,3 +31,12 @@ def test_spoiled_input_is_borne(name: str) -> None:
         except Exception as error:
             raise AssertionError(f"{type(error).__name__}: {error} on {data[:2000]!r}") from error
         assert time.process_time() - began < LONGEST, data[:2000]
+
+
+@pytest.mark.parametrize(("name", "talk"), [("imap-talk", talks.imap), ("pop3-talk", talks.pop3), ("smtp", talks.smtp)])
+async def test_a_conversation_nobody_spoils_comes_to_its_end(
+    name: str, talk: Callable[[Connection], Awaitable[None]]
+) -> None:
+    line = talks.a_line(SEEDS[name][0])
+    await talk(line)
+    assert not line.unread

@@ -17,7 +17,7 @@ from tests.servers.dovecot import Dovecot
 
 __all__ = ["home", "office"]
 
-PLANS, SEED = int(os.environ.get("CHAOS_PLANS", "60")), int(os.environ.get("CHAOS_SEED", "20261121"))
+PLANS, SEED = int(os.environ.get("CHAOS_PLANS", "30")), int(os.environ.get("CHAOS_SEED", "20261121"))
 """More of them and others: ``python -m bench.soak``."""
 
 AT_ONCE = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poststelle.policy.scheduling import Limits, Pace, Weather, bulk_may_go_on, group_of, provider_of
+from poststelle.policy.scheduling import Limits, Pace, Wakings, Weather, bulk_may_go_on, group_of, provider_of
 
 
 def test_new_connections_to_one_server_are_spread_and_others_do_not_wait() -> None:
@@ -103,3 +103,16 @@ def test_a_server_nobody_uses_any_more_counts_for_nothing() -> None:
     it.answered()
     it.failed("elsewhere")
     assert not it.is_silent()
+
+
+def test_a_server_may_wake_us_often_for_a_while_and_then_once_a_second() -> None:
+    wakings = Wakings()
+    for number in range(Wakings.AT_ONCE):
+        assert wakings.pause(0.01 * number) == 0.0
+        wakings.woken(0.01 * number)
+    now = 1.0
+    for _ in range(5):
+        wakings.woken(now)
+        now += (pause := wakings.pause(now))
+    assert pause == pytest.approx(Wakings.SECONDS)
+    assert wakings.pause(now + 60.0) == 0.0

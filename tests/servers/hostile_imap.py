@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import re
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
@@ -132,11 +133,6 @@ def _for_ever(piece: bytes, begin: bytes = b"") -> Pieces:
     return lambda _tag, _line: itertools.chain([begin], itertools.repeat(many))
 
 
-def _counting(text: bytes) -> Callable[[], bytes]:
-    numbers = itertools.count(1)
-    return lambda: text % next(numbers)
-
-
 def _selected(exists: int = 3, uid_validity: int = 7, uid_next: int = 4) -> bytes:
     said = b"* %d EXISTS\r\n* OK [UIDVALIDITY %d]\r\n* OK [UIDNEXT %d]\r\n" % (exists, uid_validity, uid_next)
     return said + b"{tag} OK\r\n"
@@ -156,6 +152,43 @@ def _shrinking() -> Pieces:
         return [_selected(size, 7, size + 1).replace(b"{tag}", tag)]
 
     return say
+
+
+def _repeating(tag: bytes, line: bytes) -> Iterator[bytes]:
+    """Every UID three times, each time with another body and other flags."""
+    for uid in sorted(_uids(line) & {1, 2, 3}) * 3:
+        body = b"Subject: %d\r\n\r\n%d\r\n" % (uid, time.monotonic_ns())
+        told = b" BODY[] {%d}\r\n%s" % (len(body), body) if b"BODY.PEEK[]" in line else b""
+        yield b"* %d FETCH (UID %d FLAGS () RFC822.SIZE %d%s)\r\n" % (uid, uid, len(body), told)
+    yield tag + b" OK\r\n"
+
+
+def _never_the_same() -> Pieces:
+    """Another state at every look, and never a message to show for it."""
+    states = itertools.count(10)
+
+    def say(tag: bytes, _line: bytes) -> Iterable[bytes]:
+        return [b"* OK [HIGHESTMODSEQ %d]\r\n" % next(states), _selected(3, 7, next(states)).replace(b"{tag}", tag)]
+
+    return say
+
+
+def _waking(words: Callable[[bytes], Iterable[bytes]]) -> Mapping[str, Answer]:
+    """A server with IDLE, and what it says while we listen."""
+    tags: list[bytes] = []
+
+    def idle(tag: bytes, _line: bytes) -> Iterable[bytes]:
+        tags.append(tag)
+        return itertools.chain([b"+ idling\r\n"], words(tag))
+
+    # The line DONE has no tag and so no verb either.
+    done = {"": lambda _tag, _line: [tags[-1] + b" OK done\r\n"]}
+    return {"CAPABILITY": b"* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK\r\n", "IDLE": idle, **done}
+
+
+def _fluttering() -> Callable[[bytes], Iterable[bytes]]:
+    counts = itertools.cycle((4, 5))
+    return lambda _tag: [b"* %d EXISTS\r\n" % next(counts)]
 
 
 def _many_folders(tag: bytes, line: bytes) -> Iterator[bytes]:
@@ -275,6 +308,9 @@ SCENARIOS: Mapping[str, Mapping[str, Answer]] = {
     "endless-continuations": {"UID FETCH": _for_ever(b"+ go on\r\n")},
     "wrong-tag": {"UID FETCH": b"X99 OK done\r\n"},
     "foreign-uids": {"UID FETCH": b"".join(b"* 1 FETCH (UID %d FLAGS () RFC822.SIZE 9)\r\n" % n for n in range(4000, 9000)) + b"{tag} OK\r\n"},
+    "uids-that-shrink": {"EXAMINE": (shrinking := _shrinking()), "SELECT": shrinking},
+    "uids-that-repeat": {"UID SEARCH": b"* SEARCH 3 1 1 2 2 2 3 1\r\n{tag} OK\r\n", "UID FETCH": _repeating},
+    "counts-that-are-wrong": {"EXAMINE": _selected(0), "SELECT": _selected(100_000), "UID SEARCH": b"* SEARCH 1 2 3 9\r\n{tag} OK\r\n"},
     "uidvalidity-of-the-hour": {"EXAMINE": _renumbering(), "SELECT": _renumbering()},
     "odd-folder-names": {"LIST": _odd_names, "LSUB": _odd_names},
     "scram-for-ever": _scram(2**31),
@@ -288,6 +324,15 @@ SCENARIOS: Mapping[str, Mapping[str, Answer]] = {
     "noise": {"UID FETCH": bytes(range(256)) * 200},
 }  # fmt: skip
 """Name and what it does instead."""
+
+RESTLESS: Mapping[str, Mapping[str, Answer]] = {
+    "never-the-same": {**_waking(lambda _: []), "EXAMINE": (never := _never_the_same()), "SELECT": never},
+    "wakes-us-without-end": _waking(_fluttering()),
+    "talks-while-we-listen": _waking(lambda _: itertools.repeat(b"* OK still here\r\n" * 4000)),
+    "idle-that-ends-at-once": _waking(lambda tag: [tag + b" OK done\r\n"]),
+    "hangs-up-when-we-listen": {"CAPABILITY": b"* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK\r\n", "IDLE": None},
+}
+"""In step, and then they give no rest."""
 
 FOLDERS: Mapping[str, Mapping[str, Answer]] = {
     "100000-folders": {"LIST": _many_folders, "LSUB": _many_folders, "SELECT": _none_there, "EXAMINE": _none_there},

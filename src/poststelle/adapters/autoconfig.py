@@ -14,7 +14,7 @@ from xml.parsers import expat
 from poststelle.mail.settings import Encryption, Endpoint
 
 _DEEPEST, _MOST = 30, 20_000
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,62}\.?)+", re.ASCII)
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63})*\.?", re.ASCII)
 _ENCRYPTIONS = {"SSL": Encryption.TLS, "STARTTLS": Encryption.STARTTLS}
 
 

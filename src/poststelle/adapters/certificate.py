@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-UNREADABLE = (ValueError, TypeError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
+UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
 """What the library raises for certificates that break the rules of their format."""
 
 

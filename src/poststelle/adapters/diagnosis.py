@@ -131,6 +131,7 @@ def other_username(username: str, address: str) -> str:
 
 # -- what would help -----------------------------------------------------------------------------------------------------
 
+_OFFERED = 5
 _OTHER_NAME = {"certificate-wrong-name"}
 _PIN = {"certificate-wrong-name", "certificate-self-signed", "certificate-unknown-issuer", "certificate-changed"}
 _UNREACHABLE = {"connection-refused", "connect-timeout", "greeting-timeout"}
@@ -212,6 +213,10 @@ def _other_fixes(code: str, way: Way, facts: Mapping[str, object]) -> list[Fix]:
         return [Fix("inbox-is-root", {"receiving": {"inbox_is_root": True}})]
     if code == "no-idle":
         return [Fix("push-off", {"receiving": {"push": False}})]
+    if code == "sent-ambiguous":
+        named = facts.get("folders")
+        paths = named if isinstance(named, list) else []
+        return [Fix("take-for-sent", {"roles": {"sent": path}}) for path in paths[:_OFFERED]]
     if code == "sent-missing":
         return [Fix("keep-sent-here", {"sending": {"sent_copy": "local"}})]
     return []

@@ -26,7 +26,7 @@ from poststelle.adapters.connection import EgressPolicy, Trust, host_name
 from poststelle.adapters.http import Answer, fetch, json_of
 from poststelle.adapters.opening import await_greeting, open_connection
 from poststelle.errors import Trouble
-from poststelle.mail.provider import Finding, document_of
+from poststelle.mail.provider import Finding, Places, document_of
 from poststelle.mail.settings import Encryption, Endpoint
 
 AUTOCONFIG_BYTES, JSON_BYTES = 256 * 1024, 10 * 1024 * 1024
@@ -39,42 +39,6 @@ _SRV = (
     ("pop3", "_pop3s._tcp", Encryption.TLS), ("pop3", "_pop3._tcp", Encryption.STARTTLS),
     ("smtp", "_submissions._tcp", Encryption.TLS), ("smtp", "_submission._tcp", Encryption.STARTTLS),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where is asked. ``{domain}`` and ``{address}`` are filled in (the address quoted); an empty `database` is not asked.
-
-    `autoconfig`: addresses, of which those with ``http:`` are the unencrypted form; `guesses`: protocol, host, port, encryption.
-    `nameservers`, `dns_port`: as the system has them where empty.
-    """
-
-    autoconfig: Sequence[str] = (
-        "https://autoconfig.{domain}/mail/config-v1.1.xml?emailaddress={address}",
-        "https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml",
-        "http://autoconfig.{domain}/mail/config-v1.1.xml",
-    )
-    database: str = "https://autoconfig.thunderbird.net/v1.1/{domain}"
-    exchange_json: str = (
-        "https://autodiscover.{domain}/autodiscover/autodiscover.json?Email={address}&Protocol=EWS&RedirectCount=1"
-    )
-    exchange: Sequence[str] = (
-        "https://{domain}/autodiscover/autodiscover.xml",
-        "https://autodiscover.{domain}/autodiscover/autodiscover.xml",
-    )
-    exchange_redirect: str = "http://autodiscover.{domain}/autodiscover/autodiscover.xml"
-    guesses: Sequence[tuple[str, str, int, Encryption]] = tuple(
-        (protocol, f"{prefix}{{domain}}", port, encryption)
-        for protocol, prefixes, ports in (
-            ("imap", ("imap.", "mail.", ""), ((993, Encryption.TLS), (143, Encryption.STARTTLS))),
-            ("pop3", ("pop.", "pop3."), ((995, Encryption.TLS),)),
-            ("smtp", ("smtp.", "mail.", ""), ((465, Encryption.TLS), (587, Encryption.STARTTLS))),
-        )
-        for prefix in prefixes
-        for port, encryption in ports
-    )
-    nameservers: Sequence[str] = ()
-    dns_port: int = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +244,8 @@ async def _by_exchangers(quest: _Quest) -> Sequence[Finding]:
 
 async def _autodiscover(quest: _Quest) -> Sequence[Finding]:
     """Whether an Exchange answers for the domain: without a log-in it mostly says only that it is there."""
+    if not quest.places.exchange_json:
+        return ()
     for found in (await _exchange_json(quest), *[await _exchange_xml(quest, form) for form in quest.places.exchange]):
         if found is not None:
             return [found]

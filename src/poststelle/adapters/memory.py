@@ -65,7 +65,10 @@ def folder_id(path: Path) -> RemoteFolderId:
 
 
 def _path(folder: RemoteFolderId) -> Path:
-    return tuple(json.loads(folder))
+    try:
+        return tuple(json.loads(folder))
+    except ValueError as error:
+        raise FolderMissing("folder-missing", folder=folder) from error
 
 
 def _counting_clock() -> Callable[[], datetime]:

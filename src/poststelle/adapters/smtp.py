@@ -46,6 +46,11 @@ class Reply:
     lines: Sequence[bytes]
 
     @property
+    def is_positive(self) -> bool:
+        """The command is done; the first digit alone decides (RFC 5321 section 4.3.2)."""
+        return 200 <= self.code < 300
+
+    @property
     def text(self) -> str:
         """Code and text on one line."""
         return f"{self.code} {b' '.join(self.lines).decode('utf-8', 'replace')}".rstrip()
@@ -169,8 +174,8 @@ class SmtpSender:
             commands += [b"RCPT TO:<" + addresses[recipient][0].encode() + b">" for recipient in still_open]
             first, *replies = await self._ask_all(commands)
             for recipient, reply in zip(still_open, replies, strict=True):
-                verdict = reply if first.code == 250 else first
-                if verdict.code not in {250, 251, 252}:
+                verdict = reply if first.is_positive else first
+                if not verdict.is_positive:
                     results[recipient] = _result(recipient, verdict.code, self._told(verdict))
         accepted = [recipient for recipient in still_open if recipient not in results]
         if accepted:
@@ -208,7 +213,7 @@ class SmtpSender:
             first = replies[0]
             if first.code == 530:
                 raise NeedsAttention("login-required", **self._facts, answer=self._told(first))
-            if first.code != 250:
+            if not first.is_positive:
                 return [first] * len(commands)
         return replies
 
@@ -216,7 +221,7 @@ class SmtpSender:
         await self._connection.write(b"DATA\r\n", COMMAND_SECONDS)
         reply = await self._reply(COMMAND_SECONDS)
         if reply.code != 354:
-            return reply
+            return self._verdict(reply)
         stuffed = raw.replace(b"\r\n.", b"\r\n..")
         try:
             if stuffed.startswith(b"."):
@@ -228,9 +233,16 @@ class SmtpSender:
         except TryAgain:
             # A server may refuse in the middle and hang up; then its word is there to be read.
             with contextlib.suppress(Trouble):
-                return await self._reply(1)
+                return self._verdict(await self._reply(1))
             raise
-        return await self._reply(DATA_SECONDS)
+        reply = await self._reply(DATA_SECONDS)
+        return reply if reply.is_positive else self._verdict(reply)
+
+    def _verdict(self, reply: Reply) -> Reply:
+        """The reply if it refuses the message: any other word, said here, cannot be about it. Raises ProtocolViolation."""
+        if reply.code < 400:
+            raise ProtocolViolation("malformed-response", text=self._told(reply))
+        return reply
 
     async def close(self) -> None:
         """See `Sender.close`."""

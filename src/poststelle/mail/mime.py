@@ -173,15 +173,14 @@ class _Scanner:
         raw, limit = self.raw, min(start + MAX_HEADER, self.size)
         if empty := _NO_HEADER[self.newline].match(raw, start):
             return Headers([]), empty.end()
-        blank = _BLANK_LINE[self.newline].search(raw, start, limit)
-        body = blank.end() if blank else limit
-        block = raw[start : blank.start() if blank else limit]
-        if self.boundaries and (block.startswith(b"--") or self.mark in block):
-            delimiter = self._next_delimiter(start, start + len(block))
-            if delimiter:
-                body = delimiter[2]
-                block = raw[start:body]
-        elif not blank:
+        # The delimiter first: of thousands of parts without a body none may be searched to the end of the message.
+        delimiter = self._next_delimiter(start, limit) if self.boundaries else None
+        body = delimiter[2] if delimiter else limit
+        blank = _BLANK_LINE[self.newline].search(raw, start, body)
+        block = raw[start : blank.start() if blank else body]
+        if blank:
+            body = blank.end()
+        elif not delimiter:
             self.defects["header-too-big" if limit < self.size else "unterminated-header"] = None
         fields, length, defects = headers.split(block)
         self.defects.update(dict.fromkeys(defects))

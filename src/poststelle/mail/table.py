@@ -26,7 +26,7 @@ _TEXT = (
     "outgoing.certificate.until", "outgoing.authentication", "outgoing.login.username", "outgoing.login.mechanism",
     "outgoing.login.domain", "outgoing.login.login", "login.login", "login.username", "login.mechanism", "login.domain",
     "receiving.since", "receiving.after_import", "sending.sent_copy", "sending.sent_folder", "signature.text",
-    "signature.html", "signature.template",
+    "signature.html", "signature.template", "receiving.files_for", "sending.files_for",
 )  # fmt: skip
 _SECRETS = ("login.password", "outgoing.login.password")
 _NUMBERS = frozenset({"incoming.port", "outgoing.port", "receiving.interval_minutes", "receiving.after_days"})
@@ -106,7 +106,12 @@ def read(data: bytes) -> list[Line]:
 def _check_columns(columns: Sequence[str]) -> None:
     # A header that is no field may be a line of data: its name is not repeated.
     wrong = {f"column.{number}": "unknown-field" for number, name in enumerate(columns, 1) if name not in KNOWN}
-    wrong |= {f"column.{number}": "taken" for number, name in enumerate(columns, 1) if name in columns[: number - 1]}
+    first: dict[str, int] = {}
+    wrong |= {
+        f"column.{number}": "taken"
+        for number, name in enumerate(columns, 1)
+        if first.setdefault(name, number) != number
+    }
     if "label" not in columns:
         wrong["label"] = "missing"
     if wrong:

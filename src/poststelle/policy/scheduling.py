@@ -100,6 +100,24 @@ class Pace:
         return at - now
 
 
+class Wakings:
+    """How often one server may wake us: `AT_ONCE` times in a row, then once in `SECONDS`. Some never rest, and with mail that
+    pours in one look brings more than many."""
+
+    AT_ONCE, SECONDS = 20, 1.0
+
+    def __init__(self) -> None:
+        self._level_at = 0.0
+
+    def woken(self, now: float) -> None:
+        """It has woken us once more."""
+        self._level_at = max(now, self._level_at) + self.SECONDS
+
+    def pause(self, now: float) -> float:
+        """Seconds during which it is not to be listened to."""
+        return max(0.0, self._level_at - now - self.AT_ONCE * self.SECONDS)
+
+
 NETWORK = frozenset(
     {"host-unknown", "connect-timeout", "connection-refused", "connection-lost", "read-timeout", "write-timeout"}
 )

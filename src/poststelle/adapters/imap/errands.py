@@ -81,8 +81,10 @@ async def _change_flags(session: Session, uids: Sequence[int], errand: ChangeFla
             answered.add(response.uid)
 
     for sign, flags in ((b"+FLAGS", errand.add), (b"-FLAGS", errand.remove)):
+        if not flags:
+            continue
         answered.clear()
-        for part, named in command.uid_sets(uids) if flags else ():
+        for part, named in command.uid_sets(uids):
             answer = await session.attempt(b"UID STORE", part, sign, command.flag_list(flags), each=keep)
             if answer.condition.status != "OK" and await present(session, named):
                 raise session.refusal(answer.condition, b"UID STORE")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.command import Literal, string
@@ -19,6 +20,8 @@ from poststelle.adapters.imap.roles import roles_of
 from poststelle.adapters.imap.session import Session
 from poststelle.errors import ProtocolViolation
 from poststelle.mail.ports import RemoteFolder, RemoteFolderId, Role
+
+T = TypeVar("T")
 
 State = tuple[int, int, int, int]
 """UIDVALIDITY, UIDNEXT, messages, HIGHESTMODSEQ of a folder, as the server last said."""
@@ -83,30 +86,23 @@ class FolderList:
         await self._ask_rights(naming, told)
         utf8 = self._session.utf8
         paths, owners = {}, {}
-        for number, (name, listed) in enumerate(told.listed.items()):
+        async for name, listed in _in_turns(told.listed):
             paths[name], owners[name] = naming.path(listed), naming.owner(name)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
         roles = roles_of([(paths[name], listed) for name, listed in told.listed.items() if not owners[name]])
-        self.states = {
-            folder_id(name, utf8=utf8): state_of(status)
-            for name, status in told.status.items()
-            if status.items.get("HIGHESTMODSEQ") and not self._is_in_hand(name)
-        }
+        self.states = {}
+        async for name, status in _in_turns(told.status):
+            if status.items.get("HIGHESTMODSEQ") and not self._is_in_hand(name):
+                self.states[folder_id(name, utf8=utf8)] = state_of(status)
         identities = _identities(told.status)
-        return [
-            RemoteFolder(
-                folder_id(name, utf8=utf8),
-                paths[name],
-                roles.get(name, Role.NONE),
-                not listed.attributes & _UNUSABLE,
-                identities.get(name, ""),
-                _is_subscribed(listed, told.subscribed),
-                told.rights.get(name, self._rights.get(name)),
-                owners[name],
-            )
-            for name, listed in told.listed.items()
-        ]
+        found = []
+        async for name, listed in _in_turns(told.listed):
+            folder = RemoteFolder(
+                folder_id(name, utf8=utf8), paths[name], roles.get(name, Role.NONE), not listed.attributes & _UNUSABLE,
+                identities.get(name, ""), _is_subscribed(listed, told.subscribed),
+                told.rights.get(name, self._rights.get(name)), owners[name],
+            )  # fmt: skip
+            found.append(folder)
+        return found
 
     def _is_in_hand(self, name: bytes) -> bool:
         """Of the selected folder a server may tell what the session saw last, not what is."""
@@ -115,7 +111,7 @@ class FolderList:
     # -- asking ------------------------------------------------------------------------------------------------------
 
     async def _ask(self, naming: Naming) -> _Told:
-        session, told = self._session, _Told()
+        session, told, names = self._session, _Told(), Counter[type]()
 
         def keep(response: wire.Response) -> None:
             if isinstance(response, wire.FolderStatus):
@@ -124,7 +120,11 @@ class FolderList:
                 told.rights[response.name] = response.letters
             elif isinstance(response, wire.Listed) and _is_usable(response.name):
                 told.listed.setdefault(response.name, response)
-            if max(len(told.listed), len(told.status), len(told.rights)) > session.limits.folders:
+            else:
+                return
+            names[type(response)] += len(response.name)
+            most = max(len(told.listed), len(told.status), len(told.rights))
+            if most > session.limits.folders or max(names.values()) > session.limits.names:
                 raise ProtocolViolation("too-many-folders", limit=session.limits.folders)
 
         options = self._options()
@@ -174,7 +174,7 @@ class FolderList:
         found: set[bytes] = set()
 
         def keep(response: wire.Response) -> None:
-            if isinstance(response, wire.Listed) and len(found) < self._session.limits.folders:
+            if isinstance(response, wire.Listed) and response.name in listed:
                 found.add(response.name)
 
         answer = await self._session.attempt(b"LSUB", b'"" "*"', each=keep)
@@ -191,6 +191,14 @@ class FolderList:
                 answer = await self._session.attempt(b"MYRIGHTS", string(name))
                 letters = (response.letters for response in answer.untagged if isinstance(response, wire.Rights))
                 self._rights[name] = next(letters, "")
+
+
+async def _in_turns(told: Mapping[bytes, T]) -> AsyncIterator[tuple[bytes, T]]:
+    """All of it; others get their turn in between."""
+    for number, item in enumerate(told.items()):
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 def _patterns(naming: Naming) -> list[bytes | Literal]:

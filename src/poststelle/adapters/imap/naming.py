@@ -16,6 +16,8 @@ from poststelle.errors import MessageTrouble
 from poststelle.mail.ports import RemoteFolderId
 
 _INBOX = "INBOX"
+_DEEPEST = 30
+"""What lies deeper is shown as one name: a path costs memory by its pieces, and people make none so long."""
 
 
 def folder_id(name: bytes, *, utf8: bool) -> RemoteFolderId:
@@ -58,7 +60,7 @@ class Naming:
         return tuple(map(_shown, pieces))
 
     def _pieces(self, name: bytes, delimiter: bytes) -> Sequence[str]:
-        pieces = name.split(delimiter) if delimiter else [name]
+        pieces = name.split(delimiter, _DEEPEST) if delimiter else [name]
         return [self._read(piece) for piece in pieces if piece] or [self._read(name) or "?"]
 
     def _read(self, piece: bytes) -> str:

@@ -58,9 +58,10 @@ def roles_of(folders: Sequence[tuple[tuple[str, ...], wire.Listed]]) -> dict[byt
         for attribute in sorted(folder.attributes & _ATTRIBUTES.keys()):
             give(_ATTRIBUTES[attribute], folder.name)
     named: dict[str, list[bytes]] = {}
-    for path, folder in sorted(folders, key=lambda entry: len(entry[0])):
-        usable = not folder.attributes & {"\\noselect", "\\nonexistent"}
-        if usable and (len(path) == 1 or (len(path) == 2 and path[0].upper() == "INBOX")):
+    for path, folder in sorted(
+        (entry for entry in folders if _is_at_the_top(entry[0])), key=lambda entry: len(entry[0])
+    ):
+        if not folder.attributes & {"\\noselect", "\\nonexistent"}:
             named.setdefault(path[-1].casefold(), []).append(folder.name)
     for role, names in _NAMES.items():
         for name in names:
@@ -71,5 +72,8 @@ def roles_of(folders: Sequence[tuple[tuple[str, ...], wire.Listed]]) -> dict[byt
 
 def may_be(role: Role, path: Sequence[str]) -> bool:
     """Whether a folder's name and place alone would let it be this."""
-    top = len(path) == 1 or (len(path) == 2 and path[0].upper() == "INBOX")
-    return top and path[-1].casefold() in _NAMES.get(role, ())
+    return _is_at_the_top(path) and path[-1].casefold() in _NAMES.get(role, ())
+
+
+def _is_at_the_top(path: Sequence[str]) -> bool:
+    return len(path) == 1 or (len(path) == 2 and path[0].upper() == "INBOX")

@@ -401,7 +401,10 @@ class Session:
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     async def idle(self, timeout: float) -> None:
-        """IDLE until the selected folder stirs or `timeout` seconds have passed (RFC 2177). Cancelled, it is ended in good order."""
+        """IDLE until the selected folder stirs or `timeout` seconds have passed (RFC 2177). Cancelled, it is ended in good order.
+
+        Raises MessageTrouble("refused-by-server") where the server will not, or ends it by itself.
+        """
         tag = self._next_tag()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -412,9 +415,11 @@ class Session:
             idling = await self._begin_idle(tag)
             while not self.stirred and not self.reshaped and not self.noticed and (left := deadline - loop.time()) > 0:
                 if await self.connection.wait_for_data(left):
-                    self._toll.begin()
                     response = await self.read()
                     self._refuse_bye(response)
+                    if isinstance(response, wire.Condition) and response.tag is not None:
+                        self._broken = False
+                        raise MessageTrouble("refused-by-server", answer=self.told(self._mine(response, tag).text))
                     self.stirred |= isinstance(response, wire.Fetched)
                     self.reshaped |= isinstance(response, wire.Listed)
         except asyncio.CancelledError:

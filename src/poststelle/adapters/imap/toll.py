@@ -16,8 +16,11 @@ _TURN_SECONDS, _FAIR_SECONDS = 0.002, 1.0
 _MOST_LITERALS = 100
 _SMALL = 64 * 1024
 _MOST_KEPT = 10_000
-_MOST_IDLE_TALK = 250_000
+_MOST_IDLE_TALK = 50_000
 """Answers in one command that say nothing of messages or folders."""
+
+_IDLE_TALK = wire.Condition | wire.Other
+_OF_LITTLE_USE = _IDLE_TALK | wire.FolderStatus | wire.Numbers
 
 _USED = wire.Condition | wire.Exists | wire.FolderStatus | wire.Listed | wire.QuotaRoot | wire.Rights | wire.Spaces
 
@@ -43,13 +46,12 @@ class Toll:
     async def answer(self, response: wire.Response) -> None:
         """One has been read, or a piece of a long one; whoever waits gets a turn. Raises ProtocolViolation("too-much-data")."""
         self._answers += 1
-        is_idle = isinstance(response, wire.Condition | wire.FolderStatus | wire.Other)
-        self._idle_talk += is_idle
+        self._idle_talk += isinstance(response, _IDLE_TALK)
         if self._answers > self._limits.numbers or self._idle_talk > _MOST_IDLE_TALK:
             raise ProtocolViolation("too-much-data", limit=_MOST_IDLE_TALK)
         worked = time.thread_time() - self._began
         self._turn += worked
-        self._had += worked if is_idle or isinstance(response, wire.Numbers) else 0.0
+        self._had += worked if isinstance(response, _OF_LITTLE_USE) else 0.0
         if self._turn > _TURN_SECONDS:
             # Whoever has had much of what is of little use gets less: others are not to wait for it.
             await asyncio.sleep(4 * self._turn if self._had > _FAIR_SECONDS else 0)

@@ -35,6 +35,7 @@ class Limits:
     untagged: int = 256 * 1024 * 1024
     numbers: int = 5_000_000
     folders: int = 200_000
+    names: int = 16 * 1024 * 1024
     depth: int = 50
     read_seconds: float = 60.0
     command_seconds: float = 1800.0
@@ -188,8 +189,20 @@ class Numbers:
             if len(text) - cut > 4096:
                 raise ProtocolViolation("malformed-response", text=told(text))
             text, self._rest = text[:cut], text[cut:]
+        if self.name == "SEARCH" and not self._label and not text.translate(None, b" 0123456789"):
+            self._plain(text)
+            return
         for word in text.replace(b",", b" ").split():
             self._word(word)
+
+    def _plain(self, text: bytes) -> None:
+        """Numbers and nothing else, as SEARCH tells them by the million."""
+        try:
+            self.found.extend(map(int, text.split()))
+        except (OverflowError, ValueError) as error:
+            raise malformed(text) from error
+        if len(self.found) > self.limit:
+            raise ProtocolViolation("too-many-numbers", limit=self.limit)
 
     def _word(self, word: bytes) -> None:
         first, colon, second = word.partition(b":")

@@ -276,7 +276,7 @@ def _within(entries: Sequence[Entry], limits: Limits) -> Sequence[Entry]:
 def _arrival(entry: Entry, answer: RawMessage | Unfetchable | None) -> Arrival:
     header = bytes(answer.raw[:_HEADER]) if isinstance(answer, RawMessage) else b""
     received = received_at(header.partition(b"\r\n\r\n")[0], datetime.now(UTC))
-    return Arrival(entry.id, frozenset(), received, entry.size, entry.number)
+    return Arrival(entry.id, None, received, entry.size, entry.number)
 
 
 async def _announced(session: Session, entries: Sequence[Entry]) -> list[Arrival]:
@@ -289,7 +289,7 @@ async def _announced(session: Session, entries: Sequence[Entry]) -> list[Arrival
             elif not isinstance(header, MessageTrouble):
                 raise header
             position += 1
-    return [Arrival(entry.id, frozenset(), dates.get(entry.number, now), entry.size, entry.number) for entry in entries]
+    return [Arrival(entry.id, None, dates.get(entry.number, now), entry.size, entry.number) for entry in entries]
 
 
 def received_at(header: bytes, now: datetime) -> datetime:
