@@ -12,16 +12,12 @@ from datetime import datetime
 
 from poststelle.mail import thread
 from poststelle.mail.address import Address, is_addr_spec
-from poststelle.mail.compose import Attachment, Draft, is_message_id
-from poststelle.mail.message import ParsedMessage, Raw, body_text, part_bytes
-from poststelle.mail.mime import Part
-
-MAX_QUOTED = 200_000
+from poststelle.mail.compose import Draft, is_message_id
+from poststelle.mail.opened import Opened
 
 
 def reply(
-    parsed: ParsedMessage,
-    raw: Raw,
+    parsed: Opened,
     *,
     sender: Address,
     own: frozenset[str],
@@ -41,7 +37,7 @@ def reply(
         to, cc = origin, (*parsed.to, *parsed.cc)
     known = mine | {address.address.lower() for address in to}
     in_reply_to, references = lineage(parsed)
-    quoted = "\n".join(_quoted_line(line) for line in body_text(raw, parsed, MAX_QUOTED).rstrip().split("\n"))
+    quoted = "\n".join(_quoted_line(line) for line in parsed.text.rstrip().split("\n"))
     return Draft(
         sender=sender,
         to=to,
@@ -54,23 +50,18 @@ def reply(
     )
 
 
-def forward(parsed: ParsedMessage, raw: Raw, *, sender: Address, heading: str, date: datetime | None = None) -> Draft:
-    """A draft that passes the message on, with its text below `heading` and all its attachments; recipients are still open."""
+def forward(parsed: Opened, *, sender: Address, heading: str, date: datetime | None = None) -> Draft:
+    """A draft that passes the message on, with its text below `heading`; recipients are still open, and its files are to be added."""
     return Draft(
         sender=sender,
         subject=f"Fwd: {_without_mark(parsed.subject, reply=False)}".rstrip(),
-        text=f"\n\n{heading}\n\n{body_text(raw, parsed, MAX_QUOTED)}",
-        attachments=tuple(_kept(raw, part) for part in parsed.attachments),
+        text=f"\n\n{heading}\n\n{parsed.text}",
         references=lineage(parsed)[1],
         date=date,
     )
 
 
-def _kept(raw: Raw, part: Part) -> Attachment:
-    return Attachment(part.name, part.content_type, part_bytes(raw, part))
-
-
-def lineage(parsed: ParsedMessage) -> tuple[str, tuple[str, ...]]:
+def lineage(parsed: Opened) -> tuple[str, tuple[str, ...]]:
     """In-Reply-To and References of what answers the message; identifiers that no header of ours may carry are left out."""
     chain = thread.references_chain(parsed.message_id, parsed.in_reply_to, parsed.references)
     known = tuple(name for name in chain if is_message_id(name))

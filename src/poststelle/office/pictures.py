@@ -13,12 +13,11 @@ import hashlib
 
 from django.conf import settings as django_settings
 from django.core.cache import caches
-from django.utils.module_loading import import_string
 
 from poststelle.adapters import http
 from poststelle.adapters.connection import Trust
 from poststelle.errors import NotFound, Trouble
-from poststelle.office import accounts, reading
+from poststelle.office import accounts, cells, reading
 from poststelle.office.actor import Actor
 
 LARGEST = 5 << 20
@@ -51,6 +50,4 @@ def _made(url: str) -> bytes:
         return b""
     if answer.status != 200:
         return b""
-    draw = import_string(django_settings.PICTURE_MAKER)
-    drawn: bytes | None = draw(answer.body)
-    return drawn or b""
+    return cells.picture(answer.body)

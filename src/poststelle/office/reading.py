@@ -5,36 +5,36 @@ Seeing takes the right *see*, which never changes anything on the server; `offic
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from html import escape
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from poststelle.errors import NotFound
-from poststelle.mail import archive, calendar, report, spoofing
-from poststelle.mail import html as html_mail
-from poststelle.mail.authentication import Verdict, own_servers, verdict
+from poststelle.errors import NotFound, NotPermitted
+from poststelle.mail import archive, spoofing
+from poststelle.mail.authentication import Verdict, own_servers
 from poststelle.mail.calendar import Event
-from poststelle.mail.enclosures import enclosures
 from poststelle.mail.files import IMAGE_TYPES, dangers, safe_name
-from poststelle.mail.folding import Labels, prepared
-from poststelle.mail.headers import decode_words, unfold
-from poststelle.mail.message import ParsedMessage, body_text, parse, part_bytes, part_text
-from poststelle.mail.mime import Part
+from poststelle.mail.folding import Labels
+from poststelle.mail.html import Sanitised, document
+from poststelle.mail.opened import File, Opened, Shown
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
 from poststelle.mail.report import DeliveryReport, DispositionReport
 from poststelle.mail.settings import Right
 from poststelle.mail.work import ThreadMessage
+from poststelle.office import cells
 from poststelle.office.actor import Actor
-from poststelle.store import accounts, list_rows, messages, tags, work
+from poststelle.store import accounts, guards, list_rows, messages, tags, work
 from poststelle.store import search as search_index
 
 MOST_SOURCE, MOST_HEADERS = 1 << 20, 500
-_INLINE_LIMIT = 5 * 1024 * 1024
 _SHORT = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Date", "Subject")
 _MOST_OF_A_KIND = 5
+_recent = cells.Recent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class OpenMessage:
-    """A message opened: its row, its parsed headers, its plain text, and whether there is an HTML form of it.
+    """A message opened: its row, what its bytes say (`parsed`; `UNREADABLE` when they were too much), and who may do what with it.
 
     `marks` (mail.spoofing.MARKS) is what to notice about the sender, `shown_domain` the sender's domain as it may be shown;
     `authentication` what the account's own server found out about the sender, None where it does not say. `remote_allowed`: the
@@ -83,9 +83,7 @@ class OpenMessage:
 
     placement: PlacementRecord
     folder: FolderRecord
-    parsed: ParsedMessage
-    text: str
-    has_html: bool
+    parsed: Opened
     attachments: Sequence[AttachmentView]
     may_process: bool
     marks: Sequence[str]
@@ -94,17 +92,30 @@ class OpenMessage:
     said: Said
     remote_allowed: bool
     also: Sequence[str]
-    raw: bytes = field(repr=False)
+    files_for: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text to be read."""
+        return self.parsed.text
+
+    @property
+    def has_html(self) -> bool:
+        """Whether there is an HTML form."""
+        return self.parsed.has_html
 
     @property
     def short_headers(self) -> list[tuple[str, str]]:
         """The fields people read, in their usual order, as far as they are there."""
-        return [(name, value) for name in _SHORT for value in self.parsed.headers.get_all(name)[:_MOST_OF_A_KIND]]
+        found: dict[str, list[str]] = {}
+        for name, value in self.parsed.headers:
+            found.setdefault(name.lower(), []).append(value)
+        return [(name, value) for name in _SHORT for value in found.get(name.lower(), [])[:_MOST_OF_A_KIND]]
 
     @property
-    def headers(self) -> list[tuple[str, str]]:
+    def headers(self) -> Sequence[tuple[str, str]]:
         """Every field in its order, decoded, the first `MOST_HEADERS`."""
-        return [(name, decode_words(unfold(value))) for name, value in islice(self.parsed.headers, MOST_HEADERS)]
+        return self.parsed.headers[:MOST_HEADERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +170,11 @@ def placement(actor: Actor, number: str) -> PlacementRecord:
 
 
 def raw(actor: Actor, number: str) -> bytes:
-    """The exact bytes the server gave. Raises NotFound, Conflict("bytes-damaged")."""
-    return messages.raw(actor.reach, number)
+    """The exact bytes the server gave. Raises NotFound, NotPermitted("files-for-a-group"), Conflict("bytes-damaged")."""
+    content = messages.raw(actor.reach, number)
+    if group := guards.needed(actor.reach, [number]):
+        raise NotPermitted("files-for-a-group", group=group)
+    return content
 
 
 def open_message(actor: Actor, number: str) -> OpenMessage:
@@ -168,27 +182,22 @@ def open_message(actor: Actor, number: str) -> OpenMessage:
     reach = actor.reach
     record = messages.placement(reach, number)
     content = messages.content(reach.pool, bytes.fromhex(record.content))
-    parsed = parse(content)
-    marks = spoofing.marks(parsed)
+    parsed = cells.opened(content, [*own_servers(messages.received_by(record.account_id))])
     trusted = actor.user is not None and tags.is_trusted(actor.user.id, record.sender.address)
     return OpenMessage(
         placement=record,
         folder=messages.folder(reach, record.folder_id),
         parsed=parsed,
-        text=body_text(content, parsed),
-        has_html=parsed.html_part is not None,
-        attachments=_attachments(content, parsed),
+        attachments=[described(file) for file in parsed.files],
         may_process=Right.PROCESS in accounts.rights_on(reach, record.account_id, record.folder_id),
-        marks=marks,
+        marks=parsed.marks,
         shown_domain=spoofing.shown_domain(record.sender.address.rpartition("@")[2]),
-        authentication=verdict(parsed.headers, own_servers(messages.received_by(record.account_id))),
-        said=Said(
-            calendar.invitations(content, parsed), report.delivery(content, parsed), report.disposition(content, parsed)
-        ),
+        authentication=parsed.authentication,
+        said=Said(parsed.invitations, parsed.delivery, parsed.disposition),
         # Whoever imitates a trusted sender is not that sender.
-        remote_allowed=trusted and not set(marks) - spoofing.NOTICES,
+        remote_allowed=trusted and not set(parsed.marks) - spoofing.NOTICES,
         also=list_rows.elsewhere(reach, number),
-        raw=content,
+        files_for=guards.needed(reach, [number]) if parsed.files else "",
     )
 
 
@@ -207,20 +216,19 @@ def thread(actor: Actor, number: str) -> list[ThreadMessage]:
 
 def source(actor: Actor, number: str) -> Source:
     """The message's bytes as text. Raises NotFound."""
-    content = messages.raw(actor.reach, number)
+    content = raw(actor, number)
     return Source(content[:MOST_SOURCE].decode("utf-8", "replace").replace("\0", "\ufffd"), len(content) > MOST_SOURCE)
 
 
 def zipped(actor: Actor, number: str) -> Iterator[bytes]:
     """All files of the message as one ZIP archive, piece by piece, under names any system takes.
 
-    Raises NotFound, before the first piece.
+    Raises NotFound and Conflict("message-unreadable"), before the first piece.
     """
-    content = messages.raw(actor.reach, number)
-    files = [file for file in enclosures(content, parse(content)) if not (file.is_inline or file.is_envelope)]
+    files = cells.files(raw(actor, number))
     if not files:
         raise NotFound("attachment-unknown", message=number)
-    return archive.pieces((file.name, file.data) for file in files)
+    return archive.pieces((name, data) for name, _, data in files)
 
 
 def html_document(
@@ -235,31 +243,22 @@ def html_document(
     """The HTML form, sanitised, as a whole document for the sandboxed frame; and how many remote contents are held back.
 
     Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show https images, because the reader
-    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. Raises NotFound.
+    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. Raises NotFound,
+    Conflict("message-unreadable").
     """
-    content = messages.raw(actor.reach, number) if within is None else attachment(actor, number, within).data
-    parsed = parse(content)
-    if parsed.html_part is None:
+    found = _shown(actor, number, within, remote=remote)
+    if found is None:
         raise NotFound("message-has-no-html", message=number)
-    images = {
-        part.content_id: _data_url(content, part)
-        for part in _parts(parsed.root)
-        if part.content_id and part.content_type in IMAGE_TYPES and part.end - part.start < _INLINE_LIMIT
-    }
-    labels = Labels(_("Quoted text"), _("leads to:"))
-    readable = prepared(part_text(content, parsed.html_part), labels)
-    clean = html_mail.sanitise(readable, images=images, remote=remote, through=through)
-    return html_mail.document(clean, title=parsed.subject, heading=heading), clean.blocked_remote
+    mark, shown = found
+    html = _with_pictures(shown, mark, through) if remote else shown.html
+    return document(
+        Sanitised(html, shown.blocked_remote, remote), title=shown.subject, heading=heading
+    ), shown.blocked_remote
 
 
 def attachment(actor: Actor, number: str, position: int) -> Download:
-    """One attachment, decoded. Raises NotFound."""
-    content = messages.raw(actor.reach, number)
-    attachments = enclosures(content, parse(content))
-    if not 0 <= position < len(attachments):
-        raise NotFound("attachment-unknown", message=number, attachment=position)
-    file = attachments[position]
-    return Download(file.name, file.content_type, file.data)
+    """One attachment, decoded. Raises NotFound, Conflict("message-unreadable")."""
+    return Download(*cells.file(raw(actor, number), position))
 
 
 def search(
@@ -269,14 +268,12 @@ def search(
     return search_index.find(actor.reach, query, limit, after, ranked=ranked)
 
 
-def _attachments(content: bytes, parsed: ParsedMessage) -> list[AttachmentView]:
-    return [
-        AttachmentView(
-            position, file.name, file.content_type, file.size, safe_name(file.name),
-            dangers(file.name, file.content_type), file.is_inline, _preview(file.name, file.content_type),
-        )
-        for position, file in enumerate(enclosures(content, parsed))
-    ]  # fmt: skip
+def described(file: File) -> AttachmentView:
+    """A file of a message as it may be shown."""
+    return AttachmentView(
+        file.number, file.name, file.content_type, file.size, safe_name(file.name),
+        dangers(file.name, file.content_type), file.is_inline, _preview(file.name, file.content_type),
+    )  # fmt: skip
 
 
 def _preview(name: str, content_type: str) -> str:
@@ -287,12 +284,27 @@ def _preview(name: str, content_type: str) -> str:
     return {"application/pdf": "pdf", "text/plain": "text", "message/rfc822": "message"}.get(content_type, "")
 
 
-def _parts(part: Part) -> Iterable[Part]:
-    yield part
-    for child in part.children:
-        yield from _parts(child)
+def _shown(actor: Actor, number: str, within: int | None, *, remote: bool) -> tuple[str, Shown] | None:
+    """The sanitised form, with the mark that stands in it for remote pictures."""
+    record = messages.placement(actor.reach, number)
+    key = (actor.reach.pool, record.content, within, remote, get_language())
+    # A file may be for a group only, which is looked at where it is read.
+    if within is None and (kept := _recent.get(key)):
+        return kept
+    content = messages.content(actor.reach.pool, bytes.fromhex(record.content))
+    if within is not None:
+        content = cells.file(raw(actor, number), within)[2]
+    mark = f"{secrets.token_hex(16)}." if remote else ""
+    shown = cells.shown(content, Labels(_("Quoted text"), _("leads to:")), mark)
+    if shown is None:
+        return None
+    _recent.put(key, (mark, shown))
+    return mark, shown
 
 
-def _data_url(content: bytes, part: Part) -> str:
-    data = base64.b64encode(part_bytes(content, part)).decode("ascii")
-    return f"data:{part.content_type};base64,{data}"
+def _with_pictures(shown: Shown, mark: str, through: Callable[[str], str]) -> str:
+    def address(match: re.Match[str]) -> str:
+        place = int(match[1])
+        return escape(through(shown.pictures[place])) if place < len(shown.pictures) else ""
+
+    return re.sub(rf"{mark}(\d{{1,6}})\.", address, shown.html)

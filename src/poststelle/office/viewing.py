@@ -1,101 +1,72 @@
-"""Files of a message looked at without opening them: their words, and messages that came as files.
+"""Files of a message looked at without opening them: pictures, pages of a PDF, words, and messages that came as files.
 
-Seeing takes the right *see*. Whatever can break or blow up is read by a confined process, which the installation names
-(``FILE_READER`` in Django's settings); without it nothing is read.
+Law: seeing takes the right *see*. Nothing a stranger made reaches the one who looks: what is shown was drawn anew or is plain text,
+made by a confined process (`office.cells`); what it cannot read is not shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-from django.conf import settings as django_settings
-from django.utils.module_loading import import_string
 
 from poststelle.errors import NotFound
-from poststelle.mail.enclosures import enclosures
-from poststelle.mail.message import ParsedMessage, body_text, parse
-from poststelle.office import reading
+from poststelle.mail.files import IMAGE_TYPES
+from poststelle.mail.opened import Opened
+from poststelle.office import cells, reading
 from poststelle.office.actor import Actor
-from poststelle.office.reading import AttachmentView
 
 LONGEST_TEXT = 200_000
-_TEXT_TYPES = frozenset(
-    {"application/pdf", "text/plain", "text/csv", "text/markdown", "text/calendar", "application/json"}
-)
-_TEXT_ENDINGS = frozenset(
-    [
-        "pdf",
-        "doc",
-        "docx",
-        "docm",
-        "dotx",
-        "odt",
-        "ott",
-        "rtf",
-        "xls",
-        "xlsx",
-        "xlsm",
-        "ods",
-        "ots",
-        "pptx",
-        "pptm",
-        "odp",
-        "htm",
-        "html",
-        "csv",
-        "tsv",
-        "txt",
-        "md",
-        "log",
-        "json",
-        "xml",
-        "ics",
-    ]
-)
+LONGEST_SIDE = 1_600
+_TEXT_TYPES = frozenset({"text/plain", "text/csv", "text/markdown", "text/calendar", "application/json"})
+_TEXT_ENDINGS = frozenset({
+    "doc", "docx", "docm", "dotx", "odt", "ott", "rtf", "xls", "xlsx", "xlsm", "ods", "ots", "pptx", "pptm", "odp", "htm", "html",
+    "csv", "tsv", "txt", "md", "log", "json", "xml", "ics",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Nested:
-    """A message that came as a file, with its own files (to be had only within the whole). `date` is UTC or None."""
+class Look:
+    """A file looked at. `kind` is ``image``, ``pdf``, ``message``, ``text`` or "" (cannot be looked at at all).
 
-    parsed: ParsedMessage
-    text: str
-    has_html: bool
-    date: datetime | None
-    files: Sequence[AttachmentView]
+    `picture` is PNG or JPEG, empty when none can be drawn; `page` of `pages` counts from 0; `words` is None when there are none to be
+    had; `message` is there for a message, with its own files, which are to be had only within the whole.
+    """
+
+    name: str
+    kind: str
+    picture: bytes = b""
+    page: int = 0
+    pages: int = 0
+    words: str | None = None
+    message: Opened | None = None
 
 
-def look(name: str, content_type: str, preview: str) -> str:
-    """How a file can be looked at: ``image``, ``message``, ``text`` (its words), or "" not at all. `preview` as `AttachmentView` has it."""
+def kind_of(name: str, content_type: str) -> str:
+    """How a file of this name (as sent) and claimed type can be looked at; see `Look`."""
     ending = name.rpartition(".")[2].lower()
-    if preview in {"image", "message"}:
-        return preview
+    if content_type in IMAGE_TYPES:
+        return "image"
     if content_type == "message/rfc822" or ending == "eml":
         return "message"
+    if content_type == "application/pdf" or ending == "pdf":
+        return "pdf"
     return "text" if content_type in _TEXT_TYPES or ending in _TEXT_ENDINGS else ""
 
 
-def words_of_file(actor: Actor, placement: str, number: int) -> str | None:
-    """The words of an attachment; None when it cannot be read. Raises NotFound, also for a file without words."""
+def look(actor: Actor, placement: str, number: int, page: int = 0) -> Look:
+    """A file of a message looked at; of a PDF the page (from 0). Raises NotFound, Conflict("message-unreadable")."""
     file = reading.attachment(actor, placement, number)
-    if look(file.name, file.content_type, "") != "text":
-        raise NotFound("attachment-unknown", message=placement, attachment=number)
-    read = import_string(django_settings.FILE_READER)
-    words: str | None = read(file.name, file.content_type, file.data)
-    return None if words is None else words[:LONGEST_TEXT].strip()
-
-
-def nested(actor: Actor, placement: str, number: int) -> Nested:
-    """The message that is this attachment. Raises NotFound, also for any other kind of file."""
-    file = reading.attachment(actor, placement, number)
-    if look(file.name, file.content_type, "") != "message":
-        raise NotFound("attachment-unknown", message=placement, attachment=number)
-    parsed = parse(file.data)
-    files = [
-        AttachmentView(position, one.name, one.content_type, len(one.data))
-        for position, one in enumerate(enclosures(file.data, parsed))
-        if not one.is_inline
-    ]
-    return Nested(parsed, body_text(file.data, parsed), parsed.html_part is not None, parsed.date, files)
+    kind = kind_of(file.name, file.content_type)
+    if kind == "image":
+        return Look(file.name, kind, picture=cells.picture(file.data, LONGEST_SIDE))
+    if kind == "message":
+        return Look(file.name, kind, message=cells.opened(file.data))
+    if kind == "pdf":
+        drawn, pages = cells.page(file.data, page)
+        if drawn:
+            return Look(file.name, kind, picture=drawn, page=page, pages=pages)
+        if page:
+            raise NotFound("attachment-unknown", message=placement, attachment=number)
+    if not kind:
+        return Look(file.name, kind)
+    words = cells.words(file.name, file.content_type, file.data)
+    return Look(file.name, "text", words=None if words is None else words[:LONGEST_TEXT].strip())

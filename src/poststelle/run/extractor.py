@@ -33,8 +33,8 @@ LAST_RESORT_SECONDS = 60
 HEAD, LENGTH = struct.Struct(">IQ"), struct.Struct(">I")
 
 
-def confine() -> None:
-    """Give up what reading needs none of. What would be opened later is opened now."""
+def prepare() -> None:
+    """Open now what would be opened later."""
     mimetypes.init()
     for codec in charset.CODECS:
         codecs.lookup(codec)
@@ -47,8 +47,11 @@ def confine() -> None:
     document = pypdfium2.PdfDocument.new()
     document.new_page(10, 10).get_textpage().get_text_bounded()
     document.close()
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+
+
+def confine(memory: int = MEMORY_LIMIT) -> None:
+    """Give up, for good, what reading needs none of; `memory` in bytes is what is left."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
@@ -77,6 +80,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """`python -m poststelle.run.extractor`."""
+    prepare()
+    os.nice(NICENESS)
     confine()
     serve(sys.stdin.buffer, sys.stdout.buffer)
 
