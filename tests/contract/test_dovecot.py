@@ -18,7 +18,8 @@ from poststelle.adapters.imap.source import open_source
 from poststelle.mail.ports import Source, flags_of
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Encryption, Endpoint, Login
-from tests.contract.suite import INBOX, Held, Path, SourceContract, World, letter
+from tests.contract.suite import SourceContract
+from tests.contract.world import FILES, INBOX, Held, Path, World, letter
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot, User
 
@@ -70,6 +71,8 @@ def servers(ca: CertificateAuthority) -> Iterator[Servers]:
 class DovecotWorld:
     """Plays another client, over imaplib, which shares no code with the adapter."""
 
+    place = FILES
+    keeps_flags = True
     impossible_names = frozenset({"Ein/Aus", "Punkt.Komma", "~Tilde"})
     histories = 6
     big_batch = 10_000
@@ -118,6 +121,9 @@ class DovecotWorld:
 
     async def deliver_many(self, count: int, path: Path) -> None:
         self._server.fill(self._user, (letter(f"viel-{number}") for number in range(count)), folder="/".join(path))
+
+    def kept(self, raw: bytes) -> bytes:
+        return raw
 
     async def open_source(self) -> Source:
         endpoint = Endpoint("imap", "localhost", self._server.imaps_port, Encryption.TLS)

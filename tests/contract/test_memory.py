@@ -9,12 +9,15 @@ import pytest
 
 from poststelle.adapters.memory import MemoryServer, MemorySource
 from poststelle.mail.ports import Source
-from tests.contract.suite import INBOX, Held, Path, SourceContract, World, letter
+from tests.contract.suite import SourceContract
+from tests.contract.world import FILES, INBOX, Held, Path, World, letter
 
 LOGIN = "kanzlei@contract.example"
 
 
 class MemoryWorld:
+    place = FILES
+    keeps_flags = True
     impossible_names = frozenset[str]()
     histories = 300
     tells_identities = True
@@ -52,6 +55,9 @@ class MemoryWorld:
     async def deliver_many(self, count: int, path: Path) -> None:
         for number in range(count):
             self.server.deliver(LOGIN, letter(f"viel-{number}"), path=path)
+
+    def kept(self, raw: bytes) -> bytes:
+        return raw
 
     async def open_source(self) -> Source:
         return MemorySource(self.server, LOGIN, batch_size=self.batch_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -9,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from poststelle.mail.listing import INBOX, Filter, Place, Sort, Where
 from poststelle.mail.ports import FLAGGED
 from poststelle.office import lists
-from poststelle.store import models
+from poststelle.store import handling, list_rows, messages, models
+from poststelle.store.lists import Key, Row
 from tests.builders import a_folder, a_letter, a_message_in, an_account, an_office
 
 pytestmark = pytest.mark.usefixtures("home", "transactional_db")
@@ -63,3 +66,22 @@ def test_what_a_placement_repeats_is_what_its_message_says() -> None:
     row = models.Placement.objects.select_related("message").get(pk=placed.id)
     assert (row.by_sender, row.by_subject, row.has_attachments) == ("oko", "uber", True)
     assert (row.size, row.thread) == (row.message.size, row.message.thread)
+
+
+def test_hundreds_of_messages_are_looked_up_one_by_one_and_not_through_whole_folders() -> None:
+    ada = an_office()
+    message = a_message_in(a_folder(an_account(ada)))
+    numbers = [message.id, *(str(uuid4()) for _ in range(499))]
+    with CaptureQueriesContext(connection) as queries:
+        assert len(handling.chosen(ada.reach, numbers)) == 1
+        messages.placements_of(ada.reach, range(1, 500), 500)
+        list_rows.answers(ada.reach, range(1, 500))
+        rows = [Row(number, number, Key(None, "", 0, one)) for number, one in enumerate(numbers, 1)]
+        list_rows.of(ada.reach, rows, threads=True)
+    reading = [query["sql"] for query in queries if "store_placement p" in query["sql"]]
+    assert len(reading) >= 6
+    for sql in reading:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            (way,) = {str(row[-1]) for row in cursor.fetchall() if str(row[-1]).split()[1] == "p"}
+        assert way.endswith(("(id=?)", "(message_id=?)", "(thread=?)")), way

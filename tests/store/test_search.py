@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from django.conf import settings
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord, FolderRecord
 from poststelle.office.actor import Actor
-from poststelle.store import index
+from poststelle.store import index, search
 from poststelle.store.search import find
 from tests.builders import (
     MORNING,
@@ -195,6 +195,19 @@ def test_an_index_of_another_layout_is_built_anew(cabinet: Cabinet, home: Path) 
     assert cabinet.found("mietvertrag") == ["Mietvertrag"]
 
 
+def test_mail_of_a_second_that_is_full_is_found_after_what_came_before(
+    cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_PER_SECOND", 2)
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    for number, received_at in ((0, at), *((number, at + timedelta(seconds=1)) for number in range(1, 8))):
+        a_message_in(cabinet.inbox, a_letter(f"Vorgang {number}", "Guten Tag"), received_at=received_at)
+        everything_is_indexed()
+    found = cabinet.found("vorgang ")
+    assert len(set(found)) == 8
+    assert found[-1] == "Vorgang 0"
+
+
 def test_a_very_long_page_is_whole(cabinet: Cabinet) -> None:
     for number in range(260):
         cabinet.keep(f"Nummer {number}")
@@ -212,3 +225,22 @@ def test_any_query_is_answered(cabinet: Cabinet, query: str) -> None:
 def test_nothing_is_found_where_nothing_was_indexed(cabinet: Cabinet) -> None:
     assert settings.POSTSTELLE.home == index.file().parent
     assert find(cabinet.actor.reach, "irgendwas", 5, None).items == []
+
+
+@pytest.mark.parametrize("others", [0, 30])
+@pytest.mark.parametrize("worth", [0, 0.001, 1000])
+def test_a_word_being_typed_finds_what_goes_on_from_it_whether_much_begins_so_or_little(
+    cabinet: Cabinet, others: int, worth: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether it is worth looking into messages depends on how many there are: always, where many begin so, never.
+    monkeypatch.setattr(search, "_WORTH", worth)
+    subjects = ["Brücke", "Brücken_tag", "Die Bruckner-Gesellschaft", "Eisenbahnbrücke", "Abbruck"]
+    for subject in subjects:
+        cabinet.keep(subject, "Brot und Brust")
+    for number in range(others):
+        cabinet.keep(f"Bruder {number}")
+    for ranked in (False, True):
+        found = cabinet.found("brück", ranked=ranked)
+        assert sorted(found) == sorted(one for one in subjects if one != "Abbruck"), ranked
+    assert cabinet.found("abb") == cabinet.found("abbru") == ["Abbruck"]
+    assert sorted(cabinet.found("brus")) == sorted(subjects)

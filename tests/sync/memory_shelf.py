@@ -174,9 +174,11 @@ class MemoryShelf:
                 held.generation = held.generation if seen.cursor is None else row.generation
             elif arrival.id in seen.kept:
                 new += 1
-                row.placements[arrival.id] = Placement(seen.kept[arrival.id], arrival.flags, generation)
+                row.placements[arrival.id] = Placement(seen.kept[arrival.id], arrival.told, generation)
                 row.set_aside.pop(arrival.id, None)
-        for remote, flags in seen.flags.items():
+        for remote, told in seen.flags.items():
+            if (flags := told) is None:
+                continue
             if held := row.placements.get(remote):
                 settled = self._settled(remote, held.flags, flags)
                 changed += settled != held.flags

@@ -8,21 +8,22 @@ come back is the engine's, guided by `policy.retry`. Only the system acts here.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from django.utils import timezone
 
-from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble, TryAgain
+from poststelle.errors import Conflict, FolderMissing, NeedsAttention, Trouble
 from poststelle.mail.ports import RemoteFolderId, Role, Source
+from poststelle.mail.settings import AfterImport
 from poststelle.mail.shelf import Shelf, Tally
-from poststelle.office import events, ledger
+from poststelle.office import events, handling, ledger
+from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import Doors
+from poststelle.office.second_session import Bulk, Turn
 from poststelle.policy import retry
 from poststelle.policy.scheduling import Limits, bulk_may_go_on
 from poststelle.store import accounts, live, outbox, rounds
@@ -38,12 +39,7 @@ from poststelle.sync.watch import State
 PATIENCE_SECONDS = 2.0
 """After so much work in one go the watching session hands the rest to the second one."""
 
-TRAFFIC_SECONDS = 5.0
 LONGEST_COMPARISON = 600.0
-ATTEMPTS_AT_A_SECOND_SESSION = 3
-
-Turn = Callable[[str], AbstractAsyncContextManager[None]]
-"""Waits until a bulk session with this server may be opened, and holds the place."""
 
 
 @dataclass(slots=True)
@@ -64,7 +60,10 @@ class OpenAccount:
     alive: Alive = nobody
     _bulk: Bulk | None = None
     _alone: bool = False
-    _left_out: frozenset[str] = frozenset()
+    _left_out: frozenset[str] | None = None
+    """Folders that are not fetched; None before the first round."""
+    _again: set[RemoteFolderId] = field(default_factory=set)
+    """Folders that have changed, or were asked for, while the second session was in the middle of them."""
     _report: dict[str, Tally] = field(default_factory=dict)
     _began: tuple[datetime, datetime | None] | None = None
 
@@ -88,17 +87,14 @@ class OpenAccount:
         await carry_out_errands(self.source, self.desk)
         self.alive(LONGEST_SILENCE)
         await self.desk.reconcile(await self.source.folders())
-        if not self.access.receiving.all_folders:
-            self._left_out = frozenset(await self.tools.write(rounds.beside_the_chosen, self.access.account))
+        await self._choose()
         wanted = self._wanted()
         await live.settle_in(self.tools, [shelf.id for shelf in wanted], lambda: self.alive(LONGEST_SILENCE))
+        if not routine:
+            # Whoever asks now wants to know what is there now, not what was when the second session looked.
+            self._again.update(self._fetching())
         await self._bring_up(wanted)
-        if self._bulk is not None:
-            return None
-        if self.access.receiving.background and await self.tools.write(ledger.due, self.access.account):
-            self.alive(LONGEST_COMPARISON)
-            await ledger.compare(self)
-        return await self._finished(noted=not routine)
+        return None if self._bulk is not None else await self._whole(noted=not routine)
 
     @property
     def is_told_everything(self) -> bool:
@@ -115,13 +111,14 @@ class OpenAccount:
 
     async def look(self, folders: Collection[RemoteFolderId]) -> None:
         """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
-        mine = [shelf for shelf in self._wanted() if shelf.folder in folders]
+        mine, busy = [shelf for shelf in self._wanted() if shelf.folder in folders], self._fetching()
         try:
             for shelf in mine:
-                if self._bulk is not None and shelf.folder in self._bulk:
+                if shelf.folder in busy:
+                    self._again.add(shelf.folder)
                     done = await glance(self.source, shelf, alive=self.alive)
                     await self._count(done.bytes)
-            await self._bring_up([one for one in mine if self._bulk is None or one.folder not in self._bulk])
+            await self._bring_up(mine)
         except FolderMissing:
             await self.round()
 
@@ -132,7 +129,7 @@ class OpenAccount:
 
     def is_fetching(self, folder: RemoteFolderId) -> bool:
         """The second session is in the middle of that folder."""
-        return self._bulk is not None and folder in self._bulk
+        return folder in self._fetching()
 
     async def settle(self) -> bool:
         """Where the second session has ended, the round it was part of ends too; whether all is in step. Raises its Trouble."""
@@ -142,13 +139,15 @@ class OpenAccount:
         self._bulk = None
         for folder, tally in bulk.tallies.items():
             self._report[folder] = self._report.get(folder, Tally()) + tally
-        if bulk.refused is not None:
+        again, self._again = self._again, set()
+        if bulk.refused is None:
+            bulk.task.result()
+        else:
             # The server lets us have this one session: what is left goes over it, with looks at the inbox between.
             self._alone = True
-            await self._bring_up(bulk.left)
-        else:
-            bulk.task.result()
-        return await self.round() is not None
+            again.update(shelf.folder for shelf in bulk.left)
+        await self._bring_up([shelf for shelf in self._wanted() if shelf.folder in again])
+        return self._bulk is None and await self._whole(noted=self._began is not None) is not None
 
     async def close(self) -> None:
         """Hang up. Never raises."""
@@ -158,15 +157,34 @@ class OpenAccount:
             self._bulk = None
         await self.source.close()
 
+    async def _tidy_server(self) -> None:
+        """Take off the server what the settings want off it, now that it is kept here."""
+        if self.access.receiving.after_import is AfterImport.LEAVE:
+            return
+        ordered = 0
+        while some := await self.tools.write(handling.tidy_server, SYSTEM, self.access.account):
+            ordered += some
+            self.alive(LONGEST_SILENCE)
+        if ordered:
+            await carry_out_errands(self.source, self.desk)
+
+    async def _choose(self) -> None:
+        """See which folders are fetched."""
+        left_out = partial(rounds.left_out, receiving=self.access.receiving)
+        self._left_out = frozenset(await self.tools.write(left_out, self.access.account))
+
+    def _fetching(self) -> Collection[RemoteFolderId]:
+        """The folders the second session is to bring up to date."""
+        return {shelf.folder for shelf in self._bulk.left} if self._bulk is not None else ()
+
     def _wanted(self) -> list[FolderShelf]:
-        """The folders that are fetched; none of an account that is only looked at."""
-        if not self.access.receiving.background:
-            return []
-        return [shelf for shelf in self.desk.shelves if shelf.folder not in self._left_out]
+        """The folders that are fetched; of an account that is only looked at, those somebody wants fetched once."""
+        left_out = self._left_out
+        return [shelf for shelf in self.desk.shelves if shelf.folder not in left_out] if left_out is not None else []
 
     async def _bring_up(self, shelves: Sequence[Shelf]) -> None:
-        busy = self._bulk
-        mine = [shelf for shelf in shelves if busy is None or shelf.folder not in busy]
+        busy = self._fetching()
+        mine = [shelf for shelf in shelves if shelf.folder not in busy]
         alone = self.turn is None or self._alone
         patience = PATIENCE_SECONDS if not alone or self.bytes_a_day is not None else float("inf")
         async with Turns(self.another_session, self.source, mine, alive=self.alive) as turns:
@@ -193,7 +211,13 @@ class OpenAccount:
         else:
             self._bulk.add(shelves)
 
-    async def _finished(self, *, noted: bool) -> Sequence[dict[str, object]]:
+    async def _whole(self, *, noted: bool) -> Sequence[dict[str, object]]:
+        """All folders have been looked at."""
+        if self.access.receiving.background and await self.tools.write(ledger.due, self.access.account):
+            self.alive(LONGEST_COMPARISON)
+            await ledger.compare(self)
+        await self._choose()  # what was to be fetched once has been
+        await self._tidy_server()
         began, wish = self._began or (timezone.now(), None)
         report = [_entry(shelf, self._report.get(shelf.folder, Tally())) for shelf in self.desk.shelves]
         if noted or any(tally.new or tally.changed or tally.removed for tally in self._report.values()):
@@ -209,121 +233,15 @@ class OpenAccount:
             await self.tools.write(rounds.note_traffic, self.access.account, fetched)
 
     async def another_session(self) -> Source:
-        """One more session of the same account. Raises Trouble."""
+        """One more session of the same account, to fetch much or to look again. Raises Trouble."""
         async with events.watching(self.access.account, "incoming", self.tools.write):
-            return await self.doors.source(self.access)
+            return await self.doors.source(self.access, bulk=True)
 
     @property
     def bytes_a_day(self) -> int | None:
         """How much may be fetched for this account in a day."""
         way_in = self.access.incoming
         return self.limits.bytes_a_day(way_in.host, way_in.protocol) if way_in else None
-
-
-class Bulk:
-    """What a second session of an account fetches, in turns, until nothing is left.
-
-    `refused`: why the server would not have a second session; then `left` is still to be done. `tallies`: what was done.
-    """
-
-    def __init__(self, account: OpenAccount, shelves: Sequence[Shelf]) -> None:
-        self._account = account
-        self._waiting = [*shelves]
-        self._turns: Turns | None = None
-        self.tallies: dict[str, Tally] = {}
-        self.refused: Trouble | None = None
-        self.resting = False
-        self._silence: asyncio.Timeout | None = None
-        self.task = asyncio.create_task(self._run())
-
-    @property
-    def left(self) -> Sequence[Shelf]:
-        """The folders with work left."""
-        return [*self._waiting, *(self._turns.left if self._turns is not None else ())]
-
-    def __contains__(self, folder: RemoteFolderId) -> bool:
-        return any(shelf.folder == folder for shelf in self.left)
-
-    def add(self, shelves: Sequence[Shelf]) -> None:
-        """More folders."""
-        for shelf in shelves:
-            if self._turns is not None:
-                self._turns.add(shelf)
-            elif shelf.folder not in self:
-                self._waiting.append(shelf)
-
-    async def _run(self) -> None:
-        failures = 0
-        while self._waiting:
-            await self._until_tomorrow()
-            before = sum(tally.bytes for tally in self.tallies.values())
-            try:
-                await self._some()
-            except NeedsAttention:
-                raise
-            except Trouble as error:
-                progress = sum(tally.bytes for tally in self.tallies.values()) > before
-                failures = 1 if progress else failures + 1
-                verdict = retry.verdict(error, failures)
-                if not isinstance(verdict, retry.Wait):
-                    raise
-                if failures >= ATTEMPTS_AT_A_SECOND_SESSION:
-                    self.refused = error
-                    return
-                await asyncio.sleep(verdict.seconds)
-
-    async def _until_tomorrow(self) -> None:
-        """While today's share of the provider's bytes is used up."""
-        account = self._account
-        while not bulk_may_go_on(
-            await account.tools.write(rounds.fetched_today, account.access.account), account.bytes_a_day
-        ):
-            self.resting = True
-            await account.tools.write(rounds.stands, account.access.account, "daily-limit")
-            await asyncio.sleep(_seconds_to_midnight())
-        self.resting = False
-
-    async def _some(self) -> None:
-        """Fetch until nothing is left, or today's bytes are used up."""
-        account = self._account
-        assert account.turn is not None  # without it nothing is handed over
-        host = account.access.incoming.host if account.access.incoming else ""
-        async with account.turn(host):
-            source = await account.another_session()
-            try:
-                await source.folders()
-                async with Turns(account.another_session, source, self._waiting, alive=self._heard) as turns:
-                    self._turns, self._waiting = turns, []
-                    try:
-                        async with asyncio.timeout(LONGEST_SILENCE) as self._silence:
-                            await self._take_turns(turns)
-                    except TimeoutError as error:
-                        raise TryAgain("no-progress") from error
-                    finally:
-                        self._silence = None
-                        self._turns, self._waiting = None, [*turns.left]
-                        for folder, tally in turns.tallies.items():
-                            self.tallies[folder] = self.tallies.get(folder, Tally()) + tally
-            finally:
-                await source.close()
-
-    def _heard(self, seconds: float) -> None:
-        """It is at work; nothing need be heard of it for so long."""
-        if self._silence is not None and not self._silence.expired():
-            self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
-
-    async def _take_turns(self, turns: Turns) -> None:
-        account, counted, at = self._account, 0, time.monotonic()
-        today = await account.tools.write(rounds.fetched_today, account.access.account)
-        more = enough = True
-        while more and enough:
-            more = await turns.step()
-            fetched = sum(tally.bytes for tally in turns.tallies.values())
-            enough = bulk_may_go_on(today + fetched - counted, account.bytes_a_day)
-            if time.monotonic() - at > TRAFFIC_SECONDS or not (more and enough):
-                today = await account.tools.write(rounds.note_traffic, account.access.account, fetched - counted)
-                counted, at = fetched, time.monotonic()
-        await turns.settle()
 
 
 async def open_account(
@@ -341,7 +259,7 @@ async def open_account(
 async def access_of(account: str, tools: Tools) -> Access:
     """How to get into the mailbox. Raises NotFound, NeedsAttention."""
     try:
-        return await tools.write(accounts.access_of, account)
+        return await tools.write(accounts.way_in_of, account)
     except Conflict as error:
         raise NeedsAttention(error.code) from error
 
@@ -414,13 +332,6 @@ def confirmed(moments: Mapping[str, datetime]) -> None:
 def clock_was_set_back(seconds: float) -> None:
     """The clock stands so many seconds earlier than it did."""
     rounds.clock_was_set_back(seconds)
-
-
-def _seconds_to_midnight() -> float:
-    now = timezone.now()
-    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    # Looked at again in between: clocks are set.
-    return min((midnight - now).total_seconds() + 1.0, 3600.0)
 
 
 def _entry(shelf: FolderShelf, tally: Tally) -> dict[str, object]:

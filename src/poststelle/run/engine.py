@@ -14,7 +14,6 @@ import logging
 import os
 import random
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -22,7 +21,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from django.conf import settings as django_settings
 
-from poststelle.office import events, incoming, live, sending, work
+from poststelle.office import alarms, events, incoming, live, sending, work
 from poststelle.office.accounts import egress
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import Doors, NetworkDoors
@@ -31,6 +30,7 @@ from poststelle.run.configuration import Configuration
 from poststelle.run.network import BulkPlaces, PacedDoors
 from poststelle.run.watcher import Town, Watcher
 from poststelle.run.workshop import Workshop
+from poststelle.store.commits import Commits
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,9 @@ class Engine:
         self._watched: dict[str, Watcher] = {}
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commits = _Commits()
+        self._commits = Commits()
         self._position = -1
+        self._changed = False
         self._look_at = self._all_at = self._write_at = self._probe_at = 0.0
         self._drift = time.time() - time.monotonic()
         self.stop = asyncio.Event()
@@ -78,23 +79,34 @@ class Engine:
     async def run(self) -> None:
         """Until `stop` is set. Ends within `STOP_SECONDS`; what is still at work then is only asked to end."""
         notes = asyncio.create_task(events.write_down(self._shop.write))
+        watching = asyncio.create_task(self._watch())
         try:
-            while not self.stop.is_set():
-                pause = COMMIT_POLL_SECONDS
-                try:
-                    await self._tick()
-                except Exception:  # a database that is locked or a full disk passes; the accounts go on meanwhile
-                    log.exception("engine: set back, trying again")
-                    pause = SET_BACK_SECONDS
-                # Whatever came of it, the loop and the writer have answered.
-                if self._shop.index_silence < FROZEN_SECONDS:
-                    self._heard()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.stop.wait(), pause)
+            await self.stop.wait()
         finally:
             notes.cancel()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await self._end()
             self._commits.close()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self._tick()
+            except Exception:  # a database that is locked or a full disk passes; the accounts go on meanwhile
+                log.exception("engine: set back, trying again")
+                await asyncio.sleep(SET_BACK_SECONDS)
+            # Whatever came of it, the loop and the writer have answered.
+            if self._shop.index_silence < FROZEN_SECONDS:
+                self._heard()
+            await self._until_something_is_to_be_done()
+
+    async def _until_something_is_to_be_done(self) -> None:
+        """Almost all of an engine's time is spent here: five looks a second, which wake nothing else."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < min(self._look_at, self._all_at, self._write_at) and not self._changed:
+            await asyncio.sleep(COMMIT_POLL_SECONDS)
+            self._changed = self._commits.happened()
 
     async def _end(self) -> None:
         watching, senders = [watcher.task for watcher in self._watched.values()], [*self._senders.values()]
@@ -118,7 +130,9 @@ class Engine:
             position = (await self._shop.write(incoming.news, max(self._position, 0))).position
             await self._arrange(None)
             self._position, self._all_at = position, now + LOOK_AT_ALL_SECONDS
-        elif self._commits.happened():
+            await self._shop.write(alarms.sound, SYSTEM)
+        elif self._changed:
+            self._changed = False
             self._shop.committed()
             news = await self._shop.write(incoming.news, self._position)
             if news.accounts is None or news.accounts:
@@ -184,9 +198,10 @@ class Engine:
     async def _send(self, account: str, due: Sequence[str]) -> None:
         """What is due from one account, one after the other: a server that hangs delays nobody else's mail."""
         try:
-            for number in due:
-                if not self.stop.is_set():
-                    await sending.send(number, self._doors, self._shop.write)
+            async with sending.Line(self._doors, self._shop.write) as line:
+                for number in due:
+                    if not self.stop.is_set():
+                        await sending.send(number, line, self._shop.write)
             self._look_at = 0.0  # for what has become due meanwhile
         except Exception:
             log.exception("outbox of account %s: set back", account)
@@ -229,32 +244,6 @@ class Engine:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Commits:
-    """Notices commits of any connection to the database by SQLite's data_version, which costs no query and no disk."""
-
-    def __init__(self) -> None:
-        self._connection: sqlite3.Connection | None = None
-        self._seen: int | None = None
-
-    def happened(self) -> bool:
-        """Whether there was one since the last call. When it cannot be known, there was."""
-        try:
-            if self._connection is None:
-                name = str(django_settings.DATABASES["default"]["NAME"])
-                self._connection = sqlite3.connect(name, timeout=0)
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
-            return True
-        before, self._seen = self._seen, int(version)
-        return before != self._seen
-
-    def close(self) -> None:
-        """Let go of the database."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:

@@ -21,7 +21,7 @@ from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.settings import Endpoint, Receiving
 from poststelle.office import events, incoming, live
 from poststelle.policy import retry
-from poststelle.policy.scheduling import NETWORK, Limits
+from poststelle.policy.scheduling import NETWORK, Limits, Wakings
 from poststelle.run.network import BulkPlaces, PacedDoors
 from poststelle.run.workshop import Workshop
 from poststelle.store.accounts import Access
@@ -61,7 +61,7 @@ class Town:
 class Watcher:
     """Keeps one account in step until it is suspended, changed or removed."""
 
-    __slots__ = ("_asked", "_due", "_errands", "_nudge", "_receiving", "_shows", "account", "deadline", "endpoint", "forgotten",
+    __slots__ = ("_asked", "_due", "_errands", "_nudge", "_receiving", "_shows", "_wakings", "account", "deadline", "endpoint", "forgotten",
                  "state", "stuck", "task", "town", "version")  # fmt: skip
 
     def __init__(self, town: Town, account: str, version: int, before: asyncio.Task[None] | None = None) -> None:
@@ -72,6 +72,7 @@ class Watcher:
         self._asked = self._errands = self._due = self._shows = False
         self._nudge = asyncio.Event()
         self._receiving = Receiving()
+        self._wakings = Wakings()
         self.deadline = 0.0
         self.alive(LONGEST_SILENCE)
         self.task = asyncio.create_task(self._run(before))
@@ -320,6 +321,8 @@ class Watcher:
                 # Where rounds are few because every change is reported, this is what says that all is well.
                 self.town.confirmed[self.account] = timezone.now()
             self._move(Event.IN_STEP)
+            if in_step and not self._keeps_session():
+                return
 
     async def _round(self, opened: incoming.OpenAccount, *, routine: bool) -> None:
         self._asked = False
@@ -336,7 +339,7 @@ class Watcher:
         if not self._receiving.push:
             await self._nudged(seconds)
             return frozenset()
-        listening = asyncio.create_task(opened.listen(seconds))
+        listening = asyncio.create_task(self._hear(opened, seconds))
         nudged = asyncio.create_task(self._nudge.wait())
         try:
             await asyncio.wait({listening, nudged}, return_when=asyncio.FIRST_COMPLETED)
@@ -348,6 +351,14 @@ class Watcher:
         self._nudge.clear()
         self.alive(LONGEST_SILENCE)
         return frozenset() if listening.cancelled() else listening.result()
+
+    async def _hear(self, opened: incoming.OpenAccount, seconds: float) -> frozenset[Any] | None:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._wakings.pause(clock()))
+        changed = await opened.listen(seconds)
+        if changed is None or changed:
+            self._wakings.woken(clock())
+        return changed
 
     def _interval(self, opened: incoming.OpenAccount) -> float:
         usual = self._usual_interval()

@@ -22,7 +22,7 @@ from poststelle.mail.digest import Digest
 from poststelle.mail.ports import SEEN, Arrival, RemoteId
 from poststelle.mail.settings import Kind
 from poststelle.mail.shelf import Observation, Tally
-from poststelle.store import journal, keywords, places, repeated, threads
+from poststelle.store import journal, keywords, places, repeated, sightings, threads
 from poststelle.store.blobs import CACHED, Entry, Written
 from poststelle.store.ids import uuid7
 from poststelle.store.rows import all_rows, change, chunks, column, flags_text, many, marks, one_row, stored
@@ -163,7 +163,7 @@ def keeps_what_left(account: UUID) -> bool:
 def unconfirmed(folder: UUID) -> list[RemoteId] | None:
     """What the folder's current generation has not confirmed; None when it has been swept and no errand waits for a look at it."""
     row = one_row("SELECT generation, swept FROM store_folder WHERE id = %s", [folder.hex])
-    if row is None or (row[0] == row[1] and not places.waited_for(folder)):
+    if row is None or (row[0] == row[1] and not sightings.waited_for(folder)):
         return None
     return [
         RemoteId(remote)
@@ -209,7 +209,7 @@ def sweep(pool: int, account: UUID, folder: UUID, gone: Collection[RemoteId]) ->
         ]
         places.left(unseen)
         keeps = keeps_what_left(account)
-        removed = _left(removed, keeps=keeps) + places.looked(folder, keeps=keeps)
+        removed = _left(removed, keeps=keeps) + sightings.looked(folder, keeps=keeps)
         change(
             "UPDATE store_folder SET swept = generation, loss_accepted = %s WHERE id = %s",
             [False, folder.hex],
@@ -305,7 +305,8 @@ class _Application:
         }
         wanted = [*set(arrived.values())]
         earlier = self._placements_of_earlier_generations(wanted)
-        awaiting = places.awaiting(self._folder, wanted)
+        awaiting = sightings.awaiting(self._folder, wanted)
+        strayed = sightings.strayed(self._folder, self._generation, wanted) if self._seen.cursor is not None else {}
         fresh, known = [], []
         for remote, number in arrived.items():
             arrival = self._arrivals[remote]
@@ -313,10 +314,12 @@ class _Application:
                 known.append((candidates.pop(), remote))
             elif errands := awaiting.get(number):
                 known += self._adopt(errands.pop(), remote)
+            elif leaving := strayed.get(number):
+                sightings.found_again(leaving.pop(0), remote, self._generation)
             else:
                 fresh.append(
                     (
-                        uuid7().hex, self._folder.hex, number, remote, flags_text(arrival.flags), SEEN in arrival.flags,
+                        uuid7().hex, self._folder.hex, number, remote, flags_text(arrival.told), SEEN in arrival.told,
                         stored(arrival.received_at), arrival.ordinal, self._placed_in, self._cached_at,
                     )
                 )  # fmt: skip
@@ -342,7 +345,7 @@ class _Application:
             [self._folder.hex, places.pending(errand)],
         )
         places.resolve(errand, self._folder.hex, remote, self._placed_in)
-        places.adopted(errand)
+        sightings.adopted(errand)
         return [(number, remote) for number in found]
 
     def _rename(self, known: Sequence[tuple[str, RemoteId]]) -> None:
@@ -352,7 +355,7 @@ class _Application:
             olds |= dict(all_rows(f"SELECT id, remote_id FROM store_placement WHERE id IN ({marks(some)})", some))  # noqa: S608
         for number, remote in known:
             if olds[number] != remote:
-                places.renumbered(self._folder, number, olds[number], remote)
+                sightings.renumbered(self._folder, number, olds[number], remote)
         many(
             "UPDATE store_placement SET remote_id = %s, ordinal = %s, generation = %s WHERE id = %s",
             [(remote, self._arrivals[remote].ordinal, self._placed_in, number) for number, remote in known],
@@ -360,8 +363,9 @@ class _Application:
         wishes = places.wishes([number for number, _ in known])
         places.flag(
             {
-                number: places.with_wishes(self._arrivals[remote].flags, wishes.get(number, ()))
+                number: places.with_wishes(flags, wishes.get(number, ()))
                 for number, remote in known
+                if (flags := self._arrivals[remote].flags) is not None
             }
         )
 
@@ -393,8 +397,9 @@ class _Application:
         wishes = places.wishes([placed.id for placed in known.values()])
         differing = {}
         for remote, placed in known.items():
-            flags = places.with_wishes(self._seen.flags[remote], wishes.get(placed.id, ()))
-            if placed.flags != flags_text(flags):
+            told = self._seen.flags[remote]
+            flags = places.with_wishes(told, wishes.get(placed.id, ())) if told is not None else None
+            if flags is not None and placed.flags != flags_text(flags):
                 differing[placed.id] = flags
         places.flag(differing)
         return [*differing]
@@ -417,9 +422,9 @@ class _Application:
         many(
             "UPDATE store_setaside SET flags = %s WHERE folder_id = %s AND remote_id = %s",
             [
-                (flags_text(self._seen.flags[remote]), self._folder.hex, remote)
+                (flags_text(flags), self._folder.hex, remote)
                 for remote in aside
-                if remote in self._seen.flags
+                if (flags := self._seen.flags.get(remote)) is not None
             ],
         )
 
@@ -431,7 +436,7 @@ class _Application:
         now = stored(timezone.now())
         rows = [
             (
-                self._folder.hex, answer.id, answer.code, flags_text(self._arrivals[answer.id].flags),
+                self._folder.hex, answer.id, answer.code, flags_text(self._arrivals[answer.id].told),
                 stored(self._arrivals[answer.id].received_at), self._arrivals[answer.id].ordinal, self._arrivals[answer.id].size, self._generation, now,
             )
             for answer in self._seen.unfetchable
@@ -455,9 +460,8 @@ class _Application:
             )
         change(
             "UPDATE store_folder SET cursor = %s, remaining = %s, whole = %s, loss_accepted = loss_accepted AND NOT %s,"
-            " synced_at = %s WHERE id = %s",
+            " fetch_wanted_at = CASE WHEN %s THEN NULL ELSE fetch_wanted_at END, synced_at = %s WHERE id = %s",
             [
-                self._seen.cursor, self._seen.remaining, self._seen.whole, self._seen.whole, stored(timezone.now()),
-                self._folder.hex,
+                self._seen.cursor, self._seen.remaining, *[self._seen.whole] * 3, stored(timezone.now()), self._folder.hex
             ],
         )  # fmt: skip

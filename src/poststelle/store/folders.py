@@ -1,142 +1,25 @@
-"""The folder tree: what the server lists, what people make of it here, and how the two are brought together.
+"""The folder tree as people shape it: folders made, renamed, deleted, subscribed and chosen here, and how the errands about them end.
 
-Law: a folder keeps its row, with placements, grants and choices, through every rename: recognised by its identity, its id or its
-path, in this order of trust. While an errand about a folder is open, the listing's word about its path is ignored.
+Law: what is done here is shown at once, and undone here if the server refuses. What the server lists is `store.listing`'s.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from uuid import UUID, uuid4
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from poststelle.errors import Conflict, Invalid, NotFound
-from poststelle.mail.ports import Outcome, RemoteFolder, Role
+from poststelle.mail.ports import Outcome, Role
 from poststelle.mail.settings import Right
-from poststelle.store import events, journal, models, places
+from poststelle.store import journal, models, places
 from poststelle.store.access import Reach, granted_folders
 from poststelle.store.rows import change, column
 
 KINDS = frozenset({"create-folder", "rename-folder", "delete-folder", "subscribe"})
 MOST_NAMES, LONGEST_NAME = 20, 200
-
-
-def reconcile(pool: int, account: UUID, listed: Sequence[RemoteFolder]) -> list[tuple[UUID, RemoteFolder]]:
-    """Remember the tree as listed; row and listing, with the role people gave it, of every folder to be fetched."""
-    with transaction.atomic():
-        rows = list(models.Folder.objects.filter(account=account, place=places.REMOTE_PLACE))
-        deleting = set(
-            models.Folder.objects.filter(account=account, place=places.LIMBO_PLACE).values_list("remote_id", flat=True)
-        )
-        listed = [folder for folder in listed if folder.id not in deleting]
-        known = _matched(rows, listed)
-        busy = _busy(account, rows)
-        _rename([(row, folder) for folder, row in known.items() if row.remote_id != folder.id])
-        changed = False
-        for folder in listed:
-            row = known.get(folder) or models.Folder(account_id=account, remote_id=folder.id)
-            known[folder] = row
-            changed |= _note(row, folder, busy)
-        here = {row.pk for row in known.values()}
-        for row in rows:
-            if row.pk not in here and row.vanished_at is None and not row.remote_id.startswith(places.PENDING):
-                # What was in it stays readable here; the server has nothing more to say about it.
-                row.vanished_at = timezone.now()
-                row.save(update_fields=["vanished_at"])
-                changed = True
-        if changed:
-            journal.write(
-                pool, journal.SYSTEM, "folders-listed", f"account:{account}",
-                account=account, facts={"count": len(listed)},
-            )  # fmt: skip
-            events.note(str(account), "folders-listed", count=len(listed))
-        return [
-            (known[folder].pk, replace(folder, role=Role(known[folder].role)))
-            for folder in listed
-            if folder.selectable and known[folder].choices.get("fetch", True)
-        ]
-
-
-def _matched(rows: Sequence[models.Folder], listed: Sequence[RemoteFolder]) -> dict[RemoteFolder, models.Folder]:
-    """Which row is which listed folder."""
-    found: dict[RemoteFolder, models.Folder] = {}
-    free = {row.pk: row for row in rows}
-    told = Counter(folder.identity for folder in listed)
-    held = Counter(row.identity for row in rows)
-
-    def take(folder: RemoteFolder, row: models.Folder | None) -> None:
-        if row is not None and row.pk in free and folder not in found:
-            found[folder] = free.pop(row.pk)
-
-    by_id = {row.remote_id: row for row in rows}
-    by_identity = {row.identity: row for row in rows if row.identity and held[row.identity] == 1}
-    for folder in listed:
-        row = by_id.get(folder.id)
-        if row is not None and (row.identity == folder.identity or not row.identity or not folder.identity):
-            take(folder, row)
-    for folder in listed:
-        if told[folder.identity] == 1:
-            take(folder, by_identity.get(folder.identity))
-    for folder in listed:
-        take(folder, by_id.get(folder.id))
-    by_path = {tuple(row.path): row for row in free.values() if row.vanished_at is None}
-    for folder in listed:
-        row = by_path.get(folder.path)
-        if row is not None and (row.remote_id.startswith(places.PENDING) or not row.identity or not folder.identity):
-            take(folder, row)
-    return found
-
-
-def _busy(account: UUID, rows: Iterable[models.Folder]) -> set[UUID]:
-    """Rows whose path people here have changed, and the server does not know yet."""
-    renamed = [
-        tuple(path)
-        for path in models.Errand.objects.filter(account=account, kind="rename-folder", closed_at=None).values_list(
-            "folder__path", flat=True
-        )
-    ]
-    return {row.pk for row in rows if any(tuple(row.path[: len(path)]) == path for path in renamed)}
-
-
-def _rename(pairs: Sequence[tuple[models.Folder, RemoteFolder]]) -> None:
-    """New remote ids for these rows. Two may swap theirs, so all let go of the old ones first."""
-    for row, _ in pairs:
-        change("UPDATE store_folder SET remote_id = %s WHERE id = %s", [f"renamed.{uuid4().hex}", row.pk.hex])
-    for row, folder in pairs:
-        change("UPDATE store_folder SET remote_id = %s WHERE id = %s", [folder.id, row.pk.hex])
-        row.remote_id = folder.id
-
-
-def _note(row: models.Folder, folder: RemoteFolder, busy: set[UUID]) -> bool:
-    """Put the listing into the row; whether that changed anything people see."""
-    fresh = row._state.adding
-    path = row.path if row.pk in busy and not fresh else list(folder.path)
-    role = row.choices.get("role") or folder.role.value
-    subscribed = row.subscribed if row.pk in _subscribing(row) else folder.subscribed
-    told = {
-        "path": path, "role": role, "selectable": folder.selectable, "vanished_at": None, "identity": folder.identity[:255],
-        "subscribed": subscribed, "rights": folder.rights[:40] if folder.rights is not None else None,
-        "owner": folder.owner[:255],
-    }  # fmt: skip
-    differing = {name: value for name, value in told.items() if getattr(row, name) != value}
-    if not differing and not fresh:
-        return False
-    for name, value in differing.items():
-        setattr(row, name, value)
-    row.save(force_insert=fresh, update_fields=None if fresh else [*differing])
-    return fresh or differing.keys() != {"identity"}
-
-
-def _subscribing(row: models.Folder) -> set[UUID]:
-    if row._state.adding:
-        return set()
-    return set(
-        models.Errand.objects.filter(folder=row, kind="subscribe", closed_at=None).values_list("folder_id", flat=True)
-    )
 
 
 # -- what people do --------------------------------------------------------------------------------------------------
@@ -247,7 +130,7 @@ def has_server_folders(account: models.Account) -> bool:
 
 
 def with_role(account: UUID, role: Role) -> models.Folder | None:
-    """The account's folder for this purpose: the one people chose, else the server's."""
+    """The account's folder for this purpose: the one people chose, else the server's, else one kept here."""
     rows = [
         row
         for row in models.Folder.objects.filter(account=account, role=role.value, vanished_at=None).order_by(
@@ -255,7 +138,7 @@ def with_role(account: UUID, role: Role) -> models.Folder | None:
         )
         if row.place != places.LIMBO_PLACE
     ]
-    rows.sort(key=lambda row: row.choices.get("role") != role.value)
+    rows.sort(key=lambda row: (row.choices.get("role") != role.value, row.place != places.REMOTE_PLACE))
     return rows[0] if rows else None
 
 

@@ -7,8 +7,10 @@ server holds (any more) is called ``local.<hex>``. Counts of folders are exact a
 
 How far an open errand has got stands in its `outcome`: "" (to be told), BEGUN (handed out once; only what must not be done
 twice is marked so), then DOUBTED and LOOKED (the folder it goes into has been looked at once, twice since: it may be handed out
-again), TOLD (done, but nobody has said under which id), AWAITED (told, and looked for once; the second look gives it up). Two
-looks, because what was asked before the errand was told cannot know about it, and one batch may be asked ahead.
+again), TOLD (done, but nobody has said under which id), AWAITED (told, and looked for once; the second look gives it up); MISSED
+(the server knows no such message: it is gone, or its folder was renumbered), then SOUGHT (its old folder has been looked at once
+since; the second look believes it). Two looks, because what was asked before the errand was told cannot know about it, and one
+batch may be asked ahead.
 
 This module does not know rights, verbs or batches of the sync.
 """
@@ -31,7 +33,7 @@ PENDING, LOCAL, MOVED = "pending.", "local.", "moved."
 """``moved.<hex>``: its mailbox has moved to another provider; recognised there by content, or ``local.`` once that has been read."""
 REMOTE_PLACE, LOCAL_PLACE, LIMBO_PLACE = "remote", "local", "limbo"
 BEGUN, DOUBTED, LOOKED, TOLD, AWAITED = "begun", "doubted", "looked", "told", "awaited"
-_AFTER_A_LOOK = {BEGUN: DOUBTED, DOUBTED: LOOKED, TOLD: AWAITED}
+MISSED, SOUGHT = "missed", "sought"
 DONE, GONE, UNDONE = "done", "gone", "undone"
 KEPT = "kept"
 """Kind of an errand that is none: a message left its folder here and stays on the server, which is never told (fetch-only)."""
@@ -182,29 +184,6 @@ def resolve(errand: int, folder: str, remote: RemoteId, generation: int) -> bool
     return True
 
 
-def awaiting(folder: UUID, messages: Sequence[int]) -> dict[int, list[int]]:
-    """Errands whose name in the folder waits for one of these messages to arrive; by message, those already told last."""
-    found: dict[int, list[int]] = {}
-    for some in chunks(messages):
-        for errand, message in all_rows(
-            "SELECT e.id, p.message_id FROM store_placement p JOIN store_errand e ON e.placement_id = p.id"  # noqa: S608
-            " WHERE e.closed_at IS NULL AND e.target_id = %s AND e.kind IN ('move', 'copy', 'append')"
-            f" AND p.message_id IN ({marks(some)}) ORDER BY e.outcome <> '', e.id DESC",
-            [folder.hex, *some],
-        ):
-            if named(errand, folder.hex):
-                found.setdefault(message, []).append(errand)
-    return found
-
-
-def adopted(errand: int) -> None:
-    """The server's copy has arrived under an id: an errand that may have been done already is done."""
-    change(
-        "UPDATE store_errand SET closed_at = %s, outcome = %s WHERE id = %s AND closed_at IS NULL AND outcome <> ''",
-        [stored(timezone.now()), DONE, errand],
-    )
-
-
 def remove(placements: Sequence[str]) -> None:
     """These placements are no more, and what the server had still to be told about them is moot. Counts follow."""
     for some in chunks(placements):
@@ -328,63 +307,6 @@ def _moot_followers(errand: int, outcome: str) -> None:
     close(column("SELECT id FROM store_errand WHERE after_id = %s AND closed_at IS NULL", [errand]), outcome)
 
 
-def give_up(errands: Sequence[int], *, keeps: bool) -> list[str]:
-    """Nobody has seen what these errands put somewhere: it is no longer on the server. The placements removed (or kept here)."""
-    gone: list[str] = []
-    for errand in errands:
-        row = one_row("SELECT target_id, placement_id FROM store_errand WHERE id = %s AND closed_at IS NULL", [errand])
-        if row is not None:
-            gone += _dissolve(errand, row[0], row[1])
-    if keeps:
-        keep_here(gone)
-    else:
-        remove(gone)
-    return gone
-
-
-def _dissolve(errand: int, target: str | None, placement: str | None) -> list[str]:
-    """What goes by the errand's name is nowhere: close it and what builds on it. The placements that still stand for it.
-
-    A message on its way to another mailbox gets there all the same: its bytes are here.
-    """
-    close([errand], GONE)
-    doomed = column("SELECT id FROM store_placement WHERE id = %s AND remote_id = %s", [placement, pending(errand)])
-    if target is None:
-        return doomed
-    for number, kind, further, its in all_rows(
-        "SELECT id, kind, target_id, placement_id FROM store_errand WHERE closed_at IS NULL AND folder_id = %s AND remote_id = %s",
-        [target, pending(errand)],
-    ):
-        if kind == "append":
-            change("UPDATE store_errand SET folder_id = NULL, remote_id = '' WHERE id = %s", [number])
-        else:
-            doomed += _dissolve(number, further, its)
-    return doomed
-
-
-def waited_for(folder: UUID) -> bool:
-    """Whether errands wait for a look at this folder."""
-    row = one_row(
-        "SELECT 1 FROM store_errand WHERE closed_at IS NULL AND target_id = %s AND outcome NOT IN ('', 'looked')",
-        [folder.hex],
-    )
-    return row is not None
-
-
-def looked(folder: UUID, *, keeps: bool) -> list[str]:
-    """The folder has been looked at whole. The placements nobody has seen where an errand put them: removed, or kept here."""
-    open_ones = all_rows(
-        "SELECT id, outcome FROM store_errand WHERE closed_at IS NULL AND target_id = %s AND outcome <> ''",
-        [folder.hex],
-    )
-    gone = give_up([number for number, outcome in open_ones if outcome == AWAITED], keeps=keeps)
-    many(
-        "UPDATE store_errand SET outcome = %s WHERE id = %s",
-        [(_AFTER_A_LOOK[outcome], number) for number, outcome in open_ones if outcome in _AFTER_A_LOOK],
-    )
-    return gone
-
-
 def left(gone: Iterable[Departed]) -> None:
     """The server says that these have left their folder: by our doing, told or not, or by somebody else's."""
     gone = list(gone)
@@ -418,24 +340,6 @@ def told(errands: Sequence[int]) -> None:
             if not named(number, target)
         ]
     close(idle, DONE)
-
-
-def wait_for_a_new_id(errands: Sequence[int]) -> None:
-    """The server knows no such messages (any more): it may have renumbered the folder, which the next looks at it will show."""
-    many(
-        "UPDATE store_errand SET outcome = %s, target_id = folder_id WHERE id = %s AND closed_at IS NULL",
-        [(TOLD, number) for number in errands],
-    )
-
-
-def renumbered(folder: UUID, placement: str, old: str, new: RemoteId) -> None:
-    """The server calls this placement's message otherwise now: what it has still to be told about it, it is told under that id."""
-    change(
-        "UPDATE store_errand SET remote_id = %s, outcome = CASE kind WHEN 'change-flags' THEN '' ELSE outcome END,"
-        " target_id = CASE kind WHEN 'change-flags' THEN NULL ELSE target_id END"
-        " WHERE closed_at IS NULL AND folder_id = %s AND remote_id = %s AND placement_id = %s",
-        [new, folder.hex, old, placement],
-    )
 
 
 def flag(changes: Mapping[str, frozenset[str]]) -> None:

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from poststelle.errors import MessageTrouble
 from poststelle.mail.ports import Outcome, RemoteId
-from poststelle.store import folders, journal, models, places
+from poststelle.store import events, folders, journal, models, places, sightings
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, one_row, stored
 
 _RESOLVED = frozenset({"move", "copy", "append"})
+_FROM_A_FOLDER = frozenset({"move", "copy", "delete"})
 
 
 def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
@@ -27,6 +28,12 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
         if not rows:
             return
         kind = rows[0].kind
+        if kind in _FROM_A_FOLDER and (lost := [row for row in rows if errands[row.pk] in outcome.gone]):
+            sightings.missed([row.pk for row in lost])
+            events.note(str(lost[0].account_id), "errand-missed", count=len(lost))
+            rows = [row for row in rows if errands[row.pk] not in outcome.gone]
+        if not rows:
+            return
         if kind == "delete":
             _deleted([row.pk for row in rows])
         elif kind in _RESOLVED:
@@ -37,7 +44,7 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
             places.close([rows[0].pk], places.DONE)
         else:
             places.close([row.pk for row in rows if errands[row.pk] not in outcome.gone], places.DONE)
-            places.wait_for_a_new_id([row.pk for row in rows if errands[row.pk] in outcome.gone])
+            sightings.wait_for_a_new_id([row.pk for row in rows if errands[row.pk] in outcome.gone])
 
 
 def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
@@ -60,7 +67,7 @@ def settle_here(pool: int, account: UUID) -> None:
     forget_what_is_due()
     missing = all_rows(
         "SELECT e.id, (SELECT f.vanished_at FROM store_folder f WHERE f.id = e.target_id) FROM store_errand e"
-        " WHERE e.account_id = %s AND e.closed_at IS NULL AND e.outcome IN ('', 'looked') AND e.kind <> 'kept'"
+        " WHERE e.account_id = %s AND e.closed_at IS NULL AND e.outcome IN ('', 'looked', 'missed', 'sought') AND e.kind <> 'kept'"
         " AND (e.target_id IN (SELECT id FROM store_folder WHERE account_id = %s AND vanished_at IS NOT NULL)"
         " OR e.folder_id IN (SELECT id FROM store_folder WHERE account_id = %s AND vanished_at IS NOT NULL))",
         [account.hex] * 3,
@@ -81,6 +88,8 @@ def settle_here(pool: int, account: UUID) -> None:
 def forget_what_is_due() -> None:
     """Deletions whose time to change one's mind is over, of messages and folders no server is to be told about."""
     now = stored(timezone.now())
+    if one_row("SELECT 1 FROM store_errand WHERE closed_at IS NULL AND due_at <= %s", [now]) is None:
+        return
     with transaction.atomic():
         due = all_rows(
             "SELECT e.id, e.placement_id, e.remote_id FROM store_errand e JOIN store_account a ON a.id = e.account_id"

@@ -87,6 +87,7 @@ class Turns:
         self._alive = alive
         self._fresh = deque(sorted(shelves, key=lambda shelf: _ORDER[shelf.role]))
         self._open: deque[CarefulRound] = deque()
+        self._names = {shelf.folder for shelf in self._fresh}
         self._inbox = next((shelf for shelf in self._fresh if shelf.role is Role.INBOX), None)
         self._latest: Shelf | None = None
         self._turn_ends = 0.0
@@ -104,12 +105,13 @@ class Turns:
         return [*self._fresh, *(one.shelf for one in self._open)]
 
     def __contains__(self, folder: RemoteFolderId) -> bool:
-        return any(shelf.folder == folder for shelf in self.left)
+        return folder in self._names
 
     def add(self, shelf: Shelf) -> None:
         """One more folder, unless its turn is to come anyway."""
         if shelf.folder not in self:
             self._fresh.append(shelf)
+            self._names.add(shelf.folder)
 
     async def step(self) -> bool:
         """One batch of the folder whose turn it is; whether anything is left. Raises what `CarefulRound.step` does."""
@@ -119,6 +121,8 @@ class Turns:
             if await self._step(one, ahead=False):
                 # The inbox goes before all others until it is whole.
                 (self._open.appendleft if one.shelf.role is Role.INBOX else self._open.append)(one)
+            else:
+                self._names.discard(one.shelf.folder)
         elif self._open:
             await self._take_turn()
         return bool(self._fresh or self._open)
@@ -130,6 +134,7 @@ class Turns:
         over = time.monotonic() >= self._turn_ends and len(self._open) > 1 and one.shelf.role is not Role.INBOX
         if not await self._step(one, ahead=not over):
             self._open.remove(one)
+            self._names.discard(one.shelf.folder)
         elif over:
             self._open.rotate(-1)
 
@@ -154,8 +159,9 @@ class Turns:
         if any(one.shelf is inbox for one in self._open):
             done = await glance(self.source, inbox, alive=self._alive)
             self.tallies[inbox.folder] = self.tallies.get(inbox.folder, Tally()) + done
-        elif inbox is not self._latest and inbox not in self._fresh:
+        elif inbox is not self._latest and inbox.folder not in self:
             self._fresh.appendleft(inbox)
+            self._names.add(inbox.folder)
 
     async def settle(self) -> None:
         """Wait until the session is free for something else."""
