@@ -7,7 +7,7 @@ import pytest
 from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, departures, invitations, logins, outbox, people, rights
+from poststelle.office import accounts, departures, invitations, logins, outbox, people, rights, tokens
 from poststelle.office.actor import Actor
 from poststelle.office.outbox import Draft
 from poststelle.store import messages, models
@@ -46,7 +46,7 @@ def test_a_departing_colleague_is_out_at_once_and_everything_of_theirs_is_the_he
     done = departures.depart(clara, email(bob), email(eve))
     assert (done.mailboxes, done.logins, done.waiting_mail, done.tokens_revoked) == (1, 1, 1, 1)
     with pytest.raises(NotFound):
-        people.actor_of_token(token)
+        tokens.caller(token)
     with pytest.raises(NotFound):
         people.actor_of_session(bob.user.id if bob.user else "")
     assert accounts.show(eve, own.id).rights == frozenset(Right)
@@ -74,7 +74,7 @@ def test_nobody_departs_to_themselves_and_the_last_administrator_stays(clara: Ac
 
 def test_an_invitation_goes_through_the_office_account_and_its_link_sets_one_password(clara: Actor) -> None:
     an_account(clara, office_account=True)
-    invited = invitations.invite(clara, email="neu@amt.test", name="Neu")
+    invited = invitations.invite(clara, email="neu@amt.test", name="Neu", place="https://post.amt.test/")
     (sent,) = outbox.page(clara).items
     assert (sent.recipients[0].address, invited.mailed) == ("neu@amt.test", True)
     raw = messages.content(clara.reach.pool, bytes.fromhex(sent.content))
@@ -91,7 +91,7 @@ def test_an_invitation_goes_through_the_office_account_and_its_link_sets_one_pas
 
 
 def test_without_an_office_account_the_link_is_handed_over_in_person(clara: Actor, bob: Actor) -> None:
-    assert not invitations.invite(clara, email="neu@amt.test", name="Neu").mailed
+    assert not invitations.invite(clara, email="neu@amt.test", name="Neu", place="https://post.amt.test/").mailed
     with pytest.raises(Invalid) as refused:
         invitations.invite(clara, email="bob@amt.test", name="")
     assert refused.value.fields == {"name": "missing"}
@@ -99,10 +99,20 @@ def test_without_an_office_account_the_link_is_handed_over_in_person(clara: Acto
         invitations.invite(bob, email="x@amt.test", name="X")
 
 
+def test_only_the_system_makes_a_link_for_somebody_who_gets_no_mail(clara: Actor, bob: Actor) -> None:
+    with pytest.raises(NotPermitted):
+        invitations.renew(clara, email(bob))
+    invitations.accept(invitations.renew(Actor(None), email(bob)).token, Secret("ein ganz anderes Passwort"))
+    assert models.User.objects.get(email=email(bob)).check_password("ein ganz anderes Passwort")
+    people.add_service(clara, email="scan@amt.test", name="Scanner")
+    with pytest.raises(NotFound):
+        invitations.renew(Actor(None), "scan@amt.test")
+
+
 def test_asking_for_a_new_password_says_nothing_about_who_exists(clara: Actor) -> None:
     an_account(clara, office_account=True)
     for address in (email(clara), "niemand@amt.test", "", "x" * 1000):
-        invitations.ask_for_a_new_password(address)
+        invitations.ask_for_a_new_password(address, "https://post.amt.test/")
     assert [one.recipients[0].address for one in outbox.page(clara).items] == [email(clara)]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from asgiref.sync import sync_to_async
 
-from poststelle.adapters.discover import Places
 from poststelle.errors import Invalid, NotPermitted, TryAgain
-from poststelle.mail.provider import Finding
+from poststelle.mail.provider import Finding, Places
 from poststelle.office import accounts, advice, discovery, probing
 from poststelle.office.actor import Actor
+from poststelle.run.configuration import Configuration
 from tests.builders import a_person, an_office
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,3 +67,21 @@ def test_a_provider_can_be_chosen_by_hand() -> None:
     assert chosen is not None
     assert chosen.document["incoming"]["host"] == "imap.strato.de"  # type: ignore[index]
     assert discovery.settings_of("nobody", "info@kanzlei.test") is None
+
+
+def test_where_is_asked_is_the_installations_to_say(tmp_path: Path) -> None:
+    assert Configuration(home=tmp_path).discovery_places == Places()
+    told = Configuration(
+        home=tmp_path, discovery_autoconfig="https://mail.amt.test/{domain}.xml", discovery_database=False,
+        discovery_exchange=False, discovery_guessing=False, discovery_nameserver="10.0.0.1:5353",
+    ).discovery_places  # fmt: skip
+    assert told.autoconfig == ("https://mail.amt.test/{domain}.xml",)
+    assert (told.database, told.exchange_json, told.exchange, told.guesses) == ("", "", (), ())
+    assert (told.nameservers, told.dns_port) == (("10.0.0.1",), 5353)
+    assert Configuration(home=tmp_path, discovery_nameserver="2001:db8::1").discovery_places.dns_port == 53
+
+
+@pytest.mark.parametrize("wrong", ["dns.amt.test", "10.0.0.1:", "10.0.0.1:99999", "10.0.0.1:x", ":53"])
+def test_a_name_server_that_is_no_address_stops_the_start(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ValueError, match="discovery_nameserver"):
+        Configuration(home=tmp_path, discovery_nameserver=wrong)

@@ -185,7 +185,7 @@ class NewServer:
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
 
-    async def source(self, _: object) -> MemorySource:
+    async def source(self, _: object, *, bulk: bool = False) -> MemorySource:
         return MemorySource(self.server, LOGIN)
 
     async def sender(self, _: object) -> Any:

@@ -31,7 +31,9 @@ from poststelle.mail.work import ListPage
 from poststelle.office import lists
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import lists as windows
-from poststelle.store import models
+from poststelle.store import models, repeated
+from poststelle.store.rows import all_rows, change
+from poststelle.store.threads import catch_up
 from tests.builders import MORNING, a_folder, a_letter, a_message_in, a_person, an_account, an_office
 
 pytestmark = pytest.mark.usefixtures("home", "transactional_db")
@@ -382,3 +384,43 @@ def test_a_place_and_its_text_are_the_same() -> None:
 def _one_inbox() -> tuple[Actor, FolderRecord]:
     ada = an_office()
     return ada, a_folder(an_account(ada))
+
+
+def test_what_was_kept_before_lists_were_sorted_is_listed_rightly_until_it_is_caught_up() -> None:
+    ada = an_office()
+    account = an_account(ada)
+    inbox, other = a_folder(account), a_folder(account, "Archiv", role=Role.INBOX)
+    for number, name in enumerate(("Moritz", "anna", "Zoe", "Berta")):
+        files = [("a.pdf", "application/pdf", b"%PDF")] if name == "Zoe" else ()
+        letter = a_letter(
+            f"Brief {9 - number}", "x" * 100 * number, sender=f"{name} <{name}@kunde.test>", attachments=files
+        )
+        a_message_in(other if name == "anna" else inbox, letter)
+    change(
+        "UPDATE store_placement SET thread = 0, has_attachments = FALSE, size = 0, by_sender = '', by_subject = ''", []
+    )
+    change("UPDATE store_message SET thread = 0", [])
+
+    def looks_right() -> None:
+        for place in (INBOX, folder(inbox.id)):
+            names = [one for one in ("anna", "Berta", "Moritz", "Zoe") if place is INBOX or one != "anna"]
+            for sort, expected in (
+                (Sort.SENDER, names),
+                (Sort.SUBJECT, [one for one in ("Berta", "Zoe", "anna", "Moritz") if one in names]),
+                (Sort.SIZE, [one for one in ("Moritz", "anna", "Berta", "Zoe") if one in names]),
+            ):
+                page = lists.page(ada, place, sort=sort, descending=False, limit=2)
+                rows = [*page.items, *lists.page(ada, place, sort=sort, descending=False, after=page.next).items]
+                assert [row.placement.sender.name for row in rows] == expected
+                at = lists.around(ada, rows[1].placement.id, place, sort=sort, descending=False)
+                assert [row.placement.sender.name for row in at.items] == expected
+            (with_file,) = lists.page(ada, place, filter=Filter(attachments=True)).items
+            assert with_file.placement.sender.name == "Zoe"
+
+    looks_right()
+    while catch_up(limit=1):
+        looks_right()
+    columns = f"SELECT message_id, {repeated.COLUMNS} FROM store_placement"
+    kept = {row[0]: (row[1], bool(row[2]), *row[3:]) for row in all_rows(columns)}
+    assert kept == repeated.of([*kept])
+    assert all(thread for thread, *_ in kept.values())

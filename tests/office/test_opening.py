@@ -140,5 +140,6 @@ def test_every_mail_of_the_corpora_opens(ada: Actor) -> None:
     for path in chosen[::3]:
         raw = path.read_bytes()
         if raw and len(raw) < 2_000_000:
-            opened = reading.open_message(ada, a_message_in(inbox, raw).id)
-            assert opened.raw == raw, path.name
+            placed = a_message_in(inbox, raw)
+            assert "unreadable" not in reading.open_message(ada, placed.id).parsed.defects, path.name
+            assert reading.raw(ada, placed.id) == raw, path.name

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.conf import settings
@@ -24,13 +26,13 @@ from poststelle.mail.ports import (
     Sender,
 )
 from poststelle.mail.records import OutgoingRecord
-from poststelle.office import incoming, outbox, reading
+from poststelle.office import accounts, incoming, outbox, reading, sending
 from poststelle.office.outbox import Attachment, Draft
-from poststelle.office.sending import due, send
+from poststelle.office.sending import Line, due, send
 from poststelle.policy.sending import LONGEST_DEFERRAL_ATTEMPTS
 from poststelle.store import models
 from poststelle.store.accounts import Access
-from tests.builders import a_letter, a_person
+from tests.builders import a_folder, a_letter, a_person, an_account
 from tests.store.conftest import LOGIN, Shop
 
 SENT = ("Sent",)
@@ -49,7 +51,7 @@ class Doors:
     refusal: Exception | None = None
     sent: list[tuple[Envelope, bytes]] = field(default_factory=list)
 
-    async def source(self, access: Access) -> MemorySource:
+    async def source(self, access: Access, *, bulk: bool = False) -> MemorySource:
         return MemorySource(self.shop.server, LOGIN)
 
     async def sender(self, access: Access) -> Sender:
@@ -59,8 +61,9 @@ class Doors:
 
     async def run(self) -> None:
         for numbers in (await self.shop.write(due)).values():
-            for number in numbers:
-                await send(number, self, self.shop.write)
+            async with Line(self, self.shop.write) as line:
+                for number in numbers:
+                    await send(number, line, self.shop.write)
 
 
 @dataclass
@@ -121,6 +124,176 @@ async def test_a_message_is_sent_and_its_copy_in_sent_is_not_a_second_message(sh
     assert len(shop.server.contents(LOGIN, SENT)) == 1
     assert await shop.write(models.Message.objects.count) == 1
     assert await shop.write(models.Placement.objects.count) == 1
+
+
+@dataclass
+class Tired(Scripted):
+    """A way out whose server ends the line after one message, before or after it has begun to take the next."""
+
+    begins_another: bool = False
+    taken: int = 0
+
+    async def send(self, envelope: Envelope, raw: bytes, data_started: DataStarted) -> Receipt:
+        if self.taken:
+            if self.begins_another:
+                await data_started()
+            raise TryAgain("server-closed")
+        self.taken += 1
+        return await super().send(envelope, raw, data_started)
+
+
+@dataclass
+class Opening(Doors):
+    """Doors that open another way out every time."""
+
+    made: list[Scripted] = field(default_factory=list)
+    kind: Callable[[], Scripted] = Scripted
+
+    async def sender(self, access: Access) -> Sender:
+        self.made.append(self.kind())
+        return self.made[-1]
+
+
+async def test_messages_in_a_row_go_over_one_line(shop: Shop) -> None:
+    numbers = [await submit(shop) for _ in range(3)]
+    doors = Opening(shop)
+    await doors.run()
+    assert len(doors.made) == 1
+    assert [(await shown(shop, number)).state for number in numbers] == ["sent"] * 3
+
+
+async def test_a_line_the_server_has_ended_is_opened_again_at_once(shop: Shop) -> None:
+    numbers = [await submit(shop) for _ in range(3)]
+    doors = Opening(shop, kind=Tired)
+    await doors.run()
+    assert [way_out.taken for way_out in doors.made] == [1, 1, 1]
+    assert [(await shown(shop, number)).state for number in numbers] == ["sent"] * 3
+
+
+async def test_a_line_that_ends_within_a_message_leaves_it_uncertain(shop: Shop) -> None:
+    numbers = [await submit(shop) for _ in range(3)]
+    await Opening(shop, kind=partial(Tired, begins_another=True)).run()
+    assert [(await shown(shop, number)).state for number in numbers] == ["sent", "uncertain", "sent"]
+
+
+async def test_a_line_carries_a_bounded_number_of_messages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "MESSAGES_PER_LINE", 2)
+    for _ in range(3):
+        await submit(shop)
+    doors = Opening(shop)
+    await doors.run()
+    assert [len(way_out.asked) for way_out in doors.made] == [2, 1]
+
+
+def copies(shop: Shop, **sending: object) -> None:
+    accounts.change(shop.actor, shop.account, {"sending": sending})
+
+
+async def kept_here(shop: Shop) -> list[tuple[str, int]]:
+    """The names of folders that lie here only, and how many messages each holds."""
+    rows = models.Folder.objects.filter(account=shop.account, place="local").order_by("id")
+    return await shop.write(lambda: [(row.path[-1], row.placements.count()) for row in rows])
+
+
+async def test_no_copy_is_kept_where_none_is_wanted(shop: Shop) -> None:
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    await shop.write(partial(copies, shop, sent_copy="none"))
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert not shop.server.contents(LOGIN, SENT)
+    assert await kept_here(shop) == []
+
+
+async def test_a_copy_wanted_here_only_never_reaches_the_server(shop: Shop) -> None:
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    await shop.write(partial(copies, shop, sent_copy="local"))
+    for _ in range(2):
+        await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert not shop.server.contents(LOGIN, SENT)
+    assert await kept_here(shop) == [("Sent (kept here)", 2)]
+    assert await shop.write(models.Message.objects.count) == 2
+
+
+async def test_a_copy_goes_into_the_chosen_folder_even_of_another_mailbox(shop: Shop) -> None:
+    other = await shop.write(
+        partial(an_account, shop.actor, "Archiv", kind="archive", incoming=None, outgoing=None, login=None)
+    )
+    folder = await shop.write(lambda: a_folder(other, "Versandt"))
+    await shop.write(lambda: models.Folder.objects.filter(pk=folder.id).update(place="local"))
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    await shop.write(partial(copies, shop, sent_copy="folder", sent_folder=folder.id))
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert not shop.server.contents(LOGIN, SENT)
+    assert await shop.write(models.Placement.objects.filter(folder=folder.id).count) == 1
+
+
+async def test_a_copy_for_a_chosen_folder_on_the_server_is_told_to_that_server(shop: Shop) -> None:
+    shop.server.create_folder(LOGIN, ("Versand", "2026"))
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    chosen = await shop.write(lambda: models.Folder.objects.get(path=["Versand", "2026"]))
+    await shop.write(partial(copies, shop, sent_copy="folder", sent_folder=str(chosen.pk)))
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert len(shop.server.contents(LOGIN, ("Versand", "2026"))) == 1
+    assert not shop.server.contents(LOGIN, SENT)
+
+
+async def test_where_the_chosen_folder_is_gone_the_copy_goes_where_copies_usually_go(shop: Shop) -> None:
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    shop.server.create_folder(LOGIN, ("Versand",))
+    await shop.sync()
+    chosen = await shop.write(lambda: models.Folder.objects.get(path=["Versand"]))
+    await shop.write(partial(copies, shop, sent_copy="folder", sent_folder=str(chosen.pk)))
+    await shop.write(lambda: models.Folder.objects.filter(pk=chosen.pk).update(vanished_at=timezone.now()))
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert len(shop.server.contents(LOGIN, SENT)) == 1
+
+
+async def test_the_folder_chosen_before_the_mailbox_was_saved_gets_the_first_copy(shop: Shop) -> None:
+    document = {"roles": {"sent": ["Versand", "2026"]}}
+    await shop.write(partial(accounts.change, shop.actor, shop.account, document))
+    for path, role in ((SENT, Role.SENT), (("Versand", "2026"), Role.NONE)):
+        shop.server.create_folder(LOGIN, path, role=role)
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert len(shop.server.contents(LOGIN, ("Versand", "2026"))) == 1
+    assert not shop.server.contents(LOGIN, SENT)
+    rows = models.Folder.objects.filter(account=shop.account, path=["Versand", "2026"])
+    assert [row.role for row in await shop.write(lambda: list(rows))] == [Role.SENT.value]
+
+
+async def test_a_folder_expected_for_sent_mail_that_is_not_there_is_forgotten(shop: Shop) -> None:
+    await shop.write(partial(accounts.change, shop.actor, shop.account, {"roles": {"sent": ["Nirgends"]}}))
+    shop.server.create_folder(LOGIN, SENT, role=Role.SENT)
+    await shop.sync()
+    await submit(shop)
+    await Doors(shop).run()
+    await shop.sync()
+    assert len(shop.server.contents(LOGIN, SENT)) == 1
+    (branch,) = await shop.write(reading.tree, shop.actor)
+    assert ["Nirgends"] not in [list(folder.path) for folder in branch.folders]
+
+
+async def test_a_mailbox_without_folders_on_a_server_keeps_its_sent_mail_here(shop: Shop) -> None:
+    await shop.write(lambda: models.Account.objects.filter(pk=shop.account).update(incoming_protocol="pop3"))
+    await submit(shop)
+    await Doors(shop).run()
+    assert await kept_here(shop) == [("Sent (kept here)", 1)]
+    row = await shop.write(models.Folder.objects.get)
+    assert row.role == Role.SENT.value
 
 
 async def test_bcc_is_in_the_envelope_and_in_no_header(shop: Shop) -> None:
