@@ -105,7 +105,7 @@ def measured(*commands: Sequence[str | Path], environment: Mapping[str, str] | N
         with tempfile.NamedTemporaryFile() as output:
             told = subprocess.run(
                 [sys.executable, "-S", "-E", MEASURE, output.name, *map(str, command)],
-                env={**os.environ, **(environment or {})},
+                env=as_installed(environment or {}),
                 check=True,
                 capture_output=True,
             )
@@ -115,6 +115,17 @@ def measured(*commands: Sequence[str | Path], environment: Mapping[str, str] | N
                 raise SystemExit(f"{command[0]} ended with {used['code']}:\n{said}")
         wall, cpu, rss = wall + used["wall"], cpu + used["cpu"], max(rss, used["rss"])
     return Cost(wall, cpu, rss)
+
+
+def as_installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with these settings, in which Python finds its modules compiled, as an installation does."""
+    whole = {
+        **os.environ,
+        **environment,
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "poststelle-bench-compiled"),
+    }
+    whole.pop("PYTHONDONTWRITEBYTECODE", None)
+    return whole
 
 
 def emptied(place: Place, name: str) -> Path:
@@ -200,14 +211,14 @@ def poststelle(place: Place) -> Cost:
             text=True,
             check=True,
             capture_output=True,
-            env={**os.environ, **environment},
+            env=as_installed(environment),
         )
     cost = measured([*command, "sync", "bench", "--once", "--json"], environment=environment)
     shown = subprocess.run(
         [*command, "account", "show", "bench", "--json"],
         check=True,
         capture_output=True,
-        env={**os.environ, **environment},
+        env=as_installed(environment),
     )
     place.must_be_complete(json.loads(shown.stdout)["held"])
     return cost

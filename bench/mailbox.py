@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import math
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -177,7 +178,10 @@ def fill(maildir: Path, size: Size, seed: int = 1) -> int:
         wire = len(made.raw) + made.raw.count(b"\n")
         flags = "S" if made.seen else ""
         name = f"{made.received}.M{number}P1.bench,S={len(made.raw)},W={wire}:2,{flags}"
-        (_directory(maildir, made.folder) / "cur" / name).write_bytes(made.raw)
+        file = _directory(maildir, made.folder) / "cur" / name
+        file.write_bytes(made.raw)
+        # The server tells it as the date the message was received.
+        os.utime(file, (made.received, made.received))
         total += wire
     return total
 

@@ -19,6 +19,7 @@ import itertools
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -89,14 +90,15 @@ def batches(messages: int) -> Iterator[list[tuple[int, Made]]]:
 def build(big: FolderRecord, small: FolderRecord, messages: int) -> Counter[str]:
     """Keep and index the mailbox; the words seen, for questions."""
     words: Counter[str] = Counter()
-    cpu = done = chars = 0.0
+    cpu = done = chars = text = 0.0
     writer = index.Writer()
     for count, batch in enumerate(batches(messages)):
         read = place(big, [pair for pair in batch if pair[0] % SMALL_SHARE])
         read |= place(small, [pair for pair in batch if not pair[0] % SMALL_SHARE])
         for one in itertools.islice(read.values(), 0, None, 20):
             words.update(set(one.text.lower().split()))
-        chars += sum(len(one.text) for one in read.values())
+        said = sum(len(one.text) for one in read.values())
+        chars, text = chars + said, text + said
         began = time.process_time()
         while writer.index_some(lambda content, read=read: read.pop(content, None)):
             pass
@@ -108,6 +110,10 @@ def build(big: FolderRecord, small: FolderRecord, messages: int) -> Counter[str]
             )
             done = cpu = chars = 0.0
     writer.close()
+    with sqlite3.connect(index.file()) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = index.file().stat().st_size
+    print(f"search.db: {size / 1e6:.0f} MB, {size / text:.2f} of the text")
     return words
 
 
@@ -197,7 +203,6 @@ def main() -> None:
     both = [*grants, {"user": "bob@amt.test", "rights": ["see"]}]
     small = a_folder(an_account(ada, "Klein", address="klein@amt.test", grants=both))
     words = build(big, small, chosen.messages)
-    print(f"search.db: {index.file().stat().st_size / 1e6:.0f} MB")
     asked = questions(words)
     table(
         {"sees everything": ada.reach, "sees one hundredth": bob.reach},

@@ -17,7 +17,7 @@ from poststelle.mail.ports import Arrival, Cursor, RemoteId, Role, flags_of
 from poststelle.mail.records import AccountRecord, FolderRecord, PlacementRecord
 from poststelle.mail.secret import Secret
 from poststelle.mail.shelf import Observation
-from poststelle.office import accounts, people, reading
+from poststelle.office import accounts, people, reading, tokens
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import models
 from poststelle.store.application import Kept, apply, placements
@@ -48,7 +48,7 @@ def a_person(email: str = "bob@amt.test", *, administrator: bool = False) -> Act
 def a_token(actor: Actor) -> str:
     """An API token of that person."""
     assert actor.user is not None
-    return people.add_token(actor, actor.user.email, "test")
+    return tokens.make(actor, actor.user.email, "test")[0]
 
 
 def an_account_document(label: str = "Zentrale", **changes: object) -> dict[str, object]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 
 import django
+import hypothesis
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
@@ -28,6 +29,10 @@ HOME = tempfile.mkdtemp(prefix="poststelle-home-")
 os.environ["POSTSTELLE_HOME"] = HOME
 os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
 django.setup()
+
+# What an example costs is no matter of the clock: the machine may have other things to do.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 # Passwords of tests are worth nothing, and thousands of people are made here: the same method, at a price nobody notices.
 Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 1024, 1

@@ -1,150 +1,141 @@
 """Takes the pictures of the documents anew: `python -m docs.screenshots.take`, from the top of the checkout, with the tests' packages.
 
-A demonstration office is served from a folder of its own and photographed in both languages, light and dark, on a desk and on a
-phone; the set-up page comes from a second, empty one. The mailbox test runs against the tests' own Dovecot and Exim.
+A furnished demonstration office is served from a folder of its own and photographed in both languages; the set-up page comes from a
+second, empty one, and the mailbox test runs against the tests' own Dovecot and Exim. With a folder as argument every page of the
+office is taken instead, in both languages and themes, on a desk and on a phone: to be looked at, not to be kept.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import signal
-import subprocess
+import io
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.journeys.office import Installation, Office, served
+from tests.journeys.sights import CLARA, CLARAS_PASSWORD, Furnished, Sight, furnish
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot
 from tests.servers.mta import Mta
-from tests.servers.process import free_port
 
 HERE = Path(__file__).parent
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-CLARA, PASSWORD = "clara.lindner@lindner.example", "Willkommen in der Poststelle"
-MAILBOX, LETTER = "Kanzlei", "Nachlass"
+SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 LANGUAGES, THEMES = ("en", "de"), ("light", "dark")
+TELLING = ("search-found", "mailboxes", "rights", "health", "outbox")
+"""Pages that are kept as they are, in light colours on a desk."""
 WORDS = {
-    "en": {"office": "Lindner & Partners", "label": "Front office", "answer": "Dear Ms Ößner,\n\nwould Tuesday at three suit you?\n\nKind regards"},
-    "de": {"office": "Lindner & Partner", "label": "Vorzimmer", "answer": "Liebe Frau Ößner,\n\npasst Ihnen Dienstag um 15 Uhr?\n\nHerzliche Grüße"},
+    "en": {"office": "Lindner & Partners", "label": "Front office", "answer": "Dear Sir or Madam,\n\nyou will have our statement in time.\n\nKind regards"},
+    "de": {"office": "Lindner & Partner", "label": "Vorzimmer", "answer": "Sehr geehrte Damen und Herren,\n\nunsere Stellungnahme geht Ihnen rechtzeitig zu.\n\nMit freundlichen Grüßen"},
 }  # fmt: skip
 
 
 def main() -> None:
-    """All of them."""
+    """The telling ones, or all of them into the folder named."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ca = CertificateAuthority(folder)
+        demo = stack.enter_context(served(Installation(folder / "demo", ca), "--demo", owner=CLARA))
+        furnished = furnish(demo)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        if len(sys.argv) > 1:
+            everything(browser, demo, furnished, Path(sys.argv[1]))
+            return
+        empty = stack.enter_context(served(Installation(folder / "empty", ca)))
         dovecot = Dovecot(ca.good())
         stack.callback(dovecot.stop)
         mta = Mta(dovecot, ca.good())
         stack.callback(mta.stop)
-        environment = {"POSTSTELLE_CA_FILE": str(ca.ca_file), "POSTSTELLE_EGRESS_ALLOW": "127.0.0.0/8"}
-        demo = stack.enter_context(serving(folder / "demo", environment, "--demo"))
-        empty = stack.enter_context(serving(folder / "empty", environment))
-        browser = stack.enter_context(sync_playwright()).chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
         for language in LANGUAGES:
-            for theme in THEMES:
-                before_log_in(browser, demo, empty, language, theme)
-                at_work(browser, demo, language, theme, dovecot, mta)
+            telling(browser, demo, empty, furnished, language, dovecot, mta)
+
+
+def everything(browser: Browser, demo: Office, furnished: Furnished, folder: Path) -> None:
+    """Every page eight times, as long as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for language in LANGUAGES:
+        for theme in THEMES:
+            for size, viewport in SIZES.items():
+                look = {"color_scheme": theme, "viewport": viewport, "locale": language}
+                with opened(browser, **look) as outside, opened(browser, **look) as inside:
+                    log_in(inside, demo, language)
+                    for context, sights in ((outside, furnished.doors()), (inside, furnished.sights())):
+                        for sight in sights:
+                            whole(
+                                context, demo, sight, viewport, folder / f"{sight.name}-{language}-{theme}-{size}.png"
+                            )
+
+
+def telling(
+    browser: Browser, demo: Office, empty: Office, furnished: Furnished, language: str, dovecot: Dovecot, mta: Mta
+) -> None:
+    """The pictures of one language."""
+    with opened(browser, viewport=SIZES["desk"], locale=language) as context:
+        page = context.new_page()
+        page.goto(empty.printed)
+        page.locator("[name=office]").fill(WORDS[language]["office"])
+        page.locator("[name=name]").fill("Clara Lindner")
+        page.locator("[name=email]").fill(CLARA)
+        page.locator("[name=password]").fill(CLARAS_PASSWORD)
+        take(page, f"setup-{language}-light")
+        log_in(context, demo, language)
+        message = f"{demo.address}/mail/f/{{inbox}}/m/{{worked}}/".format_map(furnished.ids)
+        page.goto(message)
+        take(page, f"mail-{language}-light")
+        page.emulate_media(color_scheme="dark")
+        take(page, f"mail-{language}-dark")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]  # Playwright's own kind of mapping
+        take(page, f"mail-{language}-phone")
+        page.locator("[data-back]").click()
+        page.mouse.move(0, 0)
+        take(page, f"list-{language}-phone")
+        page.set_viewport_size(SIZES["desk"])  # type: ignore[arg-type]
+        page.goto(message)
+        page.locator("[data-key=r]").click()
+        page.locator("#text").press_sequentially(WORDS[language]["answer"])
+        take(page, f"write-{language}-light")
+        page.locator("[data-discard]").click()
+        fill_and_test(page, demo, language, dovecot, mta)
+        take(page, f"mailbox-{language}-light")
+        for sight in furnished.sights():
+            if sight.name in TELLING:
+                page.goto(f"{demo.address}/{sight.path}")
+                take(page, f"{sight.name}-{language}-light")
 
 
 @contextlib.contextmanager
-def serving(home: Path, environment: Mapping[str, str], *more: str) -> Iterator[str]:
-    """A `serve` of its own; the address it printed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "poststelle", "serve", "--port", str(free_port()), *more],
-        env={**os.environ, **environment, "POSTSTELLE_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        link = ""
-        while not link:
-            found = re.search(r"http://\S+", process.stdout.readline().decode())
-            link = found[0] if found else ""
-        while True:
-            with contextlib.suppress(urllib.error.URLError):
-                urllib.request.urlopen(link).close()
-                break
-        yield link
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
+def opened(browser: Browser, **look: object) -> Iterator[BrowserContext]:
+    """A browser of its own."""
+    context = browser.new_context(**look)  # type: ignore[arg-type]
+    yield context
+    context.close()
 
 
-def before_log_in(browser: Browser, demo: str, empty: str, language: str, theme: str) -> None:
-    """Set-up and log-in."""
-    page = browser.new_page(viewport=DESK, color_scheme=theme, locale=language)  # type: ignore[arg-type]  # Playwright's literals
-    page.goto(empty)
-    page.locator("[name=office]").fill(WORDS[language]["office"])
-    page.locator("[name=name]").fill("Clara Lindner")
-    page.locator("[name=email]").fill(CLARA)
-    page.locator("[name=password]").fill(PASSWORD)
-    take(page, "setup", language, theme)
-    page.goto(demo)
-    page.locator("[name=login]").fill(CLARA)
-    take(page, "login", language, theme)
+def log_in(context: BrowserContext, demo: Office, language: str) -> None:
+    """As Clara, in that language."""
+    page = context.new_page()
+    page.goto(f"{demo.address}/login")
+    page.locator("#id_login").fill(CLARA)
+    page.locator("#id_password").fill(CLARAS_PASSWORD)
+    page.locator("button.primary").first.click()
+    page.goto(f"{demo.address}/me/")
+    chosen = page.locator(f'button[name=language][value="{language}"]')
+    chosen.click()
+    expect(chosen).to_have_attribute("aria-pressed", "true")
     page.close()
 
 
-def at_work(browser: Browser, demo: str, language: str, theme: str, dovecot: Dovecot, mta: Mta) -> None:
-    """What Clara sees."""
-    page = browser.new_page(viewport=DESK, color_scheme=theme, locale=language)  # type: ignore[arg-type]  # Playwright's literals
-    page.goto(demo)
-    page.locator("[name=login]").fill(CLARA)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.locator("button.primary").click()
-    page.goto(f"{demo}me/")
-    page.locator(f'button[name=language][value="{language}"]').click()
-
-    page.goto(f"{demo}mail/")
-    page.locator("#tree .branch", has_text=MAILBOX).locator("a.twig").first.click()
-    letter = page.locator("#rows > .row", has_text=LETTER).last
-    letter.click()
-    expect(page.frame_locator("iframe.body").locator("body")).to_be_visible()
-    letter.scroll_into_view_if_needed()
-    take(page, "mail", language, theme)
-    if theme == "light":
-        on_a_phone(page, language)
-
-    page.locator("[data-key=r]").click()
-    page.locator("#text").press_sequentially(WORDS[language]["answer"])
-    take(page, "write", language, theme)
-    page.locator("[data-send]" if theme == "light" else "[data-discard]").click()
-    expect(page.locator("#message")).to_be_visible()
-
-    fill_and_test(page, demo, language, dovecot, mta)
-    take(page, "mailbox", language, theme)
-    page.goto(f"{demo}outbox/")
-    take(page, "outbox", language, theme)
-    page.context.close()
-
-
-def on_a_phone(page: Page, language: str) -> None:
-    """The same message, then its list, as a phone shows them."""
-    page.set_viewport_size(PHONE)
-    take(page, "mail", language, "phone")
-    page.locator("[data-back]").click()
-    page.mouse.move(0, 0)
-    take(page, "list", language, "phone")
-    page.set_viewport_size(DESK)
-    page.go_back()
-    expect(page.locator("#message")).to_be_visible()
-
-
-def fill_and_test(page: Page, demo: str, language: str, dovecot: Dovecot, mta: Mta) -> None:
+def fill_and_test(page: Page, demo: Office, language: str, dovecot: Dovecot, mta: Mta) -> None:
     """The form of a new mailbox with its finished test."""
     user = dovecot.user("kanzlei")
-    page.goto(f"{demo}mailboxes/new/")
+    page.goto(f"{demo.address}/mailboxes/new/")
     for name, value in {
         "address": user.address, "label": WORDS[language]["label"], "display_name": WORDS[language]["office"],
         "login.password": user.password, "incoming.host": "localhost", "incoming.port": str(dovecot.imaps_port),
@@ -153,14 +144,28 @@ def fill_and_test(page: Page, demo: str, language: str, dovecot: Dovecot, mta: M
         page.locator(f'[name="{name}"]').fill(value)
         page.locator(f'[name="{name}"]').blur()
     page.locator("[data-test]").click()
-    expect(page.locator("#steps .verdict")).to_be_visible(timeout=20_000)
+    expect(page.locator("#steps .verdict")).to_be_visible(timeout=60_000)
 
 
-def take(page: Page, what: str, language: str, look: str) -> None:
-    """Once everything stands still."""
+def whole(context: BrowserContext, demo: Office, sight: Sight, viewport: dict[str, int], file: Path) -> None:
+    """A page from top to bottom, however long it is."""
+    page = context.new_page()
+    page.goto(f"{demo.address}/{sight.path}")
+    height = page.evaluate(
+        "Math.max(document.documentElement.scrollHeight, document.querySelector('#main:not(:has(.panes))')?.scrollHeight ?? 0)"
+    )
+    page.set_viewport_size({"width": viewport["width"], "height": min(max(height, viewport["height"]), 3000)})
+    page.wait_for_timeout(300)
+    page.screenshot(path=file, animations="disabled")
+    page.close()
+
+
+def take(page: Page, name: str) -> None:
+    """Once everything stands still; in few colours, so that the file is small."""
     page.wait_for_load_state("load")
-    page.wait_for_timeout(400)
-    page.screenshot(path=HERE / f"{what}-{language}-{look}.png", animations="disabled")
+    page.wait_for_timeout(600)
+    picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    picture.quantize(200, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

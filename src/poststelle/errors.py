@@ -37,6 +37,10 @@ class TryAgain(Trouble):
         self.after = after
 
 
+class TooOften(TryAgain):
+    """Somebody asks more often than they may; it will do again `after` that many seconds."""
+
+
 class NeedsAttention(Trouble):
     """A person must act before trying again makes sense; the account is suspended with this as its reason."""
 

@@ -129,3 +129,38 @@ def test_somebody_is_invited_chooses_a_sender_and_leaves(ada: Caller) -> None:
     gone: Any = Client().get("/api/v1/accounts", headers={"authorization": f"Bearer {token}"})
     assert gone.status_code == 401
     assert not Client().login(email="eve@amt.test", password=PASSWORD)
+
+
+def test_a_template_is_given_to_a_mailbox_with_what_has_to_be_said_anew(ada: Caller) -> None:
+    account = an_account(ada.actor)
+    ada.post("templates", {"label": "Haus", "document": {"incoming": {"host": "neu.amt.test"}}})
+    refused = ada.post(f"templates/Haus/apply?account={account.id}", {})
+    assert (refused.status_code, refused.json()["fields"]["login.password"]["code"]) == (422, "needed-again")
+    given = ada.post(f"templates/Haus/apply?account={account.id}", {"login": {"password": "noch einmal"}})
+    assert (given.status_code, given.json()["incoming"]["host"]) == (200, "neu.amt.test")
+
+
+def test_moving_to_another_provider_is_refused_by_its_field_and_tried_before_anything_is_kept(ada: Caller) -> None:
+    account = an_account(ada.actor)
+    changes = {"incoming": {"host": "127.0.0.1", "port": 1}, "login": {"password": "neu"}}
+    tried = ada.post(f"accounts/{account.id}/move", changes)
+    assert (tried.status_code, tried.json()["code"]) == (502, "host-forbidden")
+    assert (
+        ada.post(f"accounts/{account.id}/move", {"incoming": {"port": 0}}).json()["fields"]["incoming.port"]["code"]
+        == "not-a-port"
+    )
+    assert ada.get(f"accounts/{account.id}").json()["incoming"]["host"] == "mail.amt.test"
+
+
+def test_the_notice_is_read_before_an_account_is_added(ada: Caller) -> None:
+    assert ada.get("notice").json()["text"] == ""
+    version = ada.put("notice", {"text": "Erst fragen."}).json()["version"]
+    assert ada.post("accounts", an_account_document()).json()["fields"]["notice"]["code"] == "notice-unread"
+    assert ada.post("accounts", an_account_document(notice=version)).status_code == 201
+
+
+def test_folders_are_given_their_purpose_with_the_account(ada: Caller) -> None:
+    made = ada.post("accounts", an_account_document(roles={"sent": ["Versandt"], "trash": ["INBOX", "Weg"]}))
+    assert made.status_code == 201
+    folders = ada.get(f"accounts/{made.json()['id']}/folders").json()["items"]
+    assert {folder["name"]: folder["role"] for folder in folders} == {"Versandt": "sent", "Weg": "trash"}

@@ -182,6 +182,19 @@ def test_search_finds_what_the_caller_may_see(ada: Caller, bob: Caller) -> None:
     assert ada.get("search").json()["fields"]["q"]["code"] == "missing"
 
 
+def test_what_fits_best_may_come_first(ada: Caller) -> None:
+    folder = a_folder(an_account(ada.actor))
+    a_message_in(folder, a_letter("Zwergpinguin, Zwergpinguin", "Zwergpinguin um Zwergpinguin."))
+    a_message_in(folder, a_letter("Rundschreiben", f"{'Wie besprochen. ' * 50} Zwergpinguin {'Viele Grüße. ' * 50}"))
+    everything_is_indexed()
+
+    def found(order: str) -> list[str]:
+        return [hit["subject"] for hit in ada.get(f"search?q=zwergpinguin&order={order}").json()["items"]]
+
+    assert found("best") == found("newest")[::-1] == ["Zwergpinguin, Zwergpinguin", "Rundschreiben"]
+    assert ada.get("search?q=zwergpinguin&order=worst").json()["fields"]["order"]["code"] == "unknown-value"
+
+
 def test_what_happened_is_told_in_order_and_from_where_the_caller_left_off(ada: Caller, bob: Caller) -> None:
     account = an_account(ada.actor)
     placed = a_message_in(a_folder(account))

@@ -25,6 +25,7 @@ SWITCHES = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-features=AutofillServerCommunication",
 ]
 
 Open: TypeAlias = Callable[..., "Window"]
@@ -44,12 +45,12 @@ class Window:
         context.on("weberror", lambda error: self.failures.append(str(error.error)))
         self.page: Page = context.new_page()
 
-    def log_in(self, office: Office, email: str = ADA) -> None:
+    def log_in(self, office: Office, email: str = ADA, password: str = PASSWORD) -> None:
         """Through the form, as everybody does."""
         page = self.page
         page.goto(f"{office.address}/login")
-        page.locator("[name=login]").fill(email)
-        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("#id_login").fill(email)
+        page.locator("#id_password").fill(password)
         page.locator("button.primary").click()
         expect(page.locator("body.shell")).to_be_visible()
 

@@ -76,24 +76,29 @@ def kill(process: subprocess.Popen[bytes]) -> bool:
 
 
 class Office:
-    """A running `serve`. `address` has no trailing slash; `printed` is the link it printed."""
+    """A running `serve`. `address` has no trailing slash; `printed` is the link it printed; `owner` is its administrator."""
 
-    def __init__(self, installation: Installation, address: str, printed: str) -> None:
+    def __init__(self, installation: Installation, address: str, printed: str, owner: str = ADA) -> None:
         self.installation = installation
         self.address = address
         self.printed = printed
+        self.owner = owner
         self._token = ""
 
     def api(self, method: str, path: str, document: object = None) -> Any:
-        """What the API answers Ada, read from JSON. Anything but success raises."""
+        """What the API answers the owner, read from JSON. Anything but success raises, with the answer."""
         if not self._token:
-            self._token = self.installation.run("token", "add", "--user", ADA, "--name", "journeys").split()[-1]
+            self._token = self.installation.run("token", "add", "--user", self.owner, "--name", "journeys").split()[-1]
         request = urllib.request.Request(
             f"{self.address}/api/v1/{path}", method=method, data=json.dumps(document).encode() if document else None,
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
         )  # fmt: skip
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return json.loads(answer.read() or b"null")
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            error.add_note(error.read().decode())
+            raise
 
     def add_mailbox(self, label: str, user: User, dovecot: Dovecot, mta: Mta | None = None) -> Mailbox:
         """Ada's mailbox on the test servers, its folders fetched once."""
@@ -134,7 +139,7 @@ def account_document(label: str, user: User, dovecot: Dovecot, mta: Mta | None =
 
 
 @contextmanager
-def served(installation: Installation, *more: str) -> Iterator[Office]:
+def served(installation: Installation, *more: str, owner: str = ADA) -> Iterator[Office]:
     """`serve` on a free port until the block ends. Fails if anything was logged as an unexpected exception."""
     port = free_port()
     log = installation.home.with_name(f"{installation.home.name}.log")
@@ -149,7 +154,7 @@ def served(installation: Installation, *more: str) -> Iterator[Office]:
             printed += line
         address = f"http://127.0.0.1:{port}"
         eventually(lambda: _answers(f"{address}/login"))
-        yield Office(installation, address, link[0])
+        yield Office(installation, address, link[0], owner)
     finally:
         process.send_signal(signal.SIGINT)
         try:

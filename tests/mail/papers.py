@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 
+import pypdfium2
+from PIL import Image
+
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _S = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _A = "http://schemas.openxmlformats.org/drawingml/2006/main"
@@ -38,6 +41,22 @@ def a_slide(word: str) -> bytes:
 
 def an_odt(word: str) -> bytes:
     return zipped(content=f'<office><text:p xmlns:text="{_T}">{word}<text:tab/>Ende</text:p></office>')
+
+
+def blank_pages(count: int) -> bytes:
+    """A PDF of so many empty pages, each of another size."""
+    document = pypdfium2.PdfDocument.new()
+    for number in range(count):
+        document.new_page(200 + 100 * number, 300)
+    made = io.BytesIO()
+    document.save(made)
+    return made.getvalue()
+
+
+def a_picture(kind: str = "PNG", size: tuple[int, int] = (20, 10)) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", size, (200, 10, 10)).save(made, kind)
+    return made.getvalue()
 
 
 def a_pdf(word: str) -> bytes:

@@ -6,6 +6,7 @@ from poststelle.mail.address import Address
 from poststelle.mail.answer import forward, reply
 from poststelle.mail.compose import Draft, compose
 from poststelle.mail.message import parse
+from poststelle.mail.opened import files_as_sent, opened
 
 ME = Address("Ich", "me@kanzlei.test")
 OWN = frozenset({"me@kanzlei.test", "post@kanzlei.test"})
@@ -32,7 +33,7 @@ Content-Type: application/pdf; name=a.pdf
 
 
 def answer(raw: bytes, *, everyone: bool = False) -> Draft:
-    return reply(parse(raw), raw, sender=ME, own=OWN, everyone=everyone, attribution="Anna schrieb:")
+    return reply(opened(raw), sender=ME, own=OWN, everyone=everyone, attribution="Anna schrieb:")
 
 
 def test_a_reply_goes_to_the_writer_and_quotes_the_text() -> None:
@@ -60,14 +61,12 @@ def test_answering_ones_own_message_goes_to_those_it_went_to() -> None:
     assert [one.address for one in answer(raw, everyone=True).cc] == ["carl@x.test", "anna@x.test"]
 
 
-def test_forwarding_keeps_text_and_attachments_and_leaves_recipients_open() -> None:
-    draft = forward(parse(RAW), RAW, sender=ME, heading="-- Weitergeleitet --")
+def test_forwarding_keeps_text_and_files_and_leaves_recipients_open() -> None:
+    draft = forward(opened(RAW), sender=ME, heading="-- Weitergeleitet --")
     assert (draft.to, draft.in_reply_to) == ((), "")
     assert draft.subject == "Fwd: Re: AW: re: Angebot"
     assert draft.text == "\n\n-- Weitergeleitet --\n\nGuten Tag\n\n> von mir"
-    assert [(one.name, one.content_type, one.data) for one in draft.attachments] == [
-        ("a.pdf", "application/pdf", b"%PDF")
-    ]
+    assert files_as_sent(RAW) == [("a.pdf", "application/pdf", b"%PDF")]
 
 
 def test_an_answer_to_the_worst_message_can_be_composed() -> None:
@@ -76,7 +75,7 @@ def test_an_answer_to_the_worst_message_can_be_composed() -> None:
         + b"<x%d@y>" * 3
         + b"\nSubject: a\x00\rb\n\n\x00"
     )
-    draft = reply(parse(raw), raw, sender=ME, own=OWN, everyone=True, attribution="")
+    draft = reply(opened(raw), sender=ME, own=OWN, everyone=True, attribution="")
     assert "r@x" in draft.references
     assert draft.in_reply_to == ""
     only_b = Draft(sender=ME, to=draft.to[-1:], subject=draft.subject, text=draft.text, references=draft.references)

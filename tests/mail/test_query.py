@@ -112,4 +112,5 @@ def test_inflections_share_a_stem() -> None:
     assert stems.of("Rechnungen") == stems.of("Rechnung") == "rechnung"
     assert stems.of("Müller") == stems.of("Mueller")
     assert stems.of("Häuser") == stems.of("Haus")
-    assert stems.read(["rechnungen", "müll", "az12", "in"]) == ({"rechnung"}, {"rec", "mul", "az1"}, {"rechnungen"})
+    assert stems.forms({"rechnungen", "müll", "az12", "in"}) == {"rechnung", "rec", "mul", "az1"}
+    assert stems.unmet == {"rechnungen"}

@@ -57,7 +57,7 @@ class Doors:
         """How many sessions a mailbox has now."""
         return sum(source._open and source._login == login for source in self.sources)
 
-    async def source(self, access: Access) -> MemorySource:
+    async def source(self, access: Access, *, bulk: bool = False) -> MemorySource:
         login = self._enter(access)
         if self.open_at_once(login) >= self.most_sessions:
             raise TryAgain("connection-refused", host="mail.amt.test", port=993)

@@ -20,7 +20,7 @@ from poststelle.adapters.memory import MemorySource
 from poststelle.errors import LoginRejected, TryAgain
 from poststelle.mail.ports import RawMessage, RemoteFolderId, RemoteId, Unfetchable
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, incoming
+from poststelle.office import accounts, incoming, second_session
 from poststelle.policy import retry
 from poststelle.run import engine, watcher
 from poststelle.store import models, rounds
@@ -141,6 +141,7 @@ async def test_a_password_changed_on_the_server_is_tried_twice_and_then_left_to_
         await asyncio.sleep(0.2)
         await office.shop.write(accounts.send_receive, office.ada, account.id)
         await until(suspended)
+        assert await office.troubled(account) == "login-rejected"
         opened = office.doors.opened["eins"]
         await asyncio.sleep(1.0)
         assert office.doors.opened["eins"] == opened
@@ -246,13 +247,14 @@ async def test_a_mailbox_nothing_is_heard_of_is_noticed_told_and_tried_again(
     monkeypatch.setattr("poststelle.sync.folder.LONGEST_SILENCE", 0.3)
     monkeypatch.setattr(watcher, "LONGEST_SILENCE", 0.3)
     monkeypatch.setattr(incoming, "LONGEST_SILENCE", 0.3)
+    monkeypatch.setattr(second_session, "LONGEST_SILENCE", 0.3)
     monkeypatch.setattr(engine, "LOOK_ANYWAY_SECONDS", 0.2)
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
     account = await office.mailbox("eins")
     office.server.deliver("eins", a_letter("Hallo"))
     sources: list[MemorySource] = []
 
-    async def source(access: Any) -> MemorySource:
+    async def source(access: Any, *, bulk: bool = False) -> MemorySource:
         made = (kind if not sources else MemorySource)(office.server, "eins")
         sources.append(made)
         return made
@@ -286,6 +288,39 @@ async def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
         assert await office.held(account) == 0
         full = False
         await until(lambda: office.holds(account, *map(str, range(5))))
+        await until(lambda: office.synced(account))
+    assert await office.troubled(account) == ""
+
+
+async def test_a_database_with_no_room_to_grow_loses_nothing_and_goes_on_when_there_is(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(watcher, "SET_BACK_SECONDS", 0.2)
+    monkeypatch.setattr(engine, "SET_BACK_SECONDS", 0.2)
+    account, count = await office.mailbox("eins"), 300
+
+    def pages(most: int = 0) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA page_count")
+            cursor.execute(f"PRAGMA max_page_count = {most or cursor.fetchone()[0]}")
+
+    async with office.at_work():
+        await until(lambda: office.synced(account))
+        await office.shop.write(pages)
+        for number in range(count):
+            office.server.deliver("eins", a_letter(f"{number}"))
+
+        async def full() -> bool:
+            return "no-room" in caplog.text
+
+        async def whole() -> bool:
+            return await office.held(account) == count
+
+        await until(full)
+        assert not await whole()
+        await office.shop.write(pages, 1 << 30)
+        await until(whole)
         await until(lambda: office.synced(account))
     assert await office.troubled(account) == ""
 

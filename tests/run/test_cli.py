@@ -132,6 +132,19 @@ def test_a_person_is_added_once_and_a_password_loses_one_newline(terminal: Termi
     assert "email:" in terminal.err
 
 
+def test_log_ins_and_tokens_are_looked_after_from_the_terminal(terminal: Terminal) -> None:
+    assert terminal("user", "add-service", "scan@amt.test", "--name", "Scanner") == 0
+    made = ("token", "add", "--user", "scan@amt.test", "--name", "Halle", "--scope", "send", "--days", "3")
+    assert terminal(*made) == 0
+    (token,) = terminal.json("token", "list", "--user", "scan@amt.test", "--json")
+    assert (token["name"], token["scopes"]) == ("Halle", ["send"])
+    assert terminal("token", "revoke", "--user", "scan@amt.test", token["id"]) == 0
+    assert terminal("second-factor", "require", "--everybody") == 0
+    assert terminal.out == "everybody\n"
+    listed = {one["email"]: one["is_service"] for one in terminal.json("user", "list", "--json")}
+    assert (listed["ada@amt.test"], listed["scan@amt.test"]) == (False, True)
+
+
 def test_a_token_is_the_last_word_and_is_kept_as_a_digest_only(terminal: Terminal) -> None:
     assert terminal("token", "add", "--user", "ada@amt.test", "--name", "script") == 0
     token = terminal.out.split()[-1]

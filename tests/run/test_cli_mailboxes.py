@@ -49,3 +49,30 @@ def test_a_colleague_comes_and_leaves(terminal: Terminal) -> None:
     assert terminal("user", "leave", "neu@amt.test", "--heir", "ada@amt.test") == 0, terminal.err
     assert terminal("user", "block", "ada@amt.test") == 1
     assert "last administrator" in terminal.err
+
+
+def test_logins_servers_templates_and_senders_are_changed_and_tried_by_command(terminal: Terminal) -> None:
+    login = {"label": "Alt", "username": "alt", "password": "geheim"}
+    assert terminal("login", "add", "--json", "-", stdin=json.dumps(login)) == 0, terminal.err
+    assert terminal("login", "change", "Alt", "--json", "-", stdin=json.dumps({"label": "Neu"})) == 0, terminal.err
+    assert "Neu" in [one["label"] for one in terminal.json("login", "list", "--json")]
+    server = {"label": "Probe", "host": "127.0.0.1", "port": 1, "encryption": "tls"}
+    assert terminal("server", "add", "--json", "-", stdin=json.dumps(server)) == 0, terminal.err
+    assert terminal("server", "test", "Probe") == 1
+    assert "failed" in terminal.out
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(an_account_document())) == 0, terminal.err
+    template = {"receiving": {"interval_minutes": 15}}
+    assert terminal("template", "put", "Ruhig", "--json", "-", stdin=json.dumps(template)) == 0, terminal.err
+    assert terminal("template", "apply", "Ruhig", "Zentrale") == 0, terminal.err
+    assert terminal.json("account", "show", "Zentrale", "--json")["receiving"]["interval_minutes"] == 15
+    assert terminal("user", "sender", "ada@amt.test", "Nirgends") == 1
+    assert terminal("user", "sender", "ada@amt.test") == 0, terminal.err
+
+
+def test_the_notice_is_written_and_read_by_command(terminal: Terminal) -> None:
+    assert terminal("notice", "put", "-", stdin="Erst fragen.\n") == 0, terminal.err
+    assert terminal("notice", "show") == 0
+    assert terminal.out == "Erst fragen.\n"
+    assert terminal("notice", "put", "-", stdin="") == 0, terminal.err
+    assert terminal("notice", "show") == 0
+    assert terminal.out == ""

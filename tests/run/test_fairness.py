@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from poststelle.office import accounts, incoming
+from poststelle.office import accounts, incoming, second_session
 from poststelle.policy.scheduling import Limits
 from poststelle.run.network import BulkPlaces
 from poststelle.store import models
@@ -139,10 +139,24 @@ async def test_what_came_and_went_during_a_first_sync_is_not_here_after_it(offic
         await until(gone)
 
 
+async def test_a_mailbox_whose_every_round_takes_long_comes_to_rest_all_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "PATIENCE_SECONDS", 0.0)
+    account = await office.mailbox("eins")
+    for number in range(40):
+        office.server.create_folder("eins", (f"Akte {number}",))
+    async with office.at_work():
+        await until(lambda: office.synced(account))
+        assert office.doors.opened["eins"] == 2
+        office.server.deliver("eins", a_letter("Danach"), path=("Akte 7",))
+        await until(partial(office.has, account, "Danach"))
+
+
 async def test_a_server_that_allows_one_session_is_worked_off_over_that_one(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incoming, "ATTEMPTS_AT_A_SECOND_SESSION", 1)
+    monkeypatch.setattr(second_session, "ATTEMPTS_AT_A_SECOND_SESSION", 1)
     account = await office.mailbox("eins")
     fill(office, "eins", ("INBOX",), 4000)
     office.doors.most_sessions = 1

@@ -43,6 +43,7 @@ def test_figures_are_in_the_prometheus_format(ada: Actor) -> None:
     lines = response.content.decode().splitlines()
     assert 'poststelle_accounts{state="connecting"} 1' in lines
     assert "poststelle_engine_up 0" in lines
+    assert "poststelle_attachments_to_read 0" in lines
     sample = re.compile(r'[a-z_]+(\{[a-z]+="[^"]*"\})? -?[0-9.]+')
     assert all(line.startswith("# ") or sample.fullmatch(line) for line in lines)
     named = {line.split()[2] for line in lines if line.startswith("# TYPE")}

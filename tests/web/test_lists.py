@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
 from poststelle.mail.ports import Role
 from poststelle.office import preferences, work
+from poststelle.store import models
 from tests.builders import a_folder, a_letter, a_message_in, an_account
 from tests.web.visitor import Visitor, text_of
 
@@ -36,6 +41,18 @@ def test_a_thread_is_one_row_with_its_people_and_how_many_messages(ada: Visitor)
     assert subjects(page) == ["Re: Termin", "Frage"]
     assert "Eva, Max" in text_of(page)
     assert subjects(ada.page(f"{address}?threads=0")) == ["Re: Termin", "Termin", "Frage"]
+
+
+def test_a_mailbox_in_trouble_says_so_above_its_list(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    assert "No mail since" not in ada.page(f"/mail/f/{folder.id}/")
+    since = timezone.now()
+    models.Folder.objects.update(synced_at=since)
+    models.Account.objects.update(
+        trouble={"code": "connection-refused", "facts": {"host": "h", "port": 1}}, trouble_since=since
+    )
+    page = text_of(ada.page(f"/mail/f/{folder.id}/"))
+    assert re.search(r"No mail since \d\d:\d\d: .*port 1", page)
 
 
 def test_who_likes_single_messages_better_gets_them_by_choice(ada: Visitor) -> None:
@@ -119,3 +136,51 @@ def test_how_lists_look_is_everybodys_own_choice(ada: Visitor) -> None:
         False,
     )
     assert 'data-density="compact" data-preview="below"' in ada.page(f"/mail/f/{folder.id}/")
+
+
+def test_a_message_far_down_stands_in_its_list_with_the_rows_around_it(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    letters = [a_message_in(folder, a_letter(f"Brief {number}")) for number in range(106)]
+    deep, near = letters[10], letters[60]
+    page = ada.page(f"/mail/f/{folder.id}/m/{deep.id}/")
+    shown = subjects(page)
+    assert "Brief 10" in shown
+    assert "Brief 105" not in shown
+    earlier = re.search(r'id="above" class="more"><a href="([^"]+)"', page)
+    assert earlier
+    above = ada.part(earlier[1].replace("&amp;", "&"), "above").content.decode()
+    assert subjects(above)[-1] == f"Brief {int(shown[0].split()[1]) + 1}"
+    assert 'id="more"' not in above
+    # What lies just below the first window is shown with it.
+    assert subjects(ada.page(f"/mail/f/{folder.id}/m/{near.id}/"))[0] == "Brief 105"
+    # Whoever has gone into the depth has the rows renewed from where they begin there.
+    rows = ada.part(f"/mail/f/{folder.id}/?rows=50&from={deep.id}", "rows").content.decode()
+    assert subjects(rows)[0] == "Brief 10"
+    assert 'id="above"' in rows
+    gone = ada.part(f"/mail/f/{folder.id}/?rows=50&from=01a20057-f53e-7409-99a9-d134509b86ff", "rows")
+    assert subjects(gone.content.decode())[0] == "Brief 105"
+
+
+def test_what_a_mail_says_is_text_in_its_row(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    a_message_in(folder, a_letter("<b>fett</b>", sender='"<i>Eva</i>" <eva@kunde.test>'))
+    page = ada.page(f"/mail/f/{folder.id}/")
+    assert "&lt;b&gt;fett&lt;/b&gt;" in page
+    assert "<b>fett" not in page
+    assert "<i>Eva" not in page
+
+
+def test_a_list_of_many_mailboxes_asks_as_much_as_one_of_few(ada: Visitor) -> None:
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            ada.page("/mail/l/inbox/")
+        return len(queries)
+
+    def mailboxes(*labels: str) -> None:
+        for label in labels:
+            a_message_in(a_folder(an_account(ada.actor, label), Role.INBOX), a_letter())
+
+    mailboxes("Eins", "Zwei")
+    few = asked()
+    mailboxes("Drei", "Vier", "Fuenf", "Sechs")
+    assert asked() == few

@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
-from poststelle.mail.settings import AfterImport, Authentication, CertificateMode, Encryption, Kind, Right, SentCopy
-from poststelle.office import accounts, hand_over, logins, outgoing_servers, templates
+from poststelle.mail.ports import Role
+from poststelle.mail.settings import (
+    AfterImport,
+    Authentication,
+    CertificateMode,
+    Encryption,
+    Kind,
+    Right,
+    SentCopy,
+    Signature,
+)
+from poststelle.office import accounts, hand_over, logins, outgoing_servers, rights, templates
 from tests.builders import a_folder, a_message_in, an_account
 from tests.web.test_mailboxes import errors, form, send
 from tests.web.visitor import Visitor, text_of
@@ -97,6 +107,34 @@ def test_receiving_and_sending_are_switched_apart(ada: Visitor) -> None:
     assert (changed.receiving.included, changed.receiving.interval_minutes) == (False, 15)
     assert (changed.receiving.after_import, changed.receiving.after_days) == (AfterImport.DELETE_LATER, 30)
     assert (changed.sending.included, changed.sending.sent_copy) == (False, SentCopy.LOCAL)
+
+
+def test_signatures_are_written_in_the_form_of_the_mailbox_and_of_each_alias(ada: Visitor) -> None:
+    alias = {"address": "info@amt.test", "signature": {"text": "Gruß", "html": "<p>Gruß</p>"}}
+    account = an_account(ada.actor, identities=[alias])
+    fields = as_shown(ada, f"/mailboxes/{account.id}/") | {
+        "signature.template": "Guten Tag,\r\n\r\n{name}", "identity.0.signature": "Mit Gruß\r\n{name}",
+    }  # fmt: skip
+    assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
+    changed = accounts.show(ada.actor, account.id)
+    assert changed.signature.template == "Guten Tag,\n\n{name}"
+    assert changed.identities[0].signature == Signature("Mit Gruß\n{name}")
+
+
+def test_sent_mail_can_be_copied_into_the_sent_folder_of_a_mailbox_one_may_work_in(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    shared, hidden = an_account(ada.actor, "Kanzlei"), an_account(ada.actor, "Vorstand")
+    folders = [a_folder(one, "Sent", role=Role.SENT) for one in (shared, hidden)]
+    a_folder(shared, "Akten")
+    rights.revoke(ada.actor, hidden.id, user=ada.user.email)
+    page = ada.page(f"/mailboxes/{account.id}/")
+    assert f'<option value="{folders[0].id}">Kanzlei / Sent</option>' in page
+    assert "Kanzlei / Akten" not in page
+    assert folders[1].id not in page
+    fields = as_shown(ada, f"/mailboxes/{account.id}/") | {"sending.sent_copy": "folder"}
+    assert send(ada, f"/mailboxes/{account.id}/", fields | {"sending.sent_folder": folders[1].id}).status_code == 422
+    assert send(ada, f"/mailboxes/{account.id}/", fields | {"sending.sent_folder": folders[0].id}).status_code == 302
+    assert accounts.show(ada.actor, account.id).sending.sent_folder == folders[0].id
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from poststelle.errors import LoginRejected
+from poststelle.errors import LoginRejected, TryAgain
 from poststelle.mail.settings import Encryption, Right
 from poststelle.office import accounts
 from poststelle.store import rounds
@@ -169,3 +169,12 @@ def test_a_mailbox_nobody_could_ever_change_again_is_refused(ada: Visitor) -> No
     response = send(ada, "/mailboxes/new/", FORM)
     assert response.status_code == 422
     assert "Somebody must administer this mailbox" in response.content.decode()
+
+
+def test_the_table_shows_only_what_is_in_trouble_where_that_is_asked_for(ada: Visitor) -> None:
+    well, ailing = an_account(ada.actor, "Zentrale"), an_account(ada.actor, "Kanzlei")
+    rounds.failed(ailing.id, TryAgain("connect-timeout"), 30.0)
+    page = ada.page("/mailboxes/?only=trouble")
+    table = page.partition("<tbody")[2]
+    assert f"/mailboxes/{ailing.id}/" in table
+    assert f"/mailboxes/{well.id}/" not in table

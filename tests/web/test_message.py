@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -17,7 +22,10 @@ from poststelle.mail.records import PlacementRecord
 from poststelle.office import outbox, preferences, reading, work
 from poststelle.store import messages
 from poststelle.store import outbox as store_outbox
+from poststelle.web.frame import FrameWish, frame_url
 from tests.builders import a_folder, a_letter, a_message_in, an_account
+from tests.mail.papers import a_picture, blank_pages
+from tests.run import doomed_cell
 from tests.web.visitor import Visitor, text_of
 
 INVITATION = (
@@ -96,6 +104,27 @@ def test_a_delivery_report_and_a_receipt_are_told_in_words(ada: Visitor) -> None
     assert "weg@kunde.test : could not be delivered (5.1.1)" in bounced
     assert "550 &lt;x&gt; unknown user" in bounced
     assert "eva@kunde.test: has been displayed" in text_of(pane(ada, a_message_in(folder, RECEIPT)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Disposition-Notification-To", "<track@verfolger.test>"), ("Return-Receipt-To", "<track@verfolger.test>"),
+        ("X-Confirm-Reading-To", "<track@verfolger.test>"), ("List-Unsubscribe", "<https://verfolger.test/u>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"), ("BIMI-Location", "v=BIMI1; l=https://verfolger.test/b.svg"),
+        ("Content-Base", "https://verfolger.test/"), ("Content-Location", "https://verfolger.test/"),
+        ("X-Image-URL", "https://verfolger.test/f.png"), ("Face", "https://verfolger.test/f.png"),
+        ("Link", "<https://verfolger.test/s.css>; rel=stylesheet"), ("Refresh", "0; url=https://verfolger.test/"),
+    ],
+)  # fmt: skip
+def test_a_header_that_wants_an_answer_or_a_request_is_only_text(ada: Visitor, name: str, value: str) -> None:
+    message = a_message(ada, a_letter(html='<p>Hallo</p><img src="a.png">', headers={name: value}))
+    page = pane(ada, message)
+    framed = Client().get(frame_of(page))
+    for answer in (page, framed.content.decode(), ada.get(f"/mail/m/{message.id}/print/").content.decode()):
+        assert not re.search(r"""=["'][^"'>]*verfolger\.test""", answer), name
+    assert not {"Link", "Refresh", "Content-Location"} & framed.headers.keys()
+    assert outbox.page(ada.actor, 1).items == []
 
 
 def test_a_dangerous_file_is_marked_and_has_no_preview(ada: Visitor) -> None:
@@ -241,6 +270,16 @@ def test_who_else_is_at_the_message_is_told(ada: Visitor, bob: Visitor) -> None:
     bob.post(f"/mail/m/{message.id}/here/", doing="answering")
     ada.client.post(f"/mail/m/{message.id}/here/")
     assert "Bob is answering" in text_of(pane(ada, message))
+    assert bob.post(f"/mail/m/{message.id}/here/", doing="gone").status_code == 204
+    assert "Bob" not in text_of(ada.client.post(f"/mail/m/{message.id}/here/").content.decode())
+
+
+def test_whoever_writes_an_answer_says_so(ada: Visitor) -> None:
+    message = a_message_in(a_folder(an_account(ada.actor)))
+    page = ada.page(f"/write/?reply={message.id}")
+    assert f'hx-post="/mail/m/{message.id}/here/"' in page
+    assert '{"doing": "answering"}' in page
+    assert ada.post("/write/", answers="a/b", account="", to="", subject="", text="").status_code == 422
 
 
 def test_an_answer_from_elsewhere_is_told(ada: Visitor) -> None:
@@ -286,3 +325,62 @@ def test_an_accepted_invitation_carries_the_answer_for_the_organisers_calendar(a
     (event,) = calendar.invitations(raw, parse(raw))
     assert (event.method, event.uid, event.summary) == ("REPLY", "1@amt.test", "Ortstermin <b>")
     assert event.attendees == (("", "zentrale@amt.test"),)
+
+
+@pytest.fixture
+def doomed_cells(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
+    """Readers that die of some messages."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
+    settings.CELLS = "tests.run.doomed_cell.ask"
+    yield
+    doomed_cell.warden.close()
+
+
+def test_a_message_that_kills_its_reader_is_told_in_words_and_its_source_is_there(
+    ada: Visitor, doomed_cells: None
+) -> None:
+    message = a_message(ada, a_letter("Bombe", "poison", html="<p>poison</p>"))
+    page = pane(ada, message)
+    assert "too much for its reader" in text_of(page)
+    assert "Bombe" in text_of(page)
+    assert f"/mail/m/{message.id}/source/" in page
+    assert "poison" in ada.get(f"/mail/m/{message.id}/source/").content.decode()
+    assert ada.get(f"/mail/m/{message.id}/original.eml").status_code == 200
+    assert "Bombe" in ada.get(f"/mail/m/{message.id}/print/").content.decode()
+
+
+def test_where_only_the_designed_form_is_too_much_the_words_are_read(ada: Visitor, doomed_cells: None) -> None:
+    message = a_message(ada, a_letter("Zart", "Die Worte", html="<p>brittle</p>"))
+    page = pane(ada, message)
+    assert "The designed form of this message cannot be shown" in text_of(page)
+    assert "Die Worte" in text_of(page)
+    assert "<iframe" not in page
+    assert "Die Worte" in ada.get(f"/mail/m/{message.id}/print/").content.decode()
+    framed = Client().get(frame_url(FrameWish(ada.user.id, message.id, remote=True)))
+    assert "too much for its reader" in framed.content.decode()
+    assert "sandbox" in framed["Content-Security-Policy"]
+
+
+def test_a_pdf_is_leafed_through_as_pictures_and_a_broken_one_told(ada: Visitor) -> None:
+    files = [
+        ("Plan.pdf", "application/octet-stream", blank_pages(2)),
+        ("Kaputt.pdf", "application/pdf", b"%PDF-1.4 nothing"),
+    ]
+    message = a_message(ada, a_letter(attachments=files))
+    address = f"/mail/m/{message.id}/attachment/%s/look/"
+    first, second = (ada.part(f"{address % 0}?page={n}", "look").content.decode() for n in (0, 1))
+    assert "Page 1 of 2" in first
+    assert (f"{address % 0}?page=1" in first, f"{address % 0}?page=0" in first) == (True, False)
+    assert (f"{address % 0}?page=2" in second, f"{address % 0}?page=0" in second) == (False, True)
+    assert 'src="data:image/png;base64,' in first
+    assert ada.get(f"{address % 0}?page=2").status_code == 404
+    assert "cannot be read" in text_of(ada.page(address % 1))
+
+
+def test_an_attached_picture_is_drawn_anew_for_its_preview(ada: Visitor) -> None:
+    hidden = a_picture("PNG", (40, 20)) + b"<script>alert(1)</script>"
+    message = a_message(ada, a_letter(attachments=[("a.png", "image/png", hidden), ("b.png", "image/png", b"<svg/>")]))
+    shown = re.search(r'src="data:image/png;base64,([^"]+)"', ada.page(f"/mail/m/{message.id}/attachment/0/look/"))
+    assert shown
+    assert b"script" not in base64.b64decode(shown[1])
+    assert "cannot be read" in text_of(ada.page(f"/mail/m/{message.id}/attachment/1/look/"))

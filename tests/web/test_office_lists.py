@@ -7,9 +7,21 @@ import re
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, groups, handling, logins, outgoing_servers, people, reading, templates
+from poststelle.office import (
+    accounts,
+    groups,
+    handling,
+    logins,
+    notice,
+    outgoing_servers,
+    people,
+    reading,
+    rights,
+    templates,
+)
 from poststelle.office.actor import SYSTEM
 from tests.builders import PASSWORD, a_folder, an_account
+from tests.web.test_mailboxes import form, send
 from tests.web.visitor import Visitor, text_of
 
 
@@ -222,3 +234,32 @@ def test_an_invitation_link_of_nobody_leads_nowhere(ada: Visitor) -> None:
     from django.test import Client
 
     assert Client().get("/welcome/nonsense/").status_code == 404
+
+
+def test_a_notice_is_written_shown_before_a_new_mailbox_and_has_to_be_confirmed(ada: Visitor) -> None:
+    assert "Please read" not in ada.page("/mailboxes/new/")
+    ada.post("/mailboxes/notice/", text="Only with the owner's consent.\r\nBy law.")
+    page = ada.page("/mailboxes/new/")
+    assert "Only with the owner&#x27;s consent.<br>By law." in page
+    version = notice.show(ada.actor).version
+    response = send(ada, "/mailboxes/new/", form(ada))
+    assert response.status_code == 422
+    assert "Please read the notice and confirm it." in response.content.decode()
+    assert send(ada, "/mailboxes/new/", form(ada) | {"notice": version}).status_code == 302
+
+
+def test_a_notice_is_the_administrators_to_write(bob: Visitor) -> None:
+    assert bob.get("/mailboxes/notice/").status_code == 403
+
+
+def test_whoever_administers_a_mailbox_chooses_people_and_groups_by_name(ada: Visitor, bob: Visitor) -> None:
+    account = an_account(ada.actor)
+    groups.add(ada.actor, "Partner", [bob.user.email])
+    rights.grant(ada.actor, account.id, {"user": bob.user.email, "rights": ["administer"]})
+    page = bob.page(f"/mailboxes/{account.id}/rights/")
+    assert f'<option value="user:{ada.user.id}">Ada (ada@amt.test)</option>' in page
+    assert "Group: Partner" in page
+    who = f"group:{groups.show(ada.actor, 'Partner').id}"
+    assert bob.client.post(f"/mailboxes/{account.id}/rights/", {"who": who, "right": ["see"]}).status_code == 302
+    granted = [grant for grant in accounts.show(ada.actor, account.id).grants if grant.group is not None]
+    assert [(grant.group.name, grant.rights) for grant in granted if grant.group] == [("Partner", {Right.SEE})]

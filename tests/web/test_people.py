@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from poststelle.office import people
+from poststelle.office import people, tokens
 from poststelle.office.actor import SYSTEM
+from poststelle.office.tokens import Scope
 from tests.builders import PASSWORD
 from tests.web.visitor import Visitor
 
@@ -42,8 +43,10 @@ def test_the_theme_is_kept_in_the_browser(ada: Visitor) -> None:
 
 
 def test_an_access_token_is_shown_once(ada: Visitor) -> None:
-    page = ada.post("/me/token/", name="Scanner").content.decode()
+    page = ada.post("/me/security/token/", name="Scanner", scopes=["read"]).content.decode()
     found = re.search(r'<code class="token">([^<]+)</code>', page)
     assert found
-    assert people.actor_of_token(found[1]).user == ada.user
-    assert found[1] not in ada.page("/me/")
+    caller = tokens.caller(found[1])
+    assert (caller.actor.user, caller.scopes) == (ada.user, {Scope.READ})
+    assert found[1] not in ada.page("/me/security/")
+    assert "Scanner" in ada.page("/me/security/")

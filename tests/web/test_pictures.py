@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import ssl
 import threading
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.test import Client
-from PIL import Image
 
 from poststelle.office import accounts, work
 from tests.builders import a_folder, a_letter, a_message_in, an_account
+from tests.mail.papers import a_picture
 from tests.servers.ca import CertificateAuthority
 from tests.web.visitor import Visitor
 
@@ -62,12 +61,6 @@ def sender_host(ca: CertificateAuthority, settings: Any) -> Iterator[Host]:
     yield host
     server.shutdown()
     server.server_close()
-
-
-def a_picture(kind: str = "PNG", size: tuple[int, int] = (20, 10)) -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", size, (200, 10, 10)).save(made, kind)
-    return made.getvalue()
 
 
 def shown_pictures(visitor: Visitor, *urls: str) -> list[str]:

@@ -21,7 +21,7 @@ def test_everything_one_can_choose_is_kept_and_shown(ada: Visitor) -> None:
     assert (kept.start, kept.notifications, kept.refresh, kept.threads) == ("mine", "mine", 60, False)
     page = ada.page("/me/")
     selected = re.findall(r'<option value="([^"]*)" selected', page)
-    assert selected == ["compact", "below", "never", "new", "mine", "mine", "60"]
+    assert selected == ["compact", "below", "never", "", "new", "mine", "mine", "60"]
 
 
 def test_what_is_not_named_stays_as_it_was(ada: Visitor) -> None:

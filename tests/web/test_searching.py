@@ -27,6 +27,23 @@ def test_what_was_looked_for_is_marked_and_nothing_of_the_mail_becomes_markup(ad
     assert "<b>neu" not in page
 
 
+def test_what_was_looked_for_is_marked_in_the_message_too(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    plain = a_message_in(folder, a_letter("Miete", "Der Mietvertrag & <b>mehr</b>: https://x.test/mietvertrag"))
+    shown = ada.page(f"/mail/search/m/{plain.id}/?q=mietvertrag")
+    assert "Der <mark>Mietvertrag</mark> &amp; &lt;b&gt;mehr" in shown
+    assert 'href="https://x.test/mietvertrag"' in shown
+    html = '<style>.mietvertrag{color:red}</style><p title="a>mietvertrag">Ihr <b>Mietvertrag</b></p>'
+    designed = a_message_in(folder, a_letter("Entwurf", "Text", html=html))
+    page = ada.page(f"/mail/search/m/{designed.id}/?q=mietvertrag")
+    frame = re.search(r'<iframe [^>]*src="([^"]+)"', page)
+    assert frame
+    inside = ada.page(frame[1])
+    assert "<b><mark>Mietvertrag</mark></b>" in inside
+    assert inside.count("<mark>") == 1
+    assert "<mark>" not in ada.page(f"/mail/f/{folder.id}/m/{plain.id}/")
+
+
 def test_hits_are_grouped_by_mailbox_and_sender(ada: Visitor) -> None:
     for label, sender in (
         ("Nord", "Eva <eva@kunde.test>"),

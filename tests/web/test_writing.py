@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from poststelle.office import outbox
+from poststelle.office import accounts, outbox, preferences
 from tests.builders import a_folder, a_letter, a_message_in, an_account
 from tests.web.visitor import Visitor, text_of
 
@@ -113,3 +114,78 @@ def test_back_never_leads_to_a_foreign_site(ada: Visitor) -> None:
 
 def test_who_may_send_from_nothing_is_told_so(bob: Visitor) -> None:
     assert "no mailbox you may send from" in bob.page("/write/")
+
+
+SIGNATURE = "Amt für Post\n{name}, {address}"
+
+
+def text_typed(page: str) -> str:
+    """What stands in the letter as it begins (the browser leaves the first line end out)."""
+    found = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.S)
+    assert found
+    return unescape(found[1])
+
+
+def test_a_new_letter_begins_with_the_senders_signature_in_sight(ada: Visitor) -> None:
+    an_account(ada.actor, signature={"text": SIGNATURE})
+    assert text_typed(ada.page("/write/")) == "\n\n-- \nAmt für Post\nAda, zentrale@amt.test\n"
+
+
+def test_a_signature_stands_above_what_is_quoted_and_can_be_left_out_of_answers(ada: Visitor) -> None:
+    account = an_account(ada.actor, signature={"text": SIGNATURE})
+    message = a_message_in(a_folder(account), a_letter("Termin", "Passt Montag?"))
+    answer, forward = (text_typed(ada.page(f"/write/?{how}={message.id}")) for how in ("reply", "forward"))
+    assert answer.startswith("\n\nAmt für Post\nAda, zentrale@amt.test\n\n\nOn ")
+    assert "Amt für Post" in forward
+    accounts.change(ada.actor, account.id, {"signature": {"not_on_replies": True}})
+    assert "Amt für Post" not in ada.page(f"/write/?reply={message.id}").partition("<textarea")[2]
+    assert "Amt für Post" in text_typed(ada.page("/write/"))
+
+
+def test_a_text_template_frames_the_letter_and_stays_in_answers(ada: Visitor) -> None:
+    template = "Guten Tag,\n\n\nMit freundlichen Grüßen\n{name}"
+    account = an_account(ada.actor, signature={"template": template, "not_on_replies": True})
+    message = a_message_in(a_folder(account), a_letter("Termin", "Passt Montag?"))
+    for query in ("", f"?reply={message.id}"):
+        assert text_typed(ada.page(f"/write/{query}")).startswith("Guten Tag,\n\n\nMit freundlichen Grüßen\nAda\n")
+
+
+@pytest.mark.parametrize(
+    ("choice", "fresh", "answer"), [("always", True, True), ("new", True, False), ("never", False, False)]
+)
+def test_everybody_decides_for_themselves_where_a_signature_is_put(
+    ada: Visitor, choice: str, fresh: bool, answer: bool
+) -> None:
+    account = an_account(ada.actor, signature={"text": SIGNATURE})
+    message = a_message_in(a_folder(account), a_letter("Termin", "Passt Montag?"))
+    preferences.change(ada.actor, {"signature": choice})
+    assert ("Amt für Post" in text_typed(ada.page("/write/"))) is fresh
+    assert ("Amt für Post" in text_typed(ada.page(f"/write/?reply={message.id}"))) is answer
+
+
+def test_an_alias_is_chosen_as_sender_with_its_own_signature(ada: Visitor) -> None:
+    alias = {"address": "presse@amt.test", "display_name": "Presse", "signature": {"text": "Pressestelle"}}
+    account = an_account(ada.actor, signature={"text": SIGNATURE}, identities=[alias])
+    page = ada.page("/write/")
+    key = f"{account.id} presse@amt.test"
+    assert f'<option value="{key}" data-block="-- \nPressestelle"' in page
+    ada.client.post("/write/", FORM | {"account": key})
+    (sent,) = outbox.page(ada.actor).items
+    assert sent.sender == "presse@amt.test"
+
+
+def test_an_answer_comes_from_the_alias_that_was_written_to(ada: Visitor) -> None:
+    account = an_account(ada.actor, identities=[{"address": "presse@amt.test", "signature": {"text": "Pressestelle"}}])
+    message = a_message_in(a_folder(account), a_letter(to="presse@amt.test, max@kunde.test"))
+    page = ada.page(f"/write/?reply_all={message.id}")
+    assert re.search(r'<option value="[^"]* presse@amt.test"[^>]* selected', page)
+    assert "Pressestelle" in text_typed(page)
+    assert "presse@amt.test" not in value_of(page, "cc")
+
+
+def test_new_letters_begin_with_ones_usual_sender(ada: Visitor) -> None:
+    an_account(ada.actor, "Aktenraum")
+    usual = an_account(ada.actor, "Zentrale")
+    assert ada.post("/me/preferences/", default_sender=usual.id).status_code == 302
+    assert f'<option value="{usual.id}" selected' in ada.page("/me/")
+    assert f'<option value="{usual.id}" data-block="" selected' in ada.page("/write/")

@@ -81,11 +81,14 @@ class OutgoingServer(Server):
 
 
 class Signature(Shape):
-    """What is put below a mail: either a signature or a text template."""
+    """What a letter begins with: either a signature or a text template.
+
+    In both `{name}` and `{email}` stand for the person who writes, `{address}` and `{organisation}` for the sender's, `{date}` for today.
+    """
 
     text: str | None = Field(None, description="The signature as plain text.")
     html: str | None = Field(None, description="Its HTML form.")
-    template: str | None = Field(None, description="A text template instead.")
+    template: str | None = Field(None, description="The text a letter begins with instead; it stays in answers.")
     not_on_replies: bool | None = Field(None, description="The signature is left out of replies and forwards.")
 
 
@@ -115,6 +118,10 @@ class Receiving(Shape):
     subscribed_only: bool | None = Field(None, description="Of the folder tree only what is subscribed.")
     all_folders: bool | None = Field(None, description="Fetch every folder, else the inbox and the subscribed ones.")
     inbox_is_root: bool | None = Field(None, description="The tree hangs below INBOX.")
+    files_for: str | None = Field(
+        None,
+        description="Name or id of the group that may have the files of mail that came in; empty: whoever may see it.",
+    )
 
 
 class Sending(Shape):
@@ -125,6 +132,20 @@ class Sending(Shape):
         None, description="Where a copy of sent mail goes."
     )
     sent_folder: str | None = Field(None, description="For `folder`: id of a folder, possibly of another account.")
+    files_for: str | None = Field(
+        None,
+        description="Name or id of the group that may have the files of mail that went out; empty: whoever may see it.",
+    )
+
+
+class Roles(Shape):
+    """Which folder is for what, by its path, outermost name first (the step `folders` of a test lists them)."""
+
+    sent: list[str] | None = Field(None, description="For copies of sent mail.")
+    drafts: list[str] | None = Field(None, description="For drafts.")
+    trash: list[str] | None = Field(None, description="For deleted mail.")
+    spam: list[str] | None = Field(None, description="For spam.")
+    archive: list[str] | None = Field(None, description="For what is done with.")
 
 
 class Grant(Shape):
@@ -179,6 +200,9 @@ class AccountChanges(Shape):
     grants: list[Grant] | None = Field(
         None, description="Absent when adding: all rights to the owner, else to whoever adds it."
     )
+    roles: Roles | None = Field(
+        None, description="Folders for these purposes, whatever the server says. Never in answers."
+    )
     version: int | None = Field(
         None, description="The version a change was made from; refused (409) when there is a newer one."
     )
@@ -189,3 +213,7 @@ class AccountDocument(AccountChanges):
 
     label: str = Field(description="What people call it; unique.")
     address: str = Field(description="The mailbox's own address; may be empty for an archive.")
+    notice: str | None = Field(
+        None,
+        description="Version of the office's notice that has been read; needed where there is one. Never in answers.",
+    )

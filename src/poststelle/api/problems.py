@@ -26,6 +26,7 @@ from poststelle.errors import (
     NotFound,
     NotPermitted,
     PoststelleError,
+    TooOften,
     TryAgain,
 )
 from poststelle.office.actor import Actor
@@ -38,6 +39,7 @@ _STATUS: tuple[tuple[type[PoststelleError], HTTPStatus], ...] = (
     (NotPermitted, HTTPStatus.FORBIDDEN),
     (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Conflict, HTTPStatus.CONFLICT),
+    (TooOften, HTTPStatus.TOO_MANY_REQUESTS),
     (TryAgain, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _REASONS = {
@@ -125,6 +127,8 @@ def _refused(request: HttpRequest, error: PoststelleError | type[PoststelleError
     headers = {}
     if isinstance(error, TryAgain) and error.after is not None:
         headers["Retry-After"] = str(math.ceil(error.after))
+    if error.code == "scope-missing":
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.facts["scope"]}"'
     return problem(request, error, status, headers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import wraps
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
 from poststelle.api import docs, problems
-from poststelle.api.tokens import BearerToken
+from poststelle.api.tokens import ADMIN, BearerToken
 from poststelle.api.v1 import (
     accounts,
     changes,
@@ -29,8 +29,10 @@ from poststelle.api.v1 import (
     ledger,
     lists,
     live,
+    log_in,
     logins,
     messages,
+    notice,
     outgoing,
     outgoing_servers,
     people,
@@ -59,15 +61,29 @@ class Api(NinjaAPI):
         shapes = schema["components"]["schemas"]
         failure = problems.Problem.model_json_schema(ref_template=_SHAPES + "{model}", mode="serialization")
         shapes |= {**failure.pop("$defs"), "Problem": failure}
+        needed = dict(self._scopes())
         for operations in schema["paths"].values():
             for operation in operations.values():
                 operation["responses"]["default"] = _FAILURE
+                scope = needed[operation["operationId"]]
+                operation["security"] = [{BearerToken.__name__: [scope]}]
+                operation["description"] = f"{operation['description']}\n\nScope: `{scope}`."
                 for place in (operation.get("requestBody", {}), *operation["responses"].values()):
                     for media in place.get("content", {}).values():
                         if "properties" in media["schema"]:
                             name = media["schema"]["title"]
                             shapes[name], media["schema"] = media["schema"], {"$ref": _SHAPES + name}
         return schema
+
+    def _scopes(self) -> Iterator[tuple[str, str]]:
+        """Operation id and the scope it takes."""
+        for router in self._get_bound_routers():
+            for view in router.path_operations.values():
+                for operation in view.operations:
+                    for callback in operation.auth_callbacks:
+                        if isinstance(callback, BearerToken):
+                            scope = callback.scope_of(operation.methods[0])
+                            yield self.get_openapi_operation_id(operation), scope.value
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """The name of the function: unique, and short enough for generated clients."""
@@ -91,17 +107,19 @@ def _made() -> Api:
     api.add_router("/outgoing", outgoing.router)
     api.add_router("/search", search.router)
     api.add_router("/changes", changes.router)
-    api.add_router("/logins", logins.router)
-    api.add_router("/outgoing-servers", outgoing_servers.router)
-    api.add_router("/templates", templates.router)
-    api.add_router("/groups", groups.router)
-    api.add_router("/people", people.router)
-    api.add_router("", rights.router)
+    api.add_router("/logins", logins.router, auth=ADMIN)
+    api.add_router("/outgoing-servers", outgoing_servers.router, auth=ADMIN)
+    api.add_router("/templates", templates.router, auth=ADMIN)
+    api.add_router("/groups", groups.router, auth=ADMIN)
+    api.add_router("/people", people.router, auth=ADMIN)
+    api.add_router("", log_in.router, auth=ADMIN)
+    api.add_router("", rights.router, auth=ADMIN)
+    api.add_router("", notice.router, auth=ADMIN)
     api.add_router("", ledger.router)
     api.add_router("", live.router)
-    api.add_router("", events.router)
+    api.add_router("", events.router, auth=ADMIN)
     api.add_router("/health", health.router)
-    api.add_router("", discovery.router)
+    api.add_router("", discovery.router, auth=ADMIN)
     for module in (lists, work, tree, preferences):
         api.add_router("", module.router)
     return api

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from poststelle.errors import Invalid
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
+from poststelle.mail.ports import Role
 from poststelle.mail.settings import (
     AccountSettings,
     AfterImport,
@@ -29,8 +30,9 @@ from poststelle.mail.settings import (
 
 _FIELDS = {
     "label", "kind", "scope", "owner", "address", "display_name", "organisation", "reply_to", "signature", "identities",
-    "office_account", "active", "incoming", "outgoing", "login", "receiving", "sending", "grants", "version",
+    "office_account", "active", "incoming", "outgoing", "login", "receiving", "sending", "grants", "version", "roles",
 }  # fmt: skip
+_GIVEN = (Role.SENT, Role.DRAFTS, Role.TRASH, Role.SPAM, Role.ARCHIVE)
 _FOLDER_CHOICES = ("subscribed_only", "all_folders", "inbox_is_root")
 
 
@@ -86,6 +88,7 @@ def _read(parts: Parts, document: Mapping[str, object]) -> AccountSettings:
         outgoing_login_of=own_of,
         outgoing_server=outgoing_server,
         version=fields.number("version", document.get("version"), None, 1, 2**31),
+        roles=_roles(fields, document.get("roles")),
     )
 
 
@@ -130,6 +133,7 @@ def _receiving(fields: Fields, value: object, incoming: Endpoint | None) -> Rece
         subscribed_only=on("subscribed_only", usual.subscribed_only),
         all_folders=on("all_folders", folders and usual.all_folders),
         inbox_is_root=on("inbox_is_root", usual.inbox_is_root),
+        files_for=fields.text(f"{where}.files_for", document.get("files_for"), required=False, limit=120),
     )
 
 
@@ -139,7 +143,15 @@ def _sending(fields: Fields, value: object) -> Sending:
     copy = fields.choice("sending.sent_copy", document.get("sent_copy"), SentCopy, SentCopy.AUTOMATIC)
     folder = fields.text("sending.sent_folder", document.get("sent_folder"), required=copy is SentCopy.FOLDER, limit=64)
     included = fields.boolean("sending.included", document.get("included"), default=True)
-    return Sending(included, copy, folder if copy is SentCopy.FOLDER else "")
+    files_for = fields.text("sending.files_for", document.get("files_for"), required=False, limit=120)
+    return Sending(included, copy, folder if copy is SentCopy.FOLDER else "", files_for)
+
+
+def _roles(fields: Fields, value: object) -> dict[Role, tuple[str, ...]]:
+    document = fields.section("roles", value) or {}
+    fields.known("roles.", document, {role.value for role in _GIVEN})
+    found = {role: fields.path(f"roles.{role.value}", document.get(role.value)) for role in _GIVEN}
+    return {role: path for role, path in found.items() if path}
 
 
 def _check(fields: Fields, document: Mapping[str, object], settings: AccountSettings) -> None:
@@ -162,6 +174,8 @@ def _check(fields: Fields, document: Mapping[str, object], settings: AccountSett
                 wrong.setdefault(f"receiving.{name}", "folders-need-imap")
         if settings.receiving.after_import is AfterImport.TRASH:
             wrong.setdefault("receiving.after_import", "folders-need-imap")
+    if settings.roles and (settings.incoming is None or settings.incoming.protocol != "imap"):
+        wrong.setdefault("roles", "folders-need-imap")
     if settings.is_office_account and not settings.sending.included:
         wrong.setdefault("sending.included", "contradiction")
 

@@ -29,6 +29,9 @@ _BLOCK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 """The same for text of several lines."""
 
 
+_DEEPEST = 20
+
+
 class Fields:
     """Walks a document; `wrong` maps each dotted path to its reason."""
 
@@ -76,6 +79,15 @@ class Fields:
         """Text of several lines."""
         text = value.replace("\r\n", "\n") if isinstance(value, str) else value
         return self._text(where, text, _BLOCK, required=False, limit=limit)
+
+    def path(self, where: str, value: object) -> tuple[str, ...]:
+        """A folder's path, outermost first; empty when it is absent (or wrong)."""
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not 1 <= len(value) <= _DEEPEST:
+            self.wrong[where] = "not-a-list"
+            return ()
+        return tuple(self.text(where, name, limit=200) for name in value)
 
     def address(self, where: str, value: object, *, required: bool = True) -> str:
         """An e-mail address without a name."""

@@ -175,7 +175,7 @@ class Parts:
         fields.known(f"{where}.", document, {"text", "html", "template", "not_on_replies"})
         text = fields.block(f"{where}.text", document.get("text"))
         html = fields.block(f"{where}.html", document.get("html"))
-        template = fields.text(f"{where}.template", document.get("template"), required=False, limit=120)
+        template = fields.block(f"{where}.template", document.get("template"))
         if template and (text or html):
             fields.wrong[f"{where}.template"] = "contradiction"
         if html and not text:

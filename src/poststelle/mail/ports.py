@@ -74,14 +74,20 @@ class RemoteFolder:
 class Arrival:
     """A message the server holds in this folder. `received_at` is the server's own date (aware); `size` in bytes as announced.
 
-    `ordinal` orders what was received in the same second, the greater the newer (IMAP: the UID).
+    `flags` None: the server keeps none, so that what was set here holds. `ordinal` orders what was received in the same second,
+    the greater the newer (IMAP: the UID).
     """
 
     id: RemoteId
-    flags: frozenset[str]
+    flags: frozenset[str] | None
     received_at: datetime
     size: int
     ordinal: int = 0
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The flags the server knows of."""
+        return self.flags or frozenset()
 
 
 @dataclass(frozen=True, slots=True)

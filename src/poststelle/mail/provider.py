@@ -6,10 +6,46 @@ Law: values only; a finding is a proposal and carries no secret. `document` is p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from poststelle.mail.settings import Encryption, Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where is asked. ``{domain}`` and ``{address}`` are filled in (the address quoted); what is empty is not asked.
+
+    `autoconfig`: addresses, of which those with ``http:`` are the unencrypted form; `guesses`: protocol, host, port, encryption.
+    `nameservers`, `dns_port`: as the system has them where empty.
+    """
+
+    autoconfig: tuple[str, ...] = (
+        "https://autoconfig.{domain}/mail/config-v1.1.xml?emailaddress={address}",
+        "https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml",
+        "http://autoconfig.{domain}/mail/config-v1.1.xml",
+    )
+    database: str = "https://autoconfig.thunderbird.net/v1.1/{domain}"
+    exchange_json: str = (
+        "https://autodiscover.{domain}/autodiscover/autodiscover.json?Email={address}&Protocol=EWS&RedirectCount=1"
+    )
+    exchange: Sequence[str] = (
+        "https://{domain}/autodiscover/autodiscover.xml",
+        "https://autodiscover.{domain}/autodiscover/autodiscover.xml",
+    )
+    exchange_redirect: str = "http://autodiscover.{domain}/autodiscover/autodiscover.xml"
+    guesses: Sequence[tuple[str, str, int, Encryption]] = tuple(
+        (protocol, f"{prefix}{{domain}}", port, encryption)
+        for protocol, prefixes, ports in (
+            ("imap", ("imap.", "mail.", ""), ((993, Encryption.TLS), (143, Encryption.STARTTLS))),
+            ("pop3", ("pop.", "pop3."), ((995, Encryption.TLS),)),
+            ("smtp", ("smtp.", "mail.", ""), ((465, Encryption.TLS), (587, Encryption.STARTTLS))),
+        )
+        for prefix in prefixes
+        for port, encryption in ports
+    )
+    nameservers: Sequence[str] = ()
+    dns_port: int = 53
 
 
 @dataclass(frozen=True, slots=True)

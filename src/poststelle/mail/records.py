@@ -38,13 +38,63 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A person with a log-in. `language` is ``de`` or ``en``."""
+    """A person with a log-in. `language` is ``de`` or ``en``; `is_service`: a program that has tokens and never logs in."""
 
     id: str
     email: str
     name: str
     language: str
     is_administrator: bool
+    is_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """An API token without its secret. `scopes`: what it may be used for, of ``read``, ``write``, ``send``, ``admin``."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """Somebody's log-in at one browser. `agent` is what the browser calls itself; `seen_at` is right to five minutes."""
+
+    id: str
+    agent: str
+    address: str
+    began_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRecord:
+    """A passkey of a person. The name is their own."""
+
+    id: int
+    name: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FactorsRecord:
+    """What a person has beside the password. `single_sign_on`: the name they are known by at the office's identity provider is linked."""
+
+    authenticator: bool
+    passkeys: tuple[PasskeyRecord, ...]
+    recovery_codes: int
+    password: bool
+    single_sign_on: bool
+
+    @property
+    def any(self) -> bool:
+        """Something that stands as a second factor."""
+        return self.authenticator or bool(self.passkeys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +253,7 @@ class FolderRecord:
 
     `place`: ``remote`` (the server's) or ``local`` (kept here only). `owner`: whose it is where it is shared with us. `choices`:
     what people set (``show``, ``fetch``, ``process``, ``role``). `rights`: the server's letters for us, None where it has no word.
-    `live`: not fetched, but looked at on its server.
+    `live`: not fetched, but looked at on its server. `shown`, `fetched`: what holds, chosen or not.
     """
 
     id: str
@@ -222,6 +272,8 @@ class FolderRecord:
     rights: str | None = None
     choices: Mapping[str, object] = field(default_factory=dict)
     live: bool = False
+    shown: bool = True
+    fetched: bool = True
 
     @property
     def name(self) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from poststelle.mail.ports import Role
 from poststelle.mail.secret import Secret
 
 
@@ -184,8 +185,9 @@ class Receiving:
 
     `included` false: never fetched, still readable. `automatic` false: only by Send/Receive. `background` false: live view, nothing
     kept beyond a cache. `since` (ISO date): older mail is kept and searchable, never routed. `after_days`: for DELETE_LATER.
-    `subscribed_only`: of the folder tree only what is subscribed. `all_folders`: fetch every folder, else the inbox and the
-    subscribed ones. `inbox_is_root`: the tree hangs below INBOX.
+    `subscribed_only`: of the folder tree only the inbox and what is subscribed. `all_folders`: fetch every folder, else the inbox and the
+    subscribed ones. `inbox_is_root`: the tree hangs below INBOX. `files_for`: the group (name or id) that may have the files of what
+    came in; empty: everybody who may see it.
     """
 
     included: bool = True
@@ -199,20 +201,36 @@ class Receiving:
     subscribed_only: bool = False
     all_folders: bool = True
     inbox_is_root: bool = False
+    files_for: str = ""
+
+    def shows(self, *, subscribed: bool) -> bool:
+        """Whether a folder, not the inbox, stands in the tree where nobody has chosen."""
+        return subscribed or not self.subscribed_only
+
+    def fetches(self, *, subscribed: bool) -> bool:
+        """Whether such a folder is fetched: none that is not even shown."""
+        return subscribed or (self.all_folders and not self.subscribed_only)
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """How mail goes out. `included` false: not offered as sender. `sent_folder`: a folder's id, possibly of another account."""
+    """How mail goes out. `included` false: not offered as sender. `sent_folder`: a folder's id, possibly of another account.
+
+    `files_for`: the group (name or id) that may have the files of what was sent; empty: everybody who may see it.
+    """
 
     included: bool = True
     sent_copy: SentCopy = SentCopy.AUTOMATIC
     sent_folder: str = ""
+    files_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What is put below a mail. Either `text` (a signature; `html` its HTML form) or `template` (an account's text template)."""
+    """What a letter begins with: either a signature below (`text`; `html` its HTML form) or a frame for all of it (`template`).
+
+    `not_on_replies` leaves the signature out of answers and forwards; a template stays.
+    """
 
     text: str = ""
     html: str = ""
@@ -254,7 +272,7 @@ class AccountSettings:
     `login_of`, `outgoing_login_of`, `outgoing_server`: label or id of a login or outgoing server that is an object of its own.
     Without `outgoing` and `outgoing_server` the account sends through the chain (its user's server, the office's, the
     installation's). With a reference `login` holds no more than the secret, given to confirm it for other servers. `version`: the
-    settings_version a change was made from.
+    settings_version a change was made from. `roles`: folders (by path) that are for these purposes, whatever their server says.
     """
 
     label: str
@@ -281,3 +299,4 @@ class AccountSettings:
     outgoing_login_of: str = ""
     outgoing_server: str = ""
     version: int | None = None
+    roles: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)

@@ -52,7 +52,8 @@ class Observation:
     """What one batch amounts to, ready to be applied: the server's word, completed by what we hold.
 
     `kept` is whatever `Shelf.keep` returned; only the shelf reads it. Arrivals not in it are held already, or set aside with
-    the reason in `unfetchable`, or left the server meanwhile. `whole`: with this batch the folder has been reported completely.
+    the reason in `unfetchable`, or left the server meanwhile. `flags` names all that is there, with None where the server keeps no
+    flags. `whole`: with this batch the folder has been reported completely.
     Without a `cursor` it says nothing of how far the folder was read: some messages are placed ahead of their turn.
     """
 
@@ -60,7 +61,7 @@ class Observation:
     arrivals: Sequence[Arrival]
     kept: Any
     unfetchable: Sequence[Unfetchable]
-    flags: dict[RemoteId, frozenset[str]]
+    flags: dict[RemoteId, frozenset[str] | None]
     gone: Collection[RemoteId]
     remaining: int
     whole: bool

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import product
 
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 START_LENGTH = 3
-_REMEMBERED, _WORTH_REMEMBERING = 60_000, 24
+_REMEMBERED, _WORTH_REMEMBERING = 60_000, 40
 _SHORTEST, _LONGEST = 3, 60
 _LONG_WORD = re.compile(r"[^\W\d_]{8,40}")
 _UMLAUT = re.compile(r"(?<![aeq])(?:ae|oe|ue)|ß|ss|[äöü]")
@@ -51,12 +51,21 @@ def spellings(word: str) -> list[str]:
     return list(found)
 
 
-class Stems:
-    """A German stemmer that remembers what it has met."""
+RULES = f"{Stemmer.version()} {unicodedata.unidata_version}"
+"""By which rules words are stemmed and folded here: with others, the same word may give another stem."""
 
-    def __init__(self) -> None:
+
+class Stems:
+    """A German stemmer that remembers what it has met. `mark` goes before the start of a word, where it stands for one.
+
+    `unmet`: possible compounds met for the first time, folded, for whoever collects them to take out.
+    """
+
+    def __init__(self, mark: str = "") -> None:
         self._stemmer = Stemmer.Stemmer("german", 0)
-        self._met: dict[str, tuple[str, str, str]] = {}
+        self._mark = mark
+        self._met: dict[str, str] = {}
+        self.unmet: set[str] = set()
 
     def of(self, word: str) -> str:
         """The stem of a word, folded. What is too short, too long or no word of letters stays as it is."""
@@ -65,28 +74,30 @@ class Stems:
             return folded(word)
         return folded(self._stemmer.stemWord(word))
 
-    def read(self, known: Iterable[str]) -> tuple[set[str], set[str], set[str]]:
-        """Of these lower-case words: the stems that differ from the words, how the words start, and those that may be compounds.
+    def forms(self, known: Collection[str]) -> set[str]:
+        """Of these lower-case words: the stems that differ from the words, and how the words start, marked. All of them folded.
 
-        All of them folded; words shorter than a start (`START_LENGTH`) have none.
+        Words shorter than a start (`START_LENGTH`) have none.
         """
-        stems: set[str] = set()
-        starts: set[str] = set()
-        compounds: set[str] = set()
         met = self._met
-        for word in known:
-            stem, start, compound = met.get(word) or self._meet(word)
-            stems.add(stem)
-            starts.add(start)
-            compounds.add(compound)
-        for several in (stems, starts, compounds):
-            several.discard("")
-        return stems, starts, compounds
+        found = set(map(met.get, known))
+        if None in found:
+            found.update([self._meet(word) for word in known if word not in met])
+            found.discard(None)
+        # One string per word, taken apart once per text: this is most of what indexing costs outside SQLite.
+        return set(" ".join(filter(None, found)).split())
 
-    def _meet(self, word: str) -> tuple[str, str, str]:
+    def starts(self, known: Iterable[str]) -> set[str]:
+        """How these lower-case words start, marked."""
+        plain = (folded(word) for word in known)
+        return {self._mark + word[:START_LENGTH] for word in plain if len(word) >= START_LENGTH}
+
+    def _meet(self, word: str) -> str:
         plain, stem = folded(word), self.of(word)
-        long = plain if _LONG_WORD.fullmatch(word) else ""
-        forms = (stem if stem != plain else "", plain[:START_LENGTH] if len(plain) >= START_LENGTH else "", long)
+        if _LONG_WORD.fullmatch(word):
+            self.unmet.add(plain)
+        start = self._mark + plain[:START_LENGTH] if len(plain) >= START_LENGTH else ""
+        forms = f"{stem} {start}" if stem != plain else start
         if len(word) <= _WORTH_REMEMBERING and word.isalpha():
             if len(self._met) >= _REMEMBERED:
                 self._met.clear()

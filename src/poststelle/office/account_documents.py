@@ -18,9 +18,9 @@ from django.utils import timezone
 from poststelle.errors import Invalid
 from poststelle.mail.html import sanitise
 from poststelle.mail.records import AccountRecord, GrantRecord, IdentityRecord, LoginRecord
-from poststelle.mail.settings import AccountSettings, CertificateMode, Endpoint, Right, Signature
+from poststelle.mail.settings import AccountSettings, CertificateMode, Endpoint, Right, SentCopy, Signature
 from poststelle.office.actor import Actor
-from poststelle.store import logins, outgoing_servers
+from poststelle.store import logins, outgoing_servers, sent_copies
 
 UNCHECKED_DAYS = 90
 _FOLDER_CHOICES = ("subscribed_only", "all_folders", "inbox_is_root")
@@ -131,6 +131,11 @@ def permitted(actor: Actor, settings: AccountSettings, before: AccountRecord | N
     same = before is not None and server.casefold() == before.outgoing_server.casefold()
     if server and not same and not outgoing_servers.usable(actor.reach, server):
         wrong["outgoing.server"] = "unknown-server"
+    sending, told = settings.sending, before is not None and before.sending == settings.sending
+    if sending.sent_copy is SentCopy.FOLDER and not told:
+        own = before.id if before is not None else None
+        if not sent_copies.may_choose(actor.reach, sending.sent_folder, own):
+            wrong["sending.sent_folder"] = "unknown-folder"
     if settings.is_office_account and not actor.is_administrator and not (before and before.is_office_account):
         wrong["office_account"] = "only-administrators"
     if wrong:

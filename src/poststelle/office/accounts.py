@@ -19,11 +19,11 @@ from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord, Page, Step
 from poststelle.mail.relay import read_relay
-from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope, SentCopy
-from poststelle.office import probing
+from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope
+from poststelle.office import notice, probing
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import SYSTEM, Actor, require_administrator
-from poststelle.store import accounts, logins, messages, outgoing_servers, people, rounds
+from poststelle.store import accounts, logins, outgoing_servers, people, rounds, sent_copies
 
 SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
 
@@ -31,11 +31,21 @@ SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
 def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
     """Save a new account, untested; a personal one without an owner is the actor's. Administrators only.
 
-    Raises Invalid naming the fields.
+    `notice` in the document: the version of the office's notice that has been read. Raises Invalid naming the fields.
     """
     require_administrator(actor)
-    settings = new(actor, document)
-    number = accounts.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker(actor))
+    told = document if isinstance(document, Mapping) else {}
+    version = told.get("notice")
+    wrong = notice.unread(actor, version)
+    try:
+        settings = new(actor, {name: value for name, value in told.items() if name != "notice"})
+    except Invalid as error:
+        raise Invalid({**wrong, **error.fields}) from error
+    if wrong:
+        raise Invalid(dict(wrong))
+    number = accounts.add(
+        actor.reach.pool, settings, actor=actor.name, caretaker=caretaker(actor), notice=notice.show(actor).version
+    )
     accounts.keep_probe(number, probing.report_of(actor, settings))
     return _shown(actor, number)
 
@@ -63,8 +73,6 @@ def change(actor: Actor, account: str, changes: Mapping[str, object]) -> Account
     if record.kind is not Kind.ARCHIVE and settings.kind is Kind.ARCHIVE:
         # Turning one into an archive is a step of its own, confirmed: kinds.to_archive.
         raise Invalid({"kind": "contradiction"})
-    if settings.sending.sent_copy is SentCopy.FOLDER and settings.sending != record.sending:
-        _check_sent_folder(actor, settings.sending.sent_folder)
     accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=caretaker(actor))
     accounts.keep_probe(record.id, probing.report_of(actor, settings))
     return _shown(actor, record.id)
@@ -105,7 +113,7 @@ def rights_on_all(actor: Actor, numbers: Sequence[str]) -> Mapping[str, frozense
 
 def senders(actor: Actor) -> list[AccountRecord]:
     """The accounts the actor may send from, in their own name or on behalf, by label."""
-    found = accounts.within(actor.reach, *SENDING)
+    found = accounts.senders(actor.reach, *SENDING)
     return [record for record in found if record.way_out and record.active and record.sending.included]
 
 
@@ -144,6 +152,12 @@ def exceptions(actor: Actor, limit: int = 200, after: str | None = None) -> Page
     """
     require_administrator(actor)
     return accounts.with_exceptions(actor.reach.pool, limit, after)
+
+
+def sent_folders(actor: Actor, account: str | None = None) -> list[tuple[str, str, Sequence[str]]]:
+    """Where copies of sent mail may go (id, label of the mailbox, path): an administered account's own folders first, and of others those
+    for sent mail or kept here that the actor may process. Raises NotFound, NotPermitted."""
+    return sent_copies.choosable(actor.reach, administered(actor, account).id if account is not None else None)
 
 
 def egress() -> EgressPolicy:
@@ -222,11 +236,6 @@ def _changed(record: AccountRecord, changes: Mapping[str, object]) -> dict[str, 
         if told.get("username") == record.login.username and "password" not in told:
             changes = {name: value for name, value in changes.items() if name != "login"}
     return merged(document_of(record), changes)
-
-
-def _check_sent_folder(actor: Actor, folder: str) -> None:
-    if Right.SEE not in accounts.rights_on(actor.reach, messages.folder(actor.reach, folder).account_id, folder):
-        raise Invalid({"sending.sent_folder": "unknown-folder"})
 
 
 def _with_objects(actor: Actor, settings: AccountSettings) -> AccountSettings:

@@ -30,6 +30,7 @@ FIXES: Mapping[str, Text] = {
     "inbox-is-root": _("Take the inbox as root"),
     "push-off": _("Look at intervals"),
     "keep-sent-here": _("Keep sent mail here only"),
+    "take-for-sent": _("Take “%(sent)s” for sent mail"),
 }
 """What the button of a fix says."""
 
@@ -90,5 +91,7 @@ def _values(change: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, value in change.items():
         if isinstance(value, Mapping):
             yield from _values(value)
+        elif isinstance(value, list):
+            yield name, " / ".join(map(str, value))
         else:
             yield name, value

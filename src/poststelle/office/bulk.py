@@ -14,6 +14,7 @@ from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import AccountSettings
 from poststelle.office import accounts
+from poststelle.office import notice as notices
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import Actor, require_administrator
 from poststelle.store import accounts as store
@@ -48,12 +49,15 @@ def preview(actor: Actor, data: bytes, *, update: bool = False) -> list[Outcome]
     return [planned.outcome for planned in _plan(actor, data, update=update)]
 
 
-def apply(actor: Actor, data: bytes, *, update: bool = False, partly: bool = False) -> list[Outcome]:
+def apply(actor: Actor, data: bytes, *, update: bool = False, partly: bool = False, notice: str = "") -> list[Outcome]:
     """Import the table: every line, or (`partly`) those that are right. Each mailbox is kept by itself.
 
-    Raises Invalid with every wrong cell (``line.17.incoming.host``) before anything is saved.
+    `notice`: the version of the office's notice that has been read. Raises Invalid with every wrong cell
+    (``line.17.incoming.host``) before anything is saved.
     """
     require_administrator(actor)
+    if unread := notices.unread(actor, notice):
+        raise Invalid(dict(unread))
     plan = _plan(actor, data, update=update)
     wrong = {planned.outcome.number: planned.outcome.wrong for planned in plan if planned.outcome.wrong}
     if wrong and not partly:
@@ -123,7 +127,8 @@ def _kept(actor: Actor, planned: _Planned) -> Outcome:
     caretaker = accounts.caretaker(actor)
     try:
         if account is None:
-            number = store.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker)
+            version = notices.show(actor).version
+            number = store.add(actor.reach.pool, settings, actor=actor.name, caretaker=caretaker, notice=version)
         else:
             number = account.id
             store.change(Actor(None).reach, number, settings, actor=actor.name, caretaker=caretaker)

@@ -13,10 +13,9 @@ from django.conf import settings as django_settings
 from poststelle.adapters import discover as adapter
 from poststelle.adapters import presets
 from poststelle.adapters.connection import Trust
-from poststelle.adapters.discover import Places
 from poststelle.errors import Invalid, Trouble
 from poststelle.mail.address import is_addr_spec
-from poststelle.mail.provider import Finding, Provider
+from poststelle.mail.provider import Finding, Places, Provider
 from poststelle.office.accounts import egress
 from poststelle.office.actor import Actor, require_administrator
 from poststelle.office.probing import spend
@@ -36,7 +35,7 @@ def settings_of(provider: str, address: str) -> Finding | None:
 async def discover(actor: Actor, address: str, places: Places | None = None) -> AsyncGenerator[Finding, None]:
     """What can be found for an address, best first, as it comes in. Administrators only; counted like a test.
 
-    `places`: where to ask, for tests; the setting `discovery_database` decides about the central database otherwise. Raises Invalid,
+    `places`: where to ask, as the settings of the installation say where it is None. Raises Invalid,
     NotPermitted, TryAgain("too-many-probes") before the first finding.
     """
     require_administrator(actor)
@@ -44,7 +43,7 @@ async def discover(actor: Actor, address: str, places: Places | None = None) -> 
         raise Invalid({"address": "not-an-address"})
     spend(actor)
     configuration = django_settings.POSTSTELLE
-    where = places or (Places() if configuration.discovery_database else Places(database=""))
+    where = places or configuration.discovery_places
     tls = Trust(configuration.ca_file)
     try:
         async with aclosing(adapter.discover(address, egress=egress(), tls=tls, places=where)) as findings:

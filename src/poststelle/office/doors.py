@@ -23,8 +23,8 @@ REACH_SECONDS = 3.0
 class Doors(Protocol):
     """Opens the two ports of an account. Raises Trouble."""
 
-    async def source(self, access: Access) -> Source:
-        """The way in, connected and logged in."""
+    async def source(self, access: Access, *, bulk: bool = False) -> Source:
+        """The way in, connected and logged in. `bulk`: for a session that fetches much and ends."""
         ...
 
     async def sender(self, access: Access) -> Sender:
@@ -42,7 +42,7 @@ class NetworkDoors:
 
     egress: EgressPolicy
 
-    async def source(self, access: Access) -> Source:
+    async def source(self, access: Access, *, bulk: bool = False) -> Source:
         if access.incoming is None:
             raise NeedsAttention("no-way-in")
         if access.login is None or not (access.login.password or access.login.client_certificate):
@@ -51,7 +51,7 @@ class NetworkDoors:
             return await pop3.open_source(access.incoming, access.login, egress=self.egress, tls=_trust())
         return await imap.open_source(
             access.incoming, access.login, egress=self.egress, tls=_trust(),
-            inbox_is_root=access.receiving.inbox_is_root,
+            inbox_is_root=access.receiving.inbox_is_root, bulk=bulk,
         )  # fmt: skip
 
     async def sender(self, access: Access) -> Sender:

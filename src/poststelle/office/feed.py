@@ -5,11 +5,17 @@ from __future__ import annotations
 from poststelle.mail.records import JournalRecord, Page
 from poststelle.office.actor import Actor
 from poststelle.store import journal
+from poststelle.store.commits import Commits
 
 
 def changes(actor: Actor, after: int, limit: int = 50) -> Page[JournalRecord]:
     """Entries after that id, oldest first."""
     return journal.since(actor.reach, after, limit, administrator=actor.is_administrator)
+
+
+def commits() -> Commits:
+    """What notices cheaply that there may be new entries; `close` it."""
+    return Commits()
 
 
 def latest() -> int:

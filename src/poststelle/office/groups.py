@@ -38,7 +38,7 @@ def change(actor: Actor, group: str, *, name: str | None = None, members: Sequen
 
 
 def remove(actor: Actor, group: str) -> None:
-    """Forget a group with every grant it has. Raises NotFound, Conflict("group-in-use")."""
+    """Forget a group with every grant it has. Raises NotFound, Conflict: group-in-use, group-guards-files."""
     groups.remove(actor.reach, show(actor, group).id, actor=actor.name)
 
 

@@ -16,7 +16,7 @@ from poststelle.mail.ports import SEEN, Role, flags_of
 from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor
-from poststelle.store import accounts, appending, folders, messages
+from poststelle.store import accounts, appending, folders, guards, messages, rounds
 from poststelle.store import handling as store
 from poststelle.store.handling import Chosen
 
@@ -69,7 +69,7 @@ def move(actor: Actor, chosen: Selection, folder: str) -> Handled:
 def copy(actor: Actor, chosen: Selection, folder: str) -> Handled:
     """Into another folder as well. Takes *process* on the target only. Raises NotFound, NotPermitted, Conflict."""
     rows = _chosen(actor, chosen, "", Right.SEE)
-    target = _folder(actor, folder, _PUT_IN)
+    target = _taking(actor, folder, rows)
     batch = uuid4()
     row = folders.find(UUID(target.account_id), target.id)
     return _handled(store.copy(actor.reach, _ids(rows), row, actor=actor.name, batch=batch), batch)
@@ -192,6 +192,14 @@ def choose(actor: Actor, folder: str, choices: Mapping[str, object]) -> None:
     folders.choose(row, choices, pool=actor.reach.pool, actor=actor.name)
 
 
+def fetch_now(actor: Actor, folder: str) -> None:
+    """Have what the folder holds fetched once, although it is only looked at otherwise. Raises NotFound, NotPermitted, Conflict."""
+    record = _folder(actor, folder, "")
+    if record.place != "remote" or not record.selectable:
+        raise Conflict("folder-not-live")
+    rounds.fetch_now(actor.reach, folders.find(UUID(record.account_id), record.id), actor=actor.name)
+
+
 # -- who may ---------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +237,14 @@ def _folder(actor: Actor, number: str, server_right: str) -> FolderRecord:
     return record
 
 
+def _taking(actor: Actor, number: str, rows: Sequence[Chosen]) -> FolderRecord:
+    """The folder, if these may be put into it: files that are for a group do not leave their mailbox without one of it."""
+    target = _folder(actor, number, _PUT_IN)
+    if group := guards.needed(actor.reach, _ids(rows), target.account_id):
+        raise NotPermitted("files-for-a-group", group=group)
+    return target
+
+
 def _reshapeable(actor: Actor, number: str) -> FolderRecord:
     record = _folder(actor, number, _RESHAPE)
     if record.role is Role.INBOX:
@@ -242,7 +258,7 @@ def _allowed(record: FolderRecord, needed: str) -> None:
 
 
 def _move(actor: Actor, rows: Sequence[Chosen], folder: str, batch: UUID | None = None) -> Handled:
-    target = _folder(actor, folder, _PUT_IN)
+    target = _taking(actor, folder, rows)
     batch = batch or uuid4()
     row = folders.find(UUID(target.account_id), target.id)
     return _handled(store.move(actor.reach, _ids(rows), row, actor=actor.name, batch=batch), batch)

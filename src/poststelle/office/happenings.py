@@ -34,6 +34,9 @@ EVENTS: Mapping[str, Text] = {
     "suspended": _("Stopped until a person acts: %(sentence)s"),
     "resumed": _("Works again."),
     "errands": _("Told the server what was changed here: %(count)s."),
+    "errand-missed": _(
+        "The server no longer knew %(count)s messages that were to be moved, copied or deleted; they are looked for."
+    ),
     "quota": _("The mailbox on the server is %(percent)s %% full."),
     "sent": _("Sent to %(accepted)s recipients."),
     "refused": _("The server refused %(rejected)s recipients."),
@@ -44,6 +47,7 @@ EVENTS: Mapping[str, Text] = {
     "ledger-extra": _("Held here in “%(folder)s” and no longer on the server: %(count)s."),
     "transcript-on": _("Protocol transcript switched on."),
     "transcript-off": _("Protocol transcript switched off."),
+    "sent-folder-gone": _("The folder chosen for copies of sent mail is gone; they go to the usual one."),
 }
 """Every event there is (store.events)."""
 

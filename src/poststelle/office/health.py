@@ -24,7 +24,10 @@ from poststelle.store import health, index
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The accounts taken together. `by_state` names every state; `to_index`: messages the search does not know yet."""
+    """The accounts taken together. `by_state` names every state; `to_index`: messages the search does not know yet.
+
+    `attachments_to_read`: messages whose own words are known to it, and those of their attachments not yet.
+    """
 
     by_state: Mapping[str, int]
     held: int
@@ -37,6 +40,7 @@ class Totals:
     deferred: int
     uncertain: int
     to_index: int
+    attachments_to_read: int
 
 
 def board(
@@ -50,7 +54,7 @@ def board(
         raise Invalid({"state": "unknown-value"})
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < 10):
         raise Invalid({"cursor": "unknown-value"})
-    found = _all(actor)
+    found = everything(actor)
     totals = _totals(found)
     shown = [one for one in found if not state or one.state == state]
     start = int(after or 0)
@@ -60,10 +64,11 @@ def board(
 
 def show(actor: Actor, account: str) -> HealthRecord | None:
     """One account by id; None where the actor does not oversee it."""
-    return next((one for one in _all(actor) if one.account_id == account), None)
+    return next((one for one in everything(actor) if one.account_id == account), None)
 
 
-def _all(actor: Actor) -> list[HealthRecord]:
+def everything(actor: Actor) -> list[HealthRecord]:
+    """Every account the actor oversees, the worst first, then by label."""
     now = timezone.now()
 
     def judge(**known: Any) -> str:
@@ -83,5 +88,5 @@ def _totals(found: list[HealthRecord]) -> Totals:
         by_state={state: states[state] for state in STATES}, held=total("held"), behind=total("behind"),
         rate=sum(one.rate for one in found), set_aside=total("set_aside"), missing=total("missing"),
         errands=total("errands"), queued=total("queued"), deferred=total("deferred"), uncertain=total("uncertain"),
-        to_index=index.behind(),
+        to_index=index.behind(), attachments_to_read=index.attachments_waiting(),
     )  # fmt: skip

@@ -13,10 +13,10 @@ from django.conf import settings as django_settings
 from django.utils import translation
 from django.utils.translation import gettext
 
-from poststelle.errors import Invalid, PoststelleError
+from poststelle.errors import Invalid, NotFound, NotPermitted, PoststelleError, TooOften
 from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.secret import Secret
-from poststelle.office import outbox
+from poststelle.office import limits, outbox
 from poststelle.office import people as office
 from poststelle.office.actor import SYSTEM, Actor, require_administrator
 from poststelle.store import accounts, invitations, people
@@ -33,8 +33,11 @@ class Invited:
     mailed: bool
 
 
-def invite(actor: Actor, *, email: str, name: str, administrator: bool = False) -> Invited:
-    """A new person, who sets a password of their own by the link. Administrators only. Raises Invalid (fields email, name)."""
+def invite(actor: Actor, *, email: str, name: str, administrator: bool = False, place: str = "") -> Invited:
+    """A new person, who sets a password of their own by the link. Administrators only. Raises Invalid (fields email, name).
+
+    `place`: under which address this installation is being used, where the setting `base_url` does not say.
+    """
     require_administrator(actor)
     wrong = office.wrong_person(email, name)
     if wrong:
@@ -47,22 +50,41 @@ def invite(actor: Actor, *, email: str, name: str, administrator: bool = False) 
         text = gettext(
             "Hello %(name)s,\n\n%(who)s has set up your access to the office's mail. Choose your password here:\n\n%(link)s\n\n"
             "The link is valid for three days."
-        ) % {"name": user.name, "who": actor.user.name if actor.user else people.office_name(), "link": link(token)}
-    return Invited(user, token, _mail(user, subject, text))
+        ) % {
+            "name": user.name,
+            "who": actor.user.name if actor.user else people.office_name(),
+            "link": link(token, place),
+        }
+    return Invited(user, token, _mail(user, subject, text, place))
 
 
-def ask_for_a_new_password(email: str) -> None:
-    """Mail a link to whoever has this address here. The same answer for everybody else. Open to everybody."""
+def ask_for_a_new_password(email: str, place: str = "") -> None:
+    """Mail a link to whoever has this address here. The same answer for everybody else. Open to everybody. `place` as for `invite`."""
     user = people.named(email) if "@" in email else None
-    if user is None:
+    if user is None or user.is_service:
+        return
+    try:
+        limits.new_password_by_person.spend(user.id)
+    except TooOften:
         return
     with translation.override(user.language):
         subject = gettext("A new password for Poststelle")
         text = gettext(
             "Hello %(name)s,\n\nhere you can choose a new password:\n\n%(link)s\n\n"
             "The link is valid for three days. If you did not ask for it, you need not do anything."
-        ) % {"name": user.name, "link": link(invitations.token_of(user.id))}
-    _mail(user, subject, text)
+        ) % {"name": user.name, "link": link(invitations.token_of(user.id), place)}
+    _mail(user, subject, text, place)
+
+
+def renew(actor: Actor, user: str) -> Invited:
+    """A link for somebody who has lost the password and gets no mail. Only the system may: it opens their mail. Raises NotFound."""
+    if actor.user is not None:
+        raise NotPermitted("system-only")
+    person = people.find_user(user)
+    if person.is_service:
+        raise NotFound("user-unknown", user=user)
+    people.tell(person.id, "user-invited", actor=actor.name)
+    return Invited(person, invitations.token_of(person.id), mailed=False)
 
 
 def look(token: str) -> UserRecord:
@@ -80,12 +102,14 @@ def accept(token: str, password: Secret) -> UserRecord:
     return user
 
 
-def link(token: str) -> str:
-    """The address that opens the page, absolute where the setting `base_url` says how."""
-    return f"{django_settings.POSTSTELLE.base_url.rstrip('/')}/welcome/{token}/"
+def link(token: str, place: str = "") -> str:
+    """The address that opens the page, absolute where the setting `base_url` or `place` says how."""
+    return f"{(django_settings.POSTSTELLE.base_url or place).rstrip('/')}/welcome/{token}/"
 
 
-def _mail(user: UserRecord, subject: str, text: str) -> bool:
+def _mail(user: UserRecord, subject: str, text: str, place: str) -> bool:
+    if not (django_settings.POSTSTELLE.base_url or place):
+        return False  # a link without a place leads nowhere
     sender: AccountRecord | None = accounts.office_account(SYSTEM.reach)
     if sender is None or not sender.way_out:
         return False

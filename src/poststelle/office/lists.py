@@ -5,10 +5,12 @@ Seeing takes the right *see*. Places and filters are `mail.listing`; what is lis
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from poststelle.errors import NotFound, NotPermitted
 from poststelle.mail.listing import EVERYTHING, Filter, Place, Sort, Where
+from poststelle.mail.records import TroubleRecord
 from poststelle.mail.work import ListPage, Neighbours
 from poststelle.office.actor import Actor
 from poststelle.store import list_rows, work
@@ -52,8 +54,12 @@ def around(
     descending: bool = True,
     filter: Filter = EVERYTHING,  # noqa: A002
     limit: int = 50,
+    above: int | None = None,
 ) -> ListPage:
-    """The window in whose middle the message stands, or would stand if it passed the filter. Raises NotFound as `page`."""
+    """The window in whose middle the message stands, or would stand if it passed the filter; with at most so many rows `above` it.
+
+    Raises NotFound as `page`.
+    """
     reach, scope = _scope(actor, where, filter, sort)
     work.find(reach, placement)
     listing = Listing(scope, sort, descending, threads)
@@ -61,7 +67,7 @@ def around(
     if found is None:
         raise NotFound("message-unknown", message=placement)
     key = (listing.head_of(found[1]) if threads else None) or found[0]
-    return _page(reach, scope, listing.around(key, _bounded(limit)), threads=threads)
+    return _page(reach, scope, listing.around(key, _bounded(limit), above), threads=threads)
 
 
 def neighbours(
@@ -85,6 +91,16 @@ def neighbours(
     above = listing.window(1, Cursor(key, upwards=True)).rows
     below = listing.window(1, Cursor(key)).rows
     return Neighbours(_id(above[0].id) if above else None, _id(below[0].id) if below else None)
+
+
+def labels(actor: Actor, accounts: Collection[str]) -> Mapping[str, str]:
+    """What the accounts (ids) rows come from are called, by id; nothing of those out of reach."""
+    return list_rows.labels(actor.reach, accounts)
+
+
+def troubles(actor: Actor, account: str) -> Sequence[TroubleRecord]:
+    """Why nothing comes into the mailbox just now; empty where all is well or it is out of reach, never more than one."""
+    return list_rows.troubles(actor.reach, account)
 
 
 def _scope(actor: Actor, where: Where, chosen: Filter, sort: Sort) -> tuple[Reach, Scope]:

@@ -14,10 +14,9 @@ from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail import compose
 from poststelle.mail.address import Address, is_addr_spec
 from poststelle.mail.answer import lineage
-from poststelle.mail.message import parse, part_bytes
 from poststelle.mail.records import AccountRecord, OutgoingRecord, Page
 from poststelle.mail.settings import Right
-from poststelle.office import accounts
+from poststelle.office import accounts, cells, reading
 from poststelle.office.actor import Actor
 from poststelle.store import messages, outbox
 
@@ -129,13 +128,14 @@ def _letter(actor: Actor, draft: Draft, head: _Head) -> compose.Draft:
     references: tuple[str, ...] = ()
     in_reply_to = draft.in_reply_to.strip().strip("<>")
     if draft.answers is not None:
-        answered, references = lineage(parse(messages.raw(actor.reach, draft.answers)))
+        answered, references = lineage(cells.opened(messages.raw(actor.reach, draft.answers)))
         in_reply_to = in_reply_to or answered
     elif in_reply_to:
         references = (in_reply_to,)
     files = [compose.Attachment(file.name, file.content_type, file.data) for file in draft.attachments]
     if draft.forwards is not None:
-        files = [*_attachments_of(messages.raw(actor.reach, draft.forwards)), *files]
+        passed_on = cells.files(reading.raw(actor, draft.forwards), as_sent=True)
+        files = [*(compose.Attachment(*file) for file in passed_on), *files]
     return compose.Draft(
         sender=head.sender,
         to=tuple(_typed(one) for one in draft.to),
@@ -151,10 +151,6 @@ def _letter(actor: Actor, draft: Draft, head: _Head) -> compose.Draft:
         agent=head.agent,
         organisation=head.organisation,
     )
-
-
-def _attachments_of(raw: bytes) -> list[compose.Attachment]:
-    return [compose.Attachment(part.name, part.content_type, part_bytes(raw, part)) for part in parse(raw).attachments]
 
 
 def _typed(text: str) -> Address:

@@ -1,8 +1,6 @@
-"""People at the counter: set-up, users, tokens, language."""
+"""People at the counter: set-up, users, language."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -16,7 +14,6 @@ from poststelle.office.actor import Actor, require_administrator
 from poststelle.store import accounts, people
 
 LANGUAGES = ("de", "en")
-TOKEN_LIFETIME = timedelta(days=365)
 
 
 def office_name() -> str | None:
@@ -60,6 +57,15 @@ def add_user(actor: Actor, *, email: str, name: str, password: Secret, administr
     )
 
 
+def add_service(actor: Actor, *, email: str, name: str) -> UserRecord:
+    """A program: it has tokens and rights like a person, and never logs in. Administrators only. Raises Invalid (fields email, name)."""
+    require_administrator(actor)
+    wrong = wrong_person(email, name)
+    if wrong:
+        raise Invalid(wrong)
+    return people.add_user(email.strip(), name.strip(), None, actor=actor.name, service=True)
+
+
 def users(actor: Actor) -> list[UserRecord]:
     """Everybody who can log in. Administrators only."""
     require_administrator(actor)
@@ -72,17 +78,6 @@ def blocked(actor: Actor) -> list[UserRecord]:
     return people.users(actor.reach.pool, active=False)
 
 
-def add_token(actor: Actor, user: str, name: str) -> str:
-    """An API token with all of that person's rights, valid a year; returned once. Oneself, or the system for anybody."""
-    person = people.find_user(user)
-    if actor.user is not None and actor.user.id != person.id:
-        raise NotPermitted("own-tokens-only")
-    if not name.strip():
-        raise Invalid({"name": "missing"})
-    token, _ = people.add_token(person.id, name.strip(), actor=actor.name, lifetime=TOKEN_LIFETIME)
-    return token
-
-
 def set_language(actor: Actor, language: str) -> None:
     """The language the acting person reads. Raises Invalid."""
     if language not in LANGUAGES:
@@ -90,11 +85,6 @@ def set_language(actor: Actor, language: str) -> None:
     if actor.user is None:
         raise NotPermitted("people-only")
     people.set_language(actor.user.id, language)
-
-
-def actor_of_token(token: str) -> Actor:
-    """Who stands behind an API token. Raises NotFound."""
-    return Actor(people.user_of_token(token))
 
 
 def actor_named(name: str) -> Actor:
@@ -105,6 +95,17 @@ def actor_named(name: str) -> Actor:
 def actor_of_session(user_id: str) -> Actor:
     """The logged-in person. Raises NotFound once they are blocked."""
     return Actor(people.find_user(user_id))
+
+
+def administered(actor: Actor, user: str) -> UserRecord:
+    """Somebody (id or e-mail address) whose log-in the actor may look after: oneself, or anybody for administrators.
+
+    Raises NotFound, NotPermitted.
+    """
+    if actor.user is not None and user.casefold() in {actor.user.id, actor.user.email.casefold()}:
+        return actor.user
+    require_administrator(actor)
+    return people.find_user(user)
 
 
 def wrong_person(email: str, name: str) -> dict[str, str]:
@@ -127,6 +128,16 @@ def wrong_password(password: Secret) -> str:
         codes = {item.code for item in error.error_list}
         return "too-short" if "password_too_short" in codes else "too-common"
     return ""
+
+
+def change_password(actor: Actor, password: Secret) -> None:
+    """Another password of the acting person's; every log-in made with the old one ends. Raises Invalid({"password": …}), NotPermitted."""
+    if actor.user is None:
+        raise NotPermitted("people-only")
+    wrong = wrong_password(password)
+    if wrong:
+        raise Invalid({"password": wrong})
+    people.set_password(actor.user.id, password, actor=actor.name)
 
 
 def set_default_sender(actor: Actor, account: str | None) -> None:

@@ -24,7 +24,7 @@ from poststelle.adapters import probe as adapter
 from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.probe_ways import Times
 from poststelle.adapters.trial import Trial
-from poststelle.errors import Conflict, Invalid, TryAgain
+from poststelle.errors import Conflict, Invalid, TooOften
 from poststelle.mail.address import Address, is_addr_spec
 from poststelle.mail.compose import Draft, compose
 from poststelle.mail.records import Step
@@ -89,7 +89,7 @@ _memory = _Memory()
 
 
 def spend(actor: Actor) -> None:
-    """Count one test or discovery of the actor. Raises TryAgain("too-many-probes") beyond `PER_HOUR`; the system is not counted."""
+    """Count one test or discovery of the actor. Raises TooOften("too-many-probes") beyond `PER_HOUR`; the system is not counted."""
     if actor.user is None:
         return
     now = time.monotonic()
@@ -97,7 +97,7 @@ def spend(actor: Actor) -> None:
     while begun and now - begun[0] > _HOUR:
         begun.popleft()
     if len(begun) >= (PER_HOUR_ADMINISTRATOR if actor.is_administrator else PER_HOUR):
-        raise TryAgain("too-many-probes", after=_HOUR - (now - begun[0]))
+        raise TooOften("too-many-probes", after=_HOUR - (now - begun[0]))
     begun.append(now)
 
 
@@ -106,7 +106,7 @@ async def run(
 ) -> AsyncGenerator[Step, None]:
     """Test settings the actor may test, step by step. `recipient`: also send a test message there.
 
-    Raises Invalid, TryAgain("too-many-probes") and Conflict("probes-busy") before the first step. Closed or cancelled, it hangs up at
+    Raises Invalid, TooOften("too-many-probes") and Conflict("probes-busy") before the first step. Closed or cancelled, it hangs up at
     once. What it found is the actor's `last_report`.
     """
     message = _message(settings, recipient) if recipient else None

@@ -12,12 +12,12 @@ from dataclasses import replace
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
-from poststelle.mail.records import AccountRecord, Matrix
+from poststelle.mail.records import AccountRecord, GroupRecord, Matrix, UserRecord
 from poststelle.mail.settings import GrantWish, Right
 from poststelle.office import accounts
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import accounts as store
-from poststelle.store import grants, people, rights
+from poststelle.store import grants, groups, people, rights
 
 
 def matrix(
@@ -52,6 +52,12 @@ def grant(actor: Actor, account: str, document: Mapping[str, object]) -> Account
     except Invalid as error:
         raise Invalid({path.removeprefix("grants.0."): reason for path, reason in error.fields.items()}) from error
     return store.find(SYSTEM.reach, record.id)
+
+
+def candidates(actor: Actor, account: str) -> tuple[list[UserRecord], list[GroupRecord]]:
+    """Everybody an account's rights can go to, people and groups by name, for whoever may give them. Raises NotFound, NotPermitted."""
+    _of(actor, account)
+    return people.users(actor.reach.pool), [replace(one, members=()) for one in groups.within(actor.reach)]
 
 
 def overseen(actor: Actor, account: str) -> AccountRecord:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from poststelle.errors import Invalid
 from poststelle.mail.account_document import read
 from poststelle.mail.document import Fields
-from poststelle.mail.records import TemplateRecord
+from poststelle.mail.records import AccountRecord, TemplateRecord
 from poststelle.office import accounts
 from poststelle.office.account_documents import document_of, merged
 from poststelle.office.actor import Actor, require_administrator
@@ -80,8 +80,8 @@ def fill(actor: Actor, template: str, document: Mapping[str, object]) -> dict[st
     return merged(show(actor, template).document, document)
 
 
-def apply(actor: Actor, template: str, account: str, changes: Mapping[str, object] | None = None) -> object:
-    """Give an account what the template says, and `changes` (such as the password asked for again). Its record."""
+def apply(actor: Actor, template: str, account: str, changes: Mapping[str, object] | None = None) -> AccountRecord:
+    """Give an account what the template says, and `changes` (such as the password asked for again). Raises as `accounts.change`."""
     return accounts.change(actor, account, merged(show(actor, template).document, changes or {}))
 
 

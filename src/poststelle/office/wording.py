@@ -276,6 +276,14 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     ),
     "template-unknown": (_("There is no such template."), _("Look at the list of templates.")),
     "group-unknown": (_("There is no such group."), _("Look at the list of groups.")),
+    "group-guards-files": (
+        _("The files of a mailbox are for the group “%(group)s” only."),
+        _("Choose another group in that mailbox first."),
+    ),
+    "files-for-a-group": (
+        _("The files of this message are for the group “%(group)s”."),
+        _("Ask somebody of that group, or an administrator to take you into it."),
+    ),
     "group-in-use": (
         _("Nobody else administers some of the mailboxes of this group."), _("Give somebody else the right first."),
     ),
@@ -386,6 +394,9 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "bytes-damaged": (
         _("The stored message is damaged."), _("It must be restored from the backup. Please tell whoever runs this installation."),
     ),
+    "message-unreadable": (
+        _("This message is too much for its reader and cannot be shown here."), _("Look at its source, or download the original."),
+    ),
     "segment-unreadable": (_("A file of the message store cannot be read."), _OURS),
     "secret-unreadable": (
         _("The stored password cannot be decrypted with the key of this installation."),
@@ -409,6 +420,33 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "outgoing-unknown": (_("There is no such message in the outbox."), _("Look at the outbox's list.")),
     "user-unknown": (_("There is no such person."), _("Look at the list of people.")),
     "token-unknown": (_("The access token is not valid."), _("It has expired or was never made; create a new one.")),
+    "scope-missing": (
+        _("The access token is not for this: it lacks “%(scope)s”."),
+        _("Make a token that may be used for it."),
+    ),
+    "session-unknown": (_("This log-in has ended already."), _("Reload the page.")),
+    "too-many-tries": (_("Too many tries."), _("Wait a while, then try again.")),
+    "too-many-requests": (_("Too many requests with this access token."), _("Wait a minute, and ask less often.")),
+    "too-many-streams": (
+        _("Too many windows are open at once."),
+        _("Close some of them; this one goes on by itself then."),
+    ),
+    "sign-on-failed": (
+        _("The single sign-on did not work."),
+        _("Try again. If it stays so, log in with your password and tell the office's administrator."),
+    ),
+    "sign-on-nobody": (
+        _("You are not known here."),
+        _("Ask the office's administrator to add you with the address your organisation knows you by."),
+    ),
+    "sign-on-unverified": (
+        _("Your organisation does not vouch for your e-mail address."),
+        _("Ask whoever looks after its log-ins to have the address verified."),
+    ),
+    "sign-on-other": (
+        _("Somebody else already logs in with this address."),
+        _("If that is you under a new name, ask the office's administrator to reset your second factor."),
+    ),
     "invalid": (_("Something cannot be accepted as it is."), _("Look at the marked fields.")),
     # Testing a mailbox, and finding its settings
     "report-unknown": (_("You have not tested anything lately."), _("Test a mailbox, then fetch the report.")),
@@ -616,6 +654,7 @@ REASONS: Mapping[str, Text] = {
     "archive-has-no-server": _("An archive lies here only: it has no servers and no log-in."),
     "folders-need-imap": _("Only IMAP knows folders. Switch this off, or choose IMAP."),
     "another-office-account": _("Another mailbox is the office account already. There can be only one."),
+    "notice-unread": _("Please read the notice and confirm it."),
     "unknown-group": _("There is no such group."),
     "unknown-folder": _("There is no such folder."),
     "unknown-login": _("There is no such log-in, or you may not use it."),
@@ -645,6 +684,7 @@ DEFECTS: Mapping[str, Text] = {
     "stray-header-line": _("The header contains a line that does not belong there."),
     "too-many-fields": _("Shown cut: the header has too many lines."),
     "no-blank-line": _("Nothing separates header and text."),
+    "unreadable": _("This message is too much for its reader and cannot be shown here."),
 }
 """Every defect the scanner can find in a message."""
 
@@ -652,10 +692,20 @@ JOURNAL: Mapping[str, Text] = {
     "office-created": _("The office was set up"),
     "user-added": _("Person added"),
     "token-added": _("Access token created"),
+    "token-revoked": _("Access token revoked"),
+    "sessions-ended": _("Logged out elsewhere"),
+    "second-factor-added": _("Second factor set up"),
+    "second-factor-removed": _("Second factor removed"),
+    "second-factor-reset": _("Second factor reset by an administrator"),
+    "second-factor-required": _("Who must have a second factor was changed"),
+    "recovery-codes-made": _("New recovery codes"),
+    "sign-on-linked": _("Linked to the identity provider"),
     "account-added": _("Mailbox added"),
     "account-changed": _("Mailbox changed"),
     "account-removed": _("Mailbox removed"),
     "account-suspended": _("Mailbox stopped: a person is needed"),
+    "notice-changed": _("Notice before a new mailbox changed"),
+    "alarm-sent": _("Mail sent to those who can act: the mailbox stands still"),
     "account-resumed": _("Mailbox works again"),
     "account-troubled": _("Mailbox has passing trouble"),
     "folders-listed": _("Folders listed"),

@@ -1,6 +1,6 @@
 """The slower pass behind the index: the words of attachments, message by message, the newest first.
 
-A thread of its own, so that neither mail nor its own words ever wait for it. What is left to do stands in the index; killed at
+A thread of its own, which rests while mail pours in, so that neither mail nor its own words ever wait for it. What is left to do stands in the index; killed at
 any moment, it goes on with the message it was at.
 """
 
@@ -18,7 +18,7 @@ from poststelle.store import index, messages
 
 log = logging.getLogger(__name__)
 
-REST_SECONDS, SET_BACK_SECONDS = 2.0, 10.0
+LOOK_ANYWAY_SECONDS, SET_BACK_SECONDS = 60.0, 10.0
 _AT_ONCE = 20
 
 
@@ -28,15 +28,21 @@ class Attachments:
     def __init__(self, extractor: Extractor | None = None) -> None:
         self._extractor = extractor or Extractor()
         self._stopping = threading.Event()
+        self._fresh = threading.Event()
         self._thread = threading.Thread(target=self._run, name="attachments", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
+    def look(self) -> None:
+        """There may be something to read."""
+        self._fresh.set()
+
     def stop(self, seconds: float) -> None:
         """End, whatever is being read; waits at most that long."""
         self._stopping.set()
+        self._fresh.set()
         self._extractor.stop()
         if self._thread.is_alive():
             self._thread.join(seconds)
@@ -44,21 +50,21 @@ class Attachments:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                self._fresh.clear()
                 try:
                     done = self._some()
                 except Exception:  # a locked file or a full disk passes; mail and its own words go on meanwhile
                     log.exception("attachments: set back, trying again")
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
-                if not done:
-                    self._stopping.wait(REST_SECONDS)
+                if not done and not self._stopping.is_set():
+                    self._fresh.wait(LOOK_ANYWAY_SECONDS)
         finally:
             self._extractor.stop()
             connection.close()
 
     def _some(self) -> int:
-        waiting, _ = index.attachments_behind()
-        if not waiting:
+        if not index.attachments_wait():
             return 0
         with closing(index.Writer()) as writer:
             some = writer.waiting(_AT_ONCE)

@@ -128,11 +128,50 @@ def _add_office(commands: _Commands) -> None:
     leave = _command(people, "leave", "office.leave", "block a departing colleague and hand over what was theirs")
     leave.add_argument("email", metavar="EMAIL")
     leave.add_argument("--heir", required=True, metavar="EMAIL")
-    token = _command(
-        _group(commands, "token", "API tokens"), "add", "office.add_token", "make an API token and print it"
+    sender = _command(people, "sender", "shared.set_default_sender", "choose what somebody's new letters begin with")
+    sender.add_argument("email", metavar="EMAIL")
+    sender.add_argument("label", metavar="LABEL", nargs="?", help="a mailbox; without one the choice is forgotten")
+    _command(people, "new-password", "office.new_password", "print a link to choose a new password by").add_argument(
+        "email", metavar="EMAIL"
     )
+    service = _command(people, "add-service", "office.add_service", "add a program, which has tokens and never logs in")
+    service.add_argument("email", metavar="EMAIL")
+    service.add_argument("--name", required=True, metavar="N")
+    _add_json(_command(people, "list", "office.list_users", "list people with their second factors"))
+    _add_log_in(commands)
+
+
+def _add_log_in(commands: _Commands) -> None:
+    factor = _group(commands, "second-factor", "authenticator apps and passkeys")
+    _command(
+        factor, "reset", "office.reset_factors", "take a person's second factors away and log them out"
+    ).add_argument("email", metavar="EMAIL")
+    require = _command(factor, "require", "office.require_factors", "say who must have one, or show it")
+    choice = require.add_mutually_exclusive_group()
+    choice.add_argument("--everybody", action="store_true")
+    choice.add_argument("--group", action="append", default=[], metavar="NAME", help="the members of this group")
+    choice.add_argument("--nobody", action="store_true")
+    session = _group(commands, "session", "where people are logged in")
+    shown = _command(session, "list", "office.list_sessions", "list a person's sessions")
+    shown.add_argument("email", metavar="EMAIL")
+    _add_json(shown)
+    _command(session, "end", "office.end_sessions", "log a person out everywhere").add_argument(
+        "email", metavar="EMAIL"
+    )
+    within = _group(commands, "token", "API tokens")
+    token = _command(within, "add", "office.add_token", "make an API token and print it")
     token.add_argument("--user", required=True, metavar="EMAIL")
     token.add_argument("--name", required=True, metavar="N")
+    token.add_argument(
+        "--scope", action="append", default=[], choices=("read", "write", "send", "admin"), help="without: everything"
+    )
+    token.add_argument("--days", type=_within(1, 1825), default=365, metavar="N", help="valid for so long")
+    tokens = _command(within, "list", "office.list_tokens", "list a person's API tokens")
+    tokens.add_argument("--user", required=True, metavar="EMAIL")
+    _add_json(tokens)
+    revoke = _command(within, "revoke", "office.revoke_token", "end an API token")
+    revoke.add_argument("--user", required=True, metavar="EMAIL")
+    revoke.add_argument("token", metavar="ID")
 
 
 def _add_accounts(commands: _Commands) -> None:
@@ -194,6 +233,9 @@ def _add_shared(commands: _Commands) -> None:
     login = _group(commands, "login", "log-ins that several mailboxes share")
     _add_json(_command(login, "list", "shared.list_logins", "list log-ins"))
     _add_document(_command(login, "add", "shared.add_login", "add a log-in"))
+    renamed = _command(login, "change", "shared.change_login", "change what a document names: label, user name, method")
+    renamed.add_argument("login", metavar="LOGIN")
+    _add_document(renamed)
     password = _command(login, "password", "shared.change_password", "a new password in one place")
     password.add_argument("login", metavar="LOGIN")
     password.add_argument("--password-stdin", required=True, action="store_true")
@@ -205,6 +247,9 @@ def _add_shared(commands: _Commands) -> None:
     change = _command(server, "change", "shared.change_server", "change what a document names")
     change.add_argument("server", metavar="SERVER")
     _add_document(change)
+    test = _command(server, "test", "shared.probe_server", "test an outgoing server")
+    test.add_argument("server", metavar="SERVER")
+    test.add_argument("--send-to", default="", metavar="ADDRESS", help="also send a test message there")
     _command(server, "remove", "shared.remove_server", "forget an unused server").add_argument(
         "server", metavar="SERVER"
     )
@@ -216,12 +261,20 @@ def _add_shared(commands: _Commands) -> None:
     preview = _command(template, "preview", "shared.preview_template", "what a template would change in a mailbox")
     preview.add_argument("template", metavar="TEMPLATE")
     preview.add_argument("label", metavar="LABEL")
+    apply = _command(template, "apply", "shared.apply_template", "give a mailbox what a template says")
+    apply.add_argument("template", metavar="TEMPLATE")
+    apply.add_argument("label", metavar="LABEL")
+    apply.add_argument("--json", metavar="FILE", help="changes beside it, such as a password; - for standard input")
     _command(template, "remove", "shared.remove_template", "forget a template").add_argument(
         "template", metavar="TEMPLATE"
     )
 
 
 def _add_rights(commands: _Commands) -> None:
+    notice = _group(commands, "notice", "what has to be read before a mailbox is added")
+    _command(notice, "show", "shared.show_notice", "print it")
+    text = _command(notice, "put", "shared.put_notice", "another text; an empty one switches it off")
+    text.add_argument("file", metavar="FILE", help="the text; - for standard input")
     group = _group(commands, "group", "people who get rights together")
     _add_json(_command(group, "list", "shared.list_groups", "list groups"))
     people = _command(group, "put", "shared.put_group", "make a group, or give one other people")

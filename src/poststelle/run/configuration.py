@@ -10,12 +10,16 @@ import os
 import ssl
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from poststelle.adapters.connection import EgressPolicy
+from poststelle.mail.provider import Places
 from poststelle.mail.relay import read_relay
 
 PREFIX = "POSTSTELLE_"
@@ -47,13 +51,26 @@ class Configuration(BaseModel):
     suspend_after: int = Field(default=5, ge=1)
     relay: str = ""
     allow_unchecked_certificates: bool = False
+    discovery_autoconfig: tuple[str, ...] = Places().autoconfig
     discovery_database: bool = True
+    discovery_database_url: str = Places().database
+    discovery_exchange: bool = True
+    discovery_guessing: bool = True
+    discovery_nameserver: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     metrics_per_account: bool = False
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    reauthenticate_minutes: int = Field(default=15, ge=1)
+    api_requests_per_minute: int = Field(default=3000, ge=1)
+    oidc_name: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_sign_up: bool = False
     demo: bool = False
 
-    @field_validator("allowed_hosts", "egress_allow", mode="before")
+    @field_validator("allowed_hosts", "egress_allow", "discovery_autoconfig", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if isinstance(value, str):
@@ -66,12 +83,48 @@ class Configuration(BaseModel):
         EgressPolicy.of(",".join(value))
         return value
 
+    @field_validator("discovery_nameserver")
+    @classmethod
+    def _nameserver(cls, value: str) -> str:
+        if value:
+            _nameserver(value)
+        return value
+
+    @property
+    def discovery_places(self) -> Places:
+        """Where settings for an address are looked for."""
+        host, port = _nameserver(self.discovery_nameserver) if self.discovery_nameserver else ("", 53)
+        places = Places(
+            autoconfig=self.discovery_autoconfig, database=self.discovery_database_url if self.discovery_database else "",
+            nameservers=(host,) if host else (), dns_port=port,
+        )  # fmt: skip
+        if not self.discovery_exchange:
+            places = replace(places, exchange_json="", exchange=(), exchange_redirect="")
+        return places if self.discovery_guessing else replace(places, guesses=())
+
     @field_validator("relay")
     @classmethod
     def _relay(cls, value: str) -> str:
         if value:
             read_relay(value)
         return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        place = urlsplit(value)
+        # Without encryption only on this very machine: whoever can change the answers could be anybody.
+        plain = place.scheme == "http" and place.hostname in {"127.0.0.1", "localhost", "::1"}
+        if value and not (plain or (place.scheme == "https" and place.hostname)):
+            raise ValueError("must be an https address")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _single_sign_on(self) -> Configuration:
+        given = [bool(self.oidc_issuer), bool(self.oidc_client_id), bool(self.oidc_client_secret.get_secret_value())]
+        if any(given) and not all(given):
+            raise ValueError("oidc_issuer, oidc_client_id and oidc_client_secret belong together")
+        return self
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -94,6 +147,15 @@ class Configuration(BaseModel):
                     f"{value} holds no certificates that can be read: {error.strerror or error}"
                 ) from error
         return value
+
+
+def _nameserver(text: str) -> tuple[str, int]:
+    """``address`` or ``address:port``. Raises ValueError."""
+    host, _, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "53")
+    ip_address(host)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is not an address with a port")
+    return host, int(port)
 
 
 def default_home(*, demo: bool = False) -> Path:

@@ -14,11 +14,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from poststelle.errors import NotFound
+from poststelle.errors import NotFound, TooOften
 from poststelle.mail.records import HealthRecord
-from poststelle.office import feed, health, people
+from poststelle.office import feed, health, people, tokens
 from poststelle.office.actor import SYSTEM
 from poststelle.office.health import Totals
+from poststelle.office.tokens import Scope
 from poststelle.run.locks import ENGINE, is_held
 
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Forwarded")
@@ -73,9 +74,10 @@ def _is_administrator(request: HttpRequest) -> bool:
     if scheme.lower() != "bearer":
         return False
     try:
-        return people.actor_of_token(token.strip()).is_administrator
-    except NotFound:
+        caller = tokens.caller(token.strip())
+    except (NotFound, TooOften):
         return False
+    return caller.actor.is_administrator and Scope.READ in caller.scopes
 
 
 def _lines(page: object, totals: Totals) -> Iterator[str]:
@@ -89,6 +91,11 @@ def _lines(page: object, totals: Totals) -> Iterator[str]:
         ("poststelle_messages_missing", "Messages of the servers the last comparison missed here.", totals.missing),
         ("poststelle_messages_set_aside", "Messages that could not be taken.", totals.set_aside),
         ("poststelle_messages_to_index", "Messages the search does not know yet.", totals.to_index),
+        (
+            "poststelle_attachments_to_read",
+            "Messages whose attachments the search does not know yet.",
+            totals.attachments_to_read,
+        ),
         ("poststelle_arrivals_per_minute", "Messages that came per minute, over five minutes.", round(totals.rate, 3)),
         ("poststelle_errands_open", "Changes the servers have still to be told.", totals.errands),
     ):

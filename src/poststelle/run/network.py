@@ -64,14 +64,14 @@ class PacedDoors:
     pace: Pace
     weather: Weather = field(default_factory=Weather)
 
-    async def source(self, access: Access) -> Source:
+    async def source(self, access: Access, *, bulk: bool = False) -> Source:
         """See `Doors.source`."""
         if access.incoming is None:
             return await self.doors.source(access)
         host = access.incoming.host
         await asyncio.sleep(self.pace.wait(host, asyncio.get_running_loop().time()))
         try:
-            opened = await self.doors.source(access)
+            opened = await self.doors.source(access, bulk=bulk)
         except PoststelleError as error:
             self.noticed(host, error)
             raise

@@ -8,6 +8,7 @@ comes back from here is not trusted either.
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
 import resource
@@ -71,6 +72,8 @@ def serve(source: BinaryIO, sink: BinaryIO, shared: int) -> None:
 def main() -> None:
     """`python -m poststelle.run.reader DESCRIPTOR`."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
 
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
 SILENCE_SECONDS = 110.0
+KEEP_ALIVE_SECONDS = 75
+"""Somebody who reads for a minute should not have to connect again for the next click."""
 _LONGEST_PAUSE = 60.0
 
 
@@ -116,7 +118,7 @@ def serve(host: str, port: int) -> int:
         config = uvicorn.Config(
             "poststelle.run.asgi:application", host=host, port=port, loop="uvloop", http="httptools", lifespan="on",
             log_config=None, log_level="warning", server_header=False, proxy_headers=False,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=3, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )  # fmt: skip
         try:
             # Once all is closed uvicorn raises the signal that ended it again; for us that is a good end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
@@ -24,13 +25,15 @@ ASGI_APPLICATION = "poststelle.run.asgi.application"
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
     "lucide",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "poststelle.store",
     "poststelle.web",
 ]
@@ -67,8 +70,9 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.i18n",
                 "django.templatetags.static",
-                "lucide.templatetags.lucide",
+                "poststelle.web.templatetags.icons",
                 "poststelle.web.templatetags.assets",
+                "poststelle.web.templatetags.drawn",
                 "poststelle.web.templatetags.mail",
                 "poststelle.web.templatetags.message",
             ],
@@ -107,30 +111,65 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "poststelle.web.login.LoginAdapter"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,20/m/ip"}
+# Whoever guesses waits longer and longer: five tries, then minutes, an hour, a day (RELIABILITY Q72).
+ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key,10/1h/key,20/1d/key,20/m/ip"}
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if POSTSTELLE.base_url.startswith("https://") else "http"
+MFA_ADAPTER = "poststelle.web.second_step.SecondStepAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1
+# A whole office may come in by one address in the morning, and a passkey cannot be guessed.
+MFA_RATE_LIMITS = {"webauthn_login": "300/m/ip"}
+MFA_FORMS = {
+    "add_webauthn": "poststelle.web.second_step.AddPasskey",
+    "authenticate_webauthn": "poststelle.web.second_step.UsePasskey",
+    "login_webauthn": "poststelle.web.second_step.EnterByPasskey",
+    "reauthenticate_webauthn": "poststelle.web.second_step.ConfirmByPasskey",
+}
+SOCIALACCOUNT_ADAPTER = "poststelle.web.single_sign_on.SignOnAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "office",
+                "name": POSTSTELLE.oidc_name or urlsplit(POSTSTELLE.oidc_issuer).hostname,
+                "client_id": POSTSTELLE.oidc_client_id,
+                "secret": POSTSTELLE.oidc_client_secret.get_secret_value(),
+                "settings": {"server_url": POSTSTELLE.oidc_issuer},
+            }
+        ]
+        if POSTSTELLE.oidc_issuer
+        else [],
+    }
+}
 ACCOUNT_PREVENT_ENUMERATION = True
 DEMO_LOGINS = [(person.name, person.address, PASSWORD) for person in PEOPLE] if POSTSTELLE.demo else []
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 
+SESSION_ENGINE = "poststelle.store.sessions"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "poststelle.web.entrance.csrf_refused"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = POSTSTELLE.base_url.startswith("https://")
+if SESSION_COOKIE_SECURE:
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
 CSRF_TRUSTED_ORIGINS = [POSTSTELLE.base_url] if POSTSTELLE.base_url else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 100 * 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = os.environ.get("TMPDIR") or None
-FILE_READER = "poststelle.run.previews.words"
-PICTURE_MAKER = "poststelle.run.previews.picture"
+CELLS = "poststelle.run.cells.ask"
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
     "pictures": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
         "LOCATION": POSTSTELLE.home / "pictures",

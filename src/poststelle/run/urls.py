@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from allauth.account.views import account_inactive, login, logout
-from django.urls import include, path
+from allauth.account.views import account_inactive, logout
+from allauth.mfa.base.views import authenticate
+from allauth.mfa.recovery_codes.views import generate_recovery_codes, view_recovery_codes
+from allauth.mfa.totp.views import DeactivateTOTPView, activate_totp
+from allauth.mfa.webauthn.views import RemoveWebAuthnView, add_webauthn
+from django.urls import include, path, reverse_lazy
 
 from poststelle.run import monitoring
 from poststelle.web import live
@@ -15,6 +19,7 @@ from poststelle.web.pages import (
     entry,
     files,
     health,
+    log_in,
     logins,
     looking,
     mail,
@@ -29,6 +34,7 @@ from poststelle.web.pages import (
     personal,
     rights,
     searching,
+    security,
     strangers,
     write,
 )
@@ -36,7 +42,12 @@ from poststelle.web.pages import (
 urlpatterns = [
     path("", entry.home, name="home"),
     path("setup/<str:token>", entry.set_up, name="set-up"),
-    path("login", login, name="account_login"),
+    path("login", log_in.LogIn.as_view(), name="account_login"),
+    path("login/second-step", authenticate, name="mfa_authenticate"),
+    path("login/passkey", log_in.EnterByPasskey.as_view(), name="mfa_login_webauthn"),
+    path("login/forgotten", log_in.forgotten, name="forgotten"),
+    path("login/office", log_in.sign_on, name="sign-on"),
+    path("login/office/done", log_in.signed_on, {"provider_id": "office"}, name="openid_connect_callback"),
     path("logout", logout, name="account_logout"),
     path("blocked", account_inactive, name="account_inactive"),
     path("mail/", mail.start, name="mail"),
@@ -97,6 +108,7 @@ urlpatterns = [
     path("mailboxes/templates/", office_lists.all_templates, name="templates"),
     path("mailboxes/templates/<str:template>/", office_lists.template, name="template"),
     path("mailboxes/exceptions/", office_lists.exceptions, name="exceptions"),
+    path("mailboxes/notice/", office_lists.notice_text, name="notice"),
     path("mailboxes/checklist/", office_lists.checklist, name="checklist"),
     path("mailboxes/import/", office_lists.import_mailboxes, name="bulk"),
     path("mailboxes/export/", office_lists.export, name="export"),
@@ -140,11 +152,31 @@ urlpatterns = [
     path("journal/verify/", health.verify, name="verify"),
     path("people/", people.people, name="people"),
     path("people/invite/", people.invite, name="invite"),
+    path("people/second-factor/", people.second_factor_rule, name="second-factor-rule"),
     path("people/<str:user>/", people.person, name="person"),
     path("me/", personal.personal, name="personal"),
     path("me/language/", personal.language, name="language"),
     path("me/theme/", personal.theme, name="theme"),
-    path("me/token/", personal.token, name="token"),
+    path("me/security/", security.security, name="mfa_index"),
+    path("me/security/needed/", security.needed, name="second-factor-needed"),
+    path("me/security/authenticator/", activate_totp, name="mfa_activate_totp"),
+    path(
+        "me/security/authenticator/remove/",
+        DeactivateTOTPView.as_view(success_url=reverse_lazy("mfa_index")),
+        name="mfa_deactivate_totp",
+    ),
+    path("me/security/codes/", view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("me/security/codes/new/", generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("me/security/passkey/", add_webauthn, name="mfa_add_webauthn"),
+    path(
+        "me/security/passkey/<int:pk>/remove/",
+        RemoveWebAuthnView.as_view(success_url=reverse_lazy("mfa_index")),
+        name="mfa_remove_webauthn",
+    ),
+    path("me/security/password/", security.password, name="password"),
+    path("me/security/sessions/", security.end_sessions, name="sessions-end"),
+    path("me/security/token/", security.new_token, name="token"),
+    path("me/security/token/revoke/", security.revoke_token, name="token-revoke"),
     path("me/preferences/", personal.preferences, name="preferences"),
     path("me/distrust/", message.distrust, name="distrust"),
     path("live/", live.live, name="live"),

@@ -6,6 +6,7 @@ This module does not know accounts or when anything is to be done.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -31,6 +32,7 @@ SET_BACK_SECONDS = 5.0
 LOOK_ANYWAY_SECONDS = 20.0
 _INDEX_STOP_SECONDS = 1.0
 SMALL_INDEX_BATCH, GATHER_SECONDS = 300, 0.25
+_YOUNG_OBJECTS = 10_000
 _REMEMBERED_BYTES = 8 << 20
 _SMALLEST_DIGEST = 1024
 
@@ -100,6 +102,7 @@ class Workshop:
         return time.monotonic() - self._index_seen
 
     async def __aenter__(self) -> Workshop:
+        _settle_down()
         await self.write(self.tools.orphans.look)
         await self.write(cache.clear_leftovers, self.tools.segments)
         await self.write(incoming.engine_started)
@@ -136,6 +139,8 @@ class Workshop:
                         index.start_over()
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
+                if some:
+                    self._attachments.look()
                 if not some:
                     self._remembered.fresh.wait(LOOK_ANYWAY_SECONDS)
                 elif some < SMALL_INDEX_BATCH:
@@ -145,6 +150,13 @@ class Workshop:
             if writer is not None:
                 writer.close()
             connection.close()
+
+
+def _settle_down() -> None:
+    """What was loaded stays, so nobody need search it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 def _let_go() -> None:

@@ -80,6 +80,19 @@ def grants_of(reach: Reach, *rights: Right) -> QuerySet[Grant]:
     )
 
 
+def grants_sql(reach: Reach, now: datetime | None = None) -> tuple[str, list[object]]:
+    """`grants_of` as SQL: what follows a SELECT of columns of ``g`` (a grant) and ``a`` (its account), with its parameters."""
+    assert reach.user is not None  # the system needs no grants
+    moment = str((now or timezone.now()).replace(tzinfo=None))
+    person = reach.user.replace("-", "")
+    return (
+        "FROM store_grant g JOIN store_account a ON a.id = g.account_id"
+        " WHERE (g.user_id = %s OR g.group_id IN (SELECT group_id FROM store_group_members WHERE user_id = %s)) AND a.pool_id = %s"
+        " AND (g.starts_at IS NULL OR g.starts_at <= %s) AND (g.ends_at IS NULL OR g.ends_at > %s)",
+        [person, person, reach.pool, moment, moment],
+    )
+
+
 def granted_sql(
     reach: Reach,
     right: Right,
@@ -95,15 +108,8 @@ def granted_sql(
     """
     if reach.user is None:
         return f"{account} IN (SELECT id FROM store_account WHERE pool_id = %s)", [reach.pool]  # noqa: S608 - column names are ours
-    moment = str((now or timezone.now()).replace(tzinfo=None))
-    person = reach.user.replace("-", "")
-    grants = (
-        "FROM store_grant g JOIN store_account a ON a.id = g.account_id"  # noqa: S608 - column names are ours
-        " WHERE (g.user_id = %s OR g.group_id IN (SELECT group_id FROM store_group_members WHERE user_id = %s))"
-        f" AND g.{_COLUMNS[right]} AND a.pool_id = %s"
-        " AND (g.starts_at IS NULL OR g.starts_at <= %s) AND (g.ends_at IS NULL OR g.ends_at > %s)"
-    )
-    parameters = [person, person, reach.pool, moment, moment]
+    held, parameters = grants_sql(reach, now)
+    grants = f"{held} AND g.{_COLUMNS[right]}"
     if anywhere:
         return f"{account} IN (SELECT g.account_id {grants})", parameters
     whole = f"{account} IN (SELECT g.account_id {grants} AND g.folder_id IS NULL)"

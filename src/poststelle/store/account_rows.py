@@ -5,13 +5,14 @@ A part that changed is named by its field in the document, so that the journal c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from poststelle.errors import Invalid, NotFound
+from poststelle.mail.ports import Role
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
@@ -19,12 +20,14 @@ from poststelle.mail.settings import (
     IdentityWish,
     Kind,
     Login,
-    SentCopy,
+    Receiving,
+    Sending,
 )
-from poststelle.store import journal, models
-from poststelle.store.ids import is_id
+from poststelle.store import folders, journal, models
+from poststelle.store.ids import is_id, uuid7
 from poststelle.store.login_rows import Servers, places, put, refer
 from poststelle.store.people import find_user
+from poststelle.store.places import LIMBO_PLACE
 from poststelle.store.settings_columns import column, endpoint_of, receiving_of, sending_of, signature_of, tls_column
 from poststelle.store.way_out import server_endpoint
 
@@ -34,7 +37,7 @@ _WAYS = ("incoming", "outgoing")
 def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> set[str]:
     """Put the settings into the row, logins included; the names of the parts that changed. The row is not saved.
 
-    Raises Invalid: owner ``unknown-user``, outgoing.server ``unknown-server``, login.password …, office_account, sending.sent_folder.
+    Raises Invalid: owner ``unknown-user``, outgoing.server ``unknown-server``, login.password …, office_account, receiving.files_for, sending.files_for.
     """
     before, ways = _parts_of(row), {way: endpoint(row, way) for way in _WAYS}
     row.label, row.kind, row.scope = settings.label, settings.kind.value, settings.scope.value
@@ -42,7 +45,10 @@ def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> set[s
     row.organisation, row.reply_to = settings.organisation, settings.reply_to
     row.signature = column(settings.signature)
     row.active, row.is_office_account = settings.active, settings.is_office_account
-    row.receiving, row.sending = column(settings.receiving), column(settings.sending)
+    row.incoming_files = _group(row.pool_id, "receiving.files_for", settings.receiving.files_for)
+    row.outgoing_files = _group(row.pool_id, "sending.files_for", settings.sending.files_for)
+    row.receiving = column(replace(settings.receiving, files_for=""))
+    row.sending = column(replace(settings.sending, files_for=""))
     row.owner_id = _owner(settings)
     known = _servers_of_login(row)
     for way, one in (("incoming", settings.incoming), ("outgoing", settings.outgoing)):
@@ -51,9 +57,28 @@ def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> set[s
     row.outgoing_server = _server(row.pool_id, settings.outgoing_server)
     _put_logins(row, settings, known, places(ways["outgoing"]))
     _check_alone(row)
-    _check_sent_folder(row, settings)
     after = _parts_of(row)
     return {name for name in after if after[name] != before[name]}
+
+
+def receiving(row: models.Account) -> Receiving:
+    """How mail comes in."""
+    return replace(receiving_of(row.receiving), files_for=row.incoming_files.name if row.incoming_files else "")
+
+
+def sending(row: models.Account) -> Sending:
+    """How mail goes out."""
+    return replace(sending_of(row.sending), files_for=row.outgoing_files.name if row.outgoing_files else "")
+
+
+def _group(pool: int, where: str, name: str) -> models.Group | None:
+    if not name:
+        return None
+    rows = models.Group.objects.filter(pool=pool)
+    found = rows.filter(pk=name).first() if is_id(name) else rows.filter(name__iexact=name).first()
+    if found is None:
+        raise Invalid({where: "unknown-group"})
+    return found
 
 
 def put_identities(row: models.Account, wishes: Sequence[IdentityWish]) -> bool:
@@ -180,15 +205,16 @@ def _check_alone(row: models.Account) -> None:
             raise Invalid({"office_account": "another-office-account"})
 
 
-def _check_sent_folder(row: models.Account, settings: AccountSettings) -> None:
-    chosen = settings.sending.sent_folder
-    if settings.sending.sent_copy is not SentCopy.FOLDER:
-        return
-    folders = models.Folder.objects.filter(
-        Q(vanished_at=None), account__pool=row.pool_id, selectable=True, place__in=["remote", "local"]
-    )
-    if not is_id(chosen) or not folders.filter(pk=chosen).exists():
-        raise Invalid({"sending.sent_folder": "unknown-folder"})
+def put_roles(row: models.Account, roles: Mapping[Role, Sequence[str]], *, actor: str) -> None:
+    """The folders (by path) that are for these purposes from now on; one that no listing has shown yet is expected there."""
+    for role, path in roles.items():
+        rows = models.Folder.objects.filter(account=row, vanished_at=None).exclude(place=LIMBO_PLACE)
+        folder = next((one for one in rows if one.path == list(path)), None)
+        if folder is None:
+            # No name any server gives: the first listing finds it by its path, or it goes.
+            folder = models.Folder.objects.create(account=row, path=list(path), remote_id=f"expected.{uuid7().hex}")
+        if folder.choices.get("role") != role.value:
+            folders.choose(folder, {"role": role.value}, pool=row.pool_id, actor=actor)
 
 
 def _parts_of(row: models.Account) -> dict[str, object]:
@@ -196,7 +222,7 @@ def _parts_of(row: models.Account) -> dict[str, object]:
         "label": row.label, "kind": Kind(row.kind), "scope": row.scope, "owner": row.owner_id, "address": row.address,
         "display_name": row.display_name, "organisation": row.organisation, "reply_to": row.reply_to,
         "signature": signature_of(row.signature), "active": row.active, "office_account": row.is_office_account,
-        "receiving": receiving_of(row.receiving), "sending": sending_of(row.sending),
+        "receiving": receiving(row), "sending": sending(row),
         "incoming": endpoint(row, "incoming"), "outgoing": endpoint(row, "outgoing"),
         "outgoing.server": row.outgoing_server_id, "authentication": row.authentication,
         "login": _login_parts(row.login), "outgoing.login": _login_parts(row.outgoing_login),

@@ -30,7 +30,16 @@ from poststelle.mail.settings import (
 )
 from poststelle.store import grants, journal, models
 from poststelle.store.access import Reach, reachable
-from poststelle.store.account_rows import endpoint, fill, logins_of, put_identities, tell_exceptions
+from poststelle.store.account_rows import (
+    endpoint,
+    fill,
+    logins_of,
+    put_identities,
+    put_roles,
+    receiving,
+    sending,
+    tell_exceptions,
+)
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import Servers, drop_unused, hosts, opened, opened_for, places, record
 from poststelle.store.people import user_record
@@ -65,8 +74,9 @@ class Access:
     way_out: str = "account"
 
 
-def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> str:
+def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str, notice: str = "") -> str:
     """A new account, active; its id. `caretaker`: the user who gets all rights where the settings name no grants and no owner.
+    `notice`: the version of the notice that was acknowledged for it.
 
     Raises Invalid naming label (``taken``), owner or grants (``unknown-user``), and what `account_rows.fill` names.
     """
@@ -77,10 +87,10 @@ def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str) -> 
             _check_label(row)
             row.save()
             put_identities(row, settings.identities)
-            journal.write(
-                pool, actor, "account-added", f"account:{row.pk}", account=row.pk, facts={"label": settings.label}
-            )
+            facts = {"label": settings.label} | ({"notice": notice} if notice else {})
+            journal.write(pool, actor, "account-added", f"account:{row.pk}", account=row.pk, facts=facts)
             grants.put(row, settings, caretaker=caretaker, actor=actor)
+            put_roles(row, settings.roles, actor=actor)
             tell_exceptions(row, {}, actor)
     except IntegrityError as error:
         raise Invalid({"label": "taken"}) from error
@@ -120,6 +130,7 @@ def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str,
             if put_identities(row, settings.identities):
                 changed.add("identities")
             differs = grants.put(row, settings, caretaker=caretaker, actor=actor)
+            put_roles(row, settings.roles, actor=actor)
             journal.write(
                 reach.pool,
                 actor,
@@ -206,7 +217,7 @@ def page(
     elif only == "suspended":
         rows = rows.exclude(state=ACTIVE)
     elif only == "trouble":
-        rows = rows.exclude(trouble=None)
+        rows = rows.filter(trouble__isnull=False)
     elif only:
         rows = rows.filter(kind=only)
     return _window(reach, rows, limit, after)
@@ -222,7 +233,16 @@ def _window(reach: Reach, rows: QuerySet[models.Account], limit: int, after: str
 
 def within(reach: Reach, *rights: Right) -> list[AccountRecord]:
     """All accounts within reach by any of these rights, on the whole or on a folder, by label."""
-    return _records(reach, list(_base().filter(reachable(reach, *rights)).order_by("label", "pk")))
+    return _records(reach, _within(reach, rights))
+
+
+def senders(reach: Reach, *rights: Right) -> list[AccountRecord]:
+    """The same for whoever writes letters: without what only those who administer an account need to see, and without counts."""
+    return _records(reach, _within(reach, rights), briefly=True)
+
+
+def _within(reach: Reach, rights: Sequence[Right]) -> list[models.Account]:
+    return list(_base().filter(reachable(reach, *rights)).order_by("label", "pk"))
 
 
 def office_account(reach: Reach) -> AccountRecord | None:
@@ -246,6 +266,18 @@ def access_of(account: str, user: str | None = None) -> Access:
         str(row.pk), row.pool_id, row.settings_version, row.address, _in_force(incoming), opened_for(row.login, incoming),
         _in_force(way.endpoint) if way else None, login_for(row, way) if way else None,
         Kind(row.kind), receiving_of(row.receiving), sending_of(row.sending), way.reason if way else "",
+    )  # fmt: skip
+
+
+def way_in_of(account: str) -> Access:
+    """The same without the way out, for those who only receive: an engine asks for thousands at its start."""
+    row = models.Account.objects.select_related("login").filter(pk=account).first()
+    if row is None:
+        raise NotFound("account-unknown")
+    incoming = endpoint(row, "incoming")
+    return Access(
+        str(row.pk), row.pool_id, row.settings_version, row.address, _in_force(incoming), opened_for(row.login, incoming),
+        None, None, Kind(row.kind), receiving_of(row.receiving), sending_of(row.sending),
     )  # fmt: skip
 
 
@@ -328,8 +360,9 @@ def activate(row: models.Account) -> None:
 
 def _base() -> QuerySet[models.Account]:
     return models.Account.objects.select_related(
-        "owner", "login", "login__owner", "outgoing_login", "outgoing_login__owner", "outgoing_server__login"
-    )
+        "owner", "login", "login__owner", "outgoing_login", "outgoing_login__owner", "outgoing_server__login",
+        "incoming_files", "outgoing_files",
+    )  # fmt: skip
 
 
 def _label(cursor: str) -> str:
@@ -352,15 +385,12 @@ def _in_force(one: Endpoint | None) -> Endpoint | None:
     return replace(one, certificate=Certificate())
 
 
-def _records(reach: Reach, rows: Sequence[models.Account]) -> list[AccountRecord]:
+def _records(reach: Reach, rows: Sequence[models.Account], *, briefly: bool = False) -> list[AccountRecord]:
     numbers = [str(row.pk) for row in rows]
     rights = grants.rights(reach, numbers)
-    counts = {
-        str(row["account"]): (row["held"] or 0, row["remaining"] or 0)
-        for row in models.Folder.objects.filter(account_id__in=numbers)
-        .values("account")
-        .annotate(held=Sum("total"), remaining=Sum("remaining"))
-    }
+    if briefly:
+        rights = {number: held - {Right.ADMINISTER} for number, held in rights.items()}
+    counts = {} if briefly else _counts(numbers)
     told = grants.records([number for number in numbers if Right.ADMINISTER in rights.get(number, ())])
     senders: dict[str, list[IdentityRecord]] = {}
     for one in models.Identity.objects.filter(account_id__in=numbers).order_by("position", "address"):
@@ -377,6 +407,15 @@ def _records(reach: Reach, rows: Sequence[models.Account]) -> list[AccountRecord
     ]
 
 
+def _counts(numbers: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Messages held of each account, and still expected."""
+    rows = models.Folder.objects.filter(account_id__in=numbers).values("account")
+    return {
+        str(row["account"]): (row["held"] or 0, row["remaining"] or 0)
+        for row in rows.annotate(held=Sum("total"), remaining=Sum("remaining"))
+    }
+
+
 def _record(
     row: models.Account, rights: frozenset[Right], told: Sequence[GrantRecord], defaults: Defaults
 ) -> AccountRecord:
@@ -391,7 +430,7 @@ def _record(
         grants=told, rights=rights, state=row.state, trouble=trouble_record(row.trouble, row.trouble_since),
         retry_at=row.retry_at, synced_at=row.synced_at, syncing=row.syncing, expected=0, held=0, created_at=row.created_at,
         organisation=row.organisation, reply_to=row.reply_to, signature=signature_of(row.signature), active=row.active,
-        is_office_account=row.is_office_account, receiving=receiving_of(row.receiving), sending=sending_of(row.sending),
+        is_office_account=row.is_office_account, receiving=receiving(row), sending=sending(row),
         outgoing_server=row.outgoing_server.label if row.outgoing_server else "", way_out=way.reason if way else "",
         version=row.settings_version,
         exceptions=_exceptions(row) if may else (),

@@ -122,6 +122,7 @@ def _candidates(chosen: list[str], days: int) -> list[tuple[str, str, str, bytes
             'SELECT p.id, p.folder_id, p.remote_id, m.sha256, s.name, m."offset", m.length, m.size FROM store_placement p'
             " JOIN store_message m ON m.id = p.message_id JOIN store_segment s ON s.id = m.segment_id"
             " WHERE p.folder_id = %s AND p.id <= %s AND p.remote_id NOT LIKE 'pending.%%' AND p.remote_id NOT LIKE 'local.%%'"
+            " AND p.cached_at IS NULL"
             " ORDER BY p.id LIMIT %s",
             [folder, before, _AT_ONCE],
         )

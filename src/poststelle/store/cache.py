@@ -18,6 +18,7 @@ from poststelle.mail.ports import Role
 from poststelle.store import journal, models, places
 from poststelle.store.blobs import CACHED, Origin, Segments, Written
 from poststelle.store.rows import all_rows, change, chunks, column, many, marks
+from poststelle.store.settings_columns import receiving_of
 
 MOST_IN_A_FOLDER = 2000
 _AT_ONCE, _BYTES_AT_ONCE = 100, 8 << 20
@@ -33,11 +34,9 @@ def is_live(row: models.Folder) -> bool:
         return False
     if not account.incoming_protocol or row.remote_id.startswith(places.PENDING):
         return False
-    receiving, chosen = account.receiving, row.choices.get("fetch")
-    beside = not row.subscribed and row.role != Role.INBOX.value and not chosen
-    return (
-        not receiving.get("background", True) or chosen is False or (beside and not receiving.get("all_folders", True))
-    )
+    receiving, chosen = receiving_of(account.receiving), row.choices.get("fetch")
+    usual = row.role == Role.INBOX.value or receiving.fetches(subscribed=row.subscribed)
+    return not receiving.background or not (usual if chosen is None else chosen)
 
 
 def cached_in(folders: Iterable[UUID]) -> list[str]:

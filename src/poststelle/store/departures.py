@@ -81,6 +81,7 @@ def _block(row: models.User, actor: str) -> int:
     if row.is_administrator and row.is_active and not others.exists():
         raise Conflict("last-administrator")
     tokens, _ = models.Token.objects.filter(user=row).delete()
+    models.Session.objects.filter(user=row).delete()
     if row.is_active:
         row.is_active = False
         row.save(update_fields=["is_active"])

@@ -1,7 +1,7 @@
 """What the sync page sees of one account: `mail.shelf.Desk` on the tables.
 
 Errands are handed out oldest first, those that follow each other and differ only in their message as one. How they end is noted
-by `store.settling`, the folder tree by `store.folders`.
+by `store.settling`, the folder tree by `store.listing`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from poststelle.mail.ports import (
     RenameFolder,
     Subscribe,
 )
-from poststelle.store import events, folders, models, places, settling
-from poststelle.store.rows import change, flags_from, many, stored
-from poststelle.store.shelf import FolderShelf, Tools
+from poststelle.store import events, listing, models, places, settling
+from poststelle.store.rows import change, flags_from, many, one_row, stored
+from poststelle.store.shelf import FolderShelf, Tools, by_and_by
 
 _AT_ONCE, _BYTES_AT_ONCE = 1000, 16 << 20
 _NOT_TWICE = frozenset({"copy", "append"})
@@ -77,22 +77,27 @@ class AccountDesk:
         await self._tools.write(self._refuse, rows, trouble)
 
     async def reconcile(self, folders: Sequence[RemoteFolder]) -> Sequence[FolderShelf]:
-        rows = await self._tools.write(self._reconcile, folders)
+        if not self._tidied:
+            self._tidied = True
+            await self._tools.write(self._tidy)
+        rows = await by_and_by(self._tools.write, listing.reconcile(self._pool, self._account, folders))
         self.shelves = [FolderShelf(self._tools, self._pool, self._account, number, folder) for number, folder in rows]
         return self.shelves
 
-    def _reconcile(self, listed: Sequence[RemoteFolder]) -> list[tuple[UUID, RemoteFolder]]:
-        if not self._tidied:
-            self._tidied = True
-            change(
-                "DELETE FROM store_errand WHERE account_id = %s AND closed_at < %s",
-                [self._account.hex, stored(timezone.now() - REMEMBERED)],
-            )
-        return folders.reconcile(self._pool, self._account, listed)
+    def _tidy(self) -> None:
+        change(
+            "DELETE FROM store_errand WHERE account_id = %s AND closed_at < %s",
+            [self._account.hex, stored(timezone.now() - REMEMBERED)],
+        )
 
     def _errands(self) -> list[tuple[str, Errand]]:
-        settling.settle_here(self._pool, self._account)
         self._handed = {}
+        if (
+            one_row("SELECT 1 FROM store_errand WHERE account_id = %s AND closed_at IS NULL", [self._account.hex])
+            is None
+        ):
+            return []
+        settling.settle_here(self._pool, self._account)
         size = 0
         latest: _Handed | None = None
         for row in executable(self._account)[:_AT_ONCE]:
@@ -199,7 +204,10 @@ class AccountDesk:
 
 
 def accounts_with_errands() -> set[str]:
-    """Accounts whose server can be told something now."""
+    """Accounts whose server can be told something now. What no server has to be told is settled at once."""
+    if one_row("SELECT 1 FROM store_errand WHERE closed_at IS NULL", []) is None:
+        return set()
+    settling.forget_what_is_due()
     return {str(number) for number in executable().order_by().values_list("account_id", flat=True).distinct()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -18,11 +19,13 @@ from poststelle.errors import Invalid, NotFound
 from poststelle.mail.records import GrantRecord, GroupRecord, UserRecord
 from poststelle.mail.settings import AccountSettings, GrantWish, Right
 from poststelle.store import journal, models
-from poststelle.store.access import Reach, column_of, grants_of
+from poststelle.store.access import Reach, column_of, grants_sql
 from poststelle.store.ids import is_id
 from poststelle.store.people import find_user, user_record
+from poststelle.store.rows import all_rows, chunks, marks
 
 ALL_RIGHTS = frozenset(Right)
+_RIGHTS = ", ".join(f"g.{column_of(right)}" for right in Right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,15 @@ def rights(reach: Reach, accounts: Sequence[str]) -> dict[str, frozenset[Right]]
     """What the reach may do with each of these accounts as a whole."""
     if reach.user is None:
         return dict.fromkeys(accounts, ALL_RIGHTS)
+    held, bound = grants_sql(reach)
     found: dict[str, frozenset[Right]] = {}
-    rows = grants_of(reach).filter(folder=None, account__in=[UUID(one) for one in accounts], account__pool=reach.pool)
-    for account, *holds in rows.values_list("account_id", *map(column_of, Right)):
-        number = str(account)
-        held = frozenset(right for right, held in zip(Right, holds, strict=True) if held)
-        found[number] = found.get(number, frozenset()) | held
+    for some in chunks(accounts):
+        for account, *holds in all_rows(
+            f"SELECT g.account_id, {_RIGHTS} {held} AND g.folder_id IS NULL AND g.account_id IN ({marks(some)})",
+            [*bound, *(UUID(one).hex for one in some)],
+        ):
+            number = str(UUID(str(account)))
+            found[number] = found.get(number, frozenset()) | _held(holds)
     return found
 
 
@@ -112,8 +118,13 @@ def rights_in(reach: Reach, folder: str) -> frozenset[Right]:
     """What the reach may do with one folder by grants on that folder alone."""
     if reach.user is None:
         return ALL_RIGHTS
-    grants = grants_of(reach).filter(folder=UUID(folder), account__pool=reach.pool)
-    return frozenset(right for grant in grants for right in rights_of(grant))
+    held, bound = grants_sql(reach)
+    rows = all_rows(f"SELECT {_RIGHTS} {held} AND g.folder_id = %s", [*bound, UUID(folder).hex])
+    return frozenset(right for holds in rows for right in _held(holds))
+
+
+def _held(holds: Sequence[Any]) -> frozenset[Right]:
+    return frozenset(right for right, held in zip(Right, holds, strict=True) if held)
 
 
 def records(accounts: Sequence[str]) -> dict[str, list[GrantRecord]]:
@@ -133,9 +144,8 @@ def records(accounts: Sequence[str]) -> dict[str, list[GrantRecord]]:
         "account_id", "user_id", "group_id", "folder_id", "starts_at", "ends_at", *map(column_of, Right)
     )
     for account, user_id, group_id, folder, starts_at, ends_at, *holds in told:
-        held = frozenset(right for right, held in zip(Right, holds, strict=True) if held)
         found.setdefault(str(account), []).append(
-            GrantRecord(people[user_id], held, groups[group_id], str(folder or ""), starts_at, ends_at)
+            GrantRecord(people[user_id], _held(holds), groups[group_id], str(folder or ""), starts_at, ends_at)
         )
     return found
 

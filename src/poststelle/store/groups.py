@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import Q
 
 from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.records import GroupRecord
@@ -55,13 +56,16 @@ def put(reach: Reach, group: str | None, name: str, members: Sequence[str], *, a
 
 
 def remove(reach: Reach, group: str, *, actor: str) -> None:
-    """Forget one, with every grant it has. Raises NotFound, Conflict("group-in-use") while it alone administers a mailbox."""
+    """Forget one, with every grant it has. Raises NotFound, Conflict: "group-in-use" while it alone administers a mailbox,
+    "group-guards-files" while a mailbox's files are for it only."""
     with transaction.atomic():
         row = _row(reach, group)
         administered = models.Account.objects.filter(grants__group=row, grants__administer=True)
         others = models.Grant.objects.filter(administer=True, ends_at=None).exclude(group=row)
         if administered.exclude(grants__in=others).exists():
             raise Conflict("group-in-use", group=row.name)
+        if models.Account.objects.filter(Q(incoming_files=row) | Q(outgoing_files=row)).exists():
+            raise Conflict("group-guards-files", group=row.name)
         accounts = [str(number) for number in row.grants.values_list("account", flat=True).distinct()]
         facts = {"name": row.name, "accounts": len(accounts)}
         journal.write(reach.pool, actor, "group-removed", f"group:{row.pk}", facts=facts)

@@ -4,8 +4,8 @@ Laws: what is in it can be rebuilt from the bytes, and is, when the layout chang
 then the words of their attachments, which cost more and may fail (`waiting`, `attach`). Who may see a message is in its tokens:
 its pool and the accounts it lies in; where it came to lie later is learned from the journal. The FTS5 table is contentless
 (unicode61, diacritics removed): the exact indexed text is kept beside it, compressed, for snippets and because taking a row out
-of a contentless index needs the very text that went in. rowid follows the received second (the next free one), so newest-first
-is the natural order. The long words of all messages are kept in a vocabulary with trigrams, in which compounds are found; the
+of a contentless index needs the very text that went in; only the stems are made again, by the rules that made them, or else
+everything is. rowid follows the received second (the next free one), so newest-first is the natural order. The long words of all messages are kept in a vocabulary with trigrams, in which compounds are found; the
 first three letters of every word stand beside the stems, for those who have typed no more.
 
 This module does not know what people ask (`store.search`), nor how attachments are read.
@@ -17,7 +17,8 @@ import json
 import logging
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,17 +40,22 @@ else:
 
 log = logging.getLogger(__name__)
 
-VERSION = 4
-COLUMNS = ("subject", "sender", "recipients", "body", "files", "attached", "stems", "place")
+_VERSION = 5
+LAYOUT = _VERSION << 16 | zlib.crc32(words.RULES.encode()) & 0xFFFF
+"""Which tables, and which rules of stemming, the file was made by."""
+
+_KEPT = ("body", "subject", "sender", "recipients", "files", "attached", "place")
+COLUMNS = (*_KEPT, "stems")  # FTS5 names every column but the first with each word: that is the fullest one
 MAX_ATTACHED = 1_000_000
 
 NOTHING, WAITING, READ, GIVEN_UP = range(4)
 
 _SCHEMA = f"""
 PRAGMA journal_mode=WAL;
-BEGIN;
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS doc (
-  rowid INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, place TEXT NOT NULL, attachments INTEGER NOT NULL, text BLOB NOT NULL);
+  rowid INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, place TEXT NOT NULL, attachments INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS said (message INTEGER PRIMARY KEY, text BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS doc_waiting ON doc (rowid) WHERE attachments = {WAITING};
 CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), message INTEGER NOT NULL, journal INTEGER NOT NULL);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
@@ -57,14 +63,22 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
 CREATE TABLE IF NOT EXISTS term (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE IF NOT EXISTS inside USING fts5(
   word, content='term', content_rowid='id', tokenize='trigram', detail=none, columnsize=0);
-PRAGMA user_version = {VERSION};
+INSERT INTO words (words, rank) VALUES ('hashsize', {32 << 20});
+PRAGMA user_version = {LAYOUT};
 COMMIT;
-"""
+"""  # noqa: S608 - our own names only
 _MESSAGES = "SELECT m.id, m.pool_id, m.sha256, m.created_at, s.name FROM store_message m JOIN store_segment s ON s.id = m.segment_id"
+_MARKS = ", ".join("?" * (len(COLUMNS) + 1))
+_ENTER = f"INSERT INTO words (rowid, {', '.join(COLUMNS)}) VALUES ({_MARKS})"  # noqa: S608
+_TAKE_OUT = f"INSERT INTO words (words, rowid, {', '.join(COLUMNS)}) VALUES ('delete', {_MARKS})"  # noqa: S608
+_SAID = "SELECT d.rowid, s.text FROM doc d JOIN said s ON s.message = d.message"
+_GAP = (
+    "SELECT d.rowid + 1 FROM doc d WHERE d.rowid >= ? AND NOT EXISTS (SELECT 1 FROM doc n WHERE n.rowid = d.rowid + 1)"
+    " ORDER BY d.rowid LIMIT 1"
+)
 _BATCH = 1000
 _ENTRIES = 200
-_HASH_BYTES = 32 << 20
-_TERMS_REMEMBERED = 100_000
+_PER_SECOND = 1 << 8
 # What no words can be read from; everything else is worth a try.
 _WORDLESS = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "svg", "ico", "heic", "zip", "gz", "7z", "rar", "tar", "exe", "mp3", "mp4", "wav", "avi", "mov", "p7s", "p7m", "asc", "sig", "vcf"])  # fmt: skip
 
@@ -82,15 +96,14 @@ class Writer:
         chosen = path or file()
         _remove_other_layouts(chosen)
         self._db = sqlite3.connect(chosen, isolation_level=None, timeout=20, check_same_thread=False)
-        self._db.executescript(_SCHEMA)
         # A lost index entry is found again by the cursors: it is enough that file and cursors agree.
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_HASH_BYTES,))
-        # What the journal tells of until now is seen when the messages themselves are read.
-        (latest,) = one_row("SELECT coalesce(max(id), 0) FROM store_journal", []) or (0,)
-        self._db.execute("INSERT OR IGNORE INTO progress VALUES (1, 0, ?)", (latest,))
-        self._stems = words.Stems()
-        self._terms: set[str] = set()
+        if _layout(self._db) != LAYOUT:
+            self._db.executescript(_SCHEMA)
+            # What the journal tells of until now is seen when the messages themselves are read.
+            (latest,) = one_row("SELECT coalesce(max(id), 0) FROM store_journal", []) or (0,)
+            self._db.execute("INSERT OR IGNORE INTO progress VALUES (1, 0, ?)", (latest,))
+        self._stems = words.Stems(tokens.OURS)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -155,78 +168,65 @@ class Writer:
         """Add the words of a message's attachments. Not `complete`: something in them could not be read, nor will it be tried again."""
         state = READ if complete else GIVEN_UP
         with _Transaction(self._db):
-            row = self._db.execute("SELECT rowid, text FROM doc WHERE message = ?", (number,)).fetchone()
-            if row is None:
-                return
-            rowid, stored = row
             if text.strip():
-                before = unpacked(stored)
-                after = dict(before) | {"attached": _storable(text[:MAX_ATTACHED])}
-                after["stems"] = self._stems_of(after)
-                self._replace(rowid, before, after)
-            self._db.execute("UPDATE doc SET attachments = ? WHERE rowid = ?", (state, rowid))
+                self._replace(number, lambda before: before | {"attached": _storable(text[:MAX_ATTACHED])})
+            self._db.execute("UPDATE doc SET attachments = ? WHERE message = ?", (state, number))
 
     def _put(self, documents: Sequence[tuple[int, int, dict[str, str], int]]) -> None:
-        rows, entries = [], []
-        new: set[str] = set()
+        texts, entries = [], []
         free: dict[int, int] = {}
         held = self._held([number for _, number, _, _ in documents])
         for second, number, fields, attachments in documents:
             if number in held:
                 continue
-            rowid = free.get(second) or self._free(second)
+            rowid = self._free(free.get(second) or rowid_of(second))
             free[second] = rowid + 1
-            fields["stems"] = self._stems_of(fields, new)
-            rows.append((rowid, number, fields["place"], attachments, _packed(fields)))
-            entries.append((rowid, *(fields[name] for name in COLUMNS)))
-        self._db.executemany("INSERT INTO doc (rowid, message, place, attachments, text) VALUES (?, ?, ?, ?, ?)", rows)
-        self._insert(entries)
-        self._learn(new)
+            self._db.execute(
+                "INSERT INTO doc (rowid, message, place, attachments) VALUES (?, ?, ?, ?)",
+                (rowid, number, fields["place"], attachments),
+            )
+            texts.append((number, _packed(fields)))
+            entries.append(self._entry(rowid, fields))
+        self._db.executemany("INSERT OR REPLACE INTO said (message, text) VALUES (?, ?)", texts)
+        self._db.executemany(_ENTER, entries)
+        self._learn()
 
-    def _insert(self, entries: Sequence[tuple[object, ...]]) -> None:
-        self._db.executemany(
-            f"INSERT INTO words (rowid, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})",  # noqa: S608
-            entries,
-        )
+    def _replace(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Say something else of a message that is in the index."""
+        found = self._db.execute(f"{_SAID} WHERE d.message = ?", (number,)).fetchone()
+        if found is None:
+            return
+        rowid, before = found[0], unpacked(found[1])
+        after = change(before)
+        self._db.execute(_TAKE_OUT, self._entry(rowid, before))
+        self._db.execute(_ENTER, self._entry(rowid, after))
+        self._db.execute("UPDATE doc SET place = ? WHERE rowid = ?", (after["place"], rowid))
+        self._db.execute("UPDATE said SET text = ? WHERE message = ?", (_packed(after), number))
+        self._learn()
 
-    def _replace(self, rowid: int, before: dict[str, str], after: dict[str, str]) -> None:
-        self._db.execute(
-            f"INSERT INTO words (words, rowid, {', '.join(COLUMNS)}) VALUES ('delete', {', '.join('?' * (len(COLUMNS) + 1))})",  # noqa: S608
-            (rowid, *(before[name] for name in COLUMNS)),
-        )
-        self._insert([(rowid, *(after[name] for name in COLUMNS))])
-        self._db.execute("UPDATE doc SET place = ?, text = ? WHERE rowid = ?", (after["place"], _packed(after), rowid))
-
-    def _stems_of(self, fields: dict[str, str], new: set[str] | None = None) -> str:
-        """The stems of all that is said, and how all its words start; long words not met before go into `new`, else straight into
-        the vocabulary."""
+    def _entry(self, rowid: int, fields: dict[str, str]) -> tuple[object, ...]:
+        """What FTS5 is given: the fields, and the stems of all that is said with how all its words start."""
         said = {word for name in ("subject", "body", "files", "attached") for word in words.words(fields[name])}
-        named = {word for name in ("sender", "recipients") for word in words.words(fields[name])} - said
-        stems, starts, compounds = self._stems.read(said)
-        starts |= self._stems.read(named)[1]
-        unmet = compounds - self._terms
-        if new is None:
-            self._learn(unmet)
-        else:
-            new |= unmet
-        return " ".join(sorted(stems | {tokens.start_token(start) for start in starts}))
+        named = {word for name in ("sender", "recipients") for word in words.words(fields[name])}
+        stems = self._stems.forms(said) | self._stems.starts(named)
+        # Sorted, because taking it out again takes the same text.
+        return (rowid, *(fields[name] for name in _KEPT), " ".join(sorted(stems)))
 
-    def _learn(self, unmet: Iterable[str]) -> None:
+    def _learn(self) -> None:
+        """Long words met for the first time go into the vocabulary."""
+        if not self._stems.unmet:
+            return
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM term").fetchone()
-        several = [(word,) for word in unmet]
-        self._db.executemany("INSERT OR IGNORE INTO term (word) VALUES (?)", several)
+        self._db.executemany("INSERT OR IGNORE INTO term (word) VALUES (?)", [(word,) for word in self._stems.unmet])
         self._db.execute("INSERT INTO inside (rowid, word) SELECT id, word FROM term WHERE id > ?", (last,))
-        if len(self._terms) > _TERMS_REMEMBERED:
-            self._terms.clear()
-        self._terms.update(word for (word,) in several)
+        self._stems.unmet.clear()
 
-    def _free(self, second: int) -> int:
-        """The next rowid from `second` << 20 on: a million messages may share a second."""
-        low = second << 20
-        (last,) = self._db.execute(
-            "SELECT max(rowid) FROM doc WHERE rowid BETWEEN ? AND ?", (low, low | 0xFFFFF)
-        ).fetchone()
-        return low if last is None else last + 1
+    def _free(self, wanted: int) -> int:
+        """The first free rowid from the wanted one on: where a second is full, messages go into the next."""
+        if self._db.execute("SELECT 1 FROM doc WHERE rowid = ?", (wanted,)).fetchone() is None:
+            return wanted
+        (gap,) = self._db.execute(_GAP, (wanted,)).fetchone()
+        return int(gap)
 
     def _held(self, numbers: Sequence[int]) -> dict[int, str]:
         """Those that are in the index, with their places."""
@@ -258,9 +258,8 @@ class Writer:
                 if number in held and account not in held[number].split():
                     missing.setdefault(number, set()).add(account)
             for number, accounts in missing.items():
-                rowid, stored = self._db.execute("SELECT rowid, text FROM doc WHERE message = ?", (number,)).fetchone()
-                before = unpacked(stored)
-                self._replace(rowid, before, before | {"place": " ".join([before["place"], *sorted(accounts)])})
+                late_place = " ".join([held[number], *sorted(accounts)])
+                self._replace(number, lambda before, place=late_place: before | {"place": place})  # type: ignore[misc]
             self._db.execute("UPDATE progress SET journal = ?", (entries[-1][0],))
         return len(entries)
 
@@ -302,6 +301,24 @@ def behind() -> int:
     return int(told[0]) if told else 0
 
 
+def attachments_wait() -> bool:
+    """Whether there are attachments to be read and nothing that goes before them: the messages' own words."""
+    if (db := reader()) is None:
+        return False
+    with closing(db):
+        waiting = db.execute(f"SELECT 1 FROM doc WHERE attachments = {WAITING} LIMIT 1").fetchone()  # noqa: S608
+    return waiting is not None and not behind()
+
+
+def attachments_waiting() -> int:
+    """How many messages' attachments are still to be read: quick, however many there are."""
+    if (db := reader()) is None:
+        return 0
+    with closing(db):
+        (count,) = db.execute(f"SELECT count(*) FROM doc WHERE attachments = {WAITING}").fetchone()  # noqa: S608
+    return int(count)
+
+
 def attachments_behind() -> tuple[int, int]:
     """How many messages' attachments are still to be read, and how many could not be read in full."""
     if (db := reader()) is None:
@@ -317,10 +334,30 @@ def reader() -> sqlite3.Connection | None:
     if not path.exists():
         return None
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
-    if _layout(db) == VERSION:
+    if _layout(db) == LAYOUT:
         return db
     db.close()
     return None
+
+
+def rowid_of(second: int) -> int:
+    """The first rowid of what was received in that second (since 1970)."""
+    return second * _PER_SECOND
+
+
+def said(db: sqlite3.Connection, rowid: int) -> dict[str, str]:
+    """The exact texts of a document by column."""
+    (stored,) = db.execute(
+        "SELECT s.text FROM doc d JOIN said s ON s.message = d.message WHERE d.rowid = ?", (rowid,)
+    ).fetchone()
+    return unpacked(stored)
+
+
+def said_of(db: sqlite3.Connection, rowids: Sequence[int]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of several documents, one after the other."""
+    for some in chunks(rowids):
+        for rowid, stored in db.execute(f"{_SAID} WHERE d.rowid IN ({', '.join('?' * len(some))})", some):
+            yield rowid, unpacked(stored)
 
 
 def unpacked(stored: bytes) -> dict[str, str]:
@@ -348,7 +385,7 @@ def _remove_other_layouts(path: Path) -> None:
     if not path.exists() or not path.stat().st_size:
         return
     with closing(sqlite3.connect(path, timeout=20)) as db:
-        if _layout(db) == VERSION:
+        if _layout(db) == LAYOUT:
             return
     path.unlink()
     _remove_rest(path)
@@ -370,7 +407,6 @@ def _fields(pool: int, accounts: Sequence[str], one: Digest) -> dict[str, str]:
         "body": _storable(f"{one.text}\n{one.more}" if one.more else one.text),
         "files": _storable(" ".join(one.files)),
         "attached": "",
-        "stems": "",
         "place": " ".join(place),
     }
 

@@ -40,7 +40,7 @@ def set_password(token: str, password: Secret) -> None:
 
 def _row(token: str) -> models.User:
     number, _, proof = token.partition(".")
-    row = models.User.objects.filter(pk=number, is_active=True).first() if is_id(number) else None
+    row = models.User.objects.filter(pk=number, is_active=True, is_service=False).first() if is_id(number) else None
     if row is None or not default_token_generator.check_token(row, proof):
         raise NotFound("invitation-unknown")
     return row

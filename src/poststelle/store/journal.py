@@ -41,7 +41,8 @@ KINDS = frozenset(
         "folder-renamed", "folder-deleted", "folder-changed",
         "assigned", "status-changed", "follow-up-set", "follow-up-due", "note-added", "note-changed", "note-removed",
         "answering-changed", "tag-changed", "tag-removed", "tree-arranged", "shared-tree-arranged", "messages-looked-up",
-        "messages-kept",
+        "messages-kept", "token-revoked", "sessions-ended", "second-factor-added", "second-factor-removed", "second-factor-reset",
+        "recovery-codes-made", "second-factor-required", "sign-on-linked", "alarm-sent", "notice-changed",
     }
 )  # fmt: skip
 

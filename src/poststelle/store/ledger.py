@@ -108,7 +108,7 @@ def owe(folder: UUID, arrivals: Collection[Arrival]) -> None:
         "INSERT INTO store_setaside (folder_id, remote_id, code, flags, received_at, ordinal, size, generation, created_at, attempts)"
         " SELECT id, %s, %s, %s, %s, %s, %s, generation, %s, 0 FROM store_folder WHERE id = %s ON CONFLICT DO NOTHING",
         [
-            (one.id, MISSED, flags_text(one.flags), stored(one.received_at), one.ordinal, one.size, now, folder.hex)
+            (one.id, MISSED, flags_text(one.told), stored(one.received_at), one.ordinal, one.size, now, folder.hex)
             for one in arrivals
         ],
     )

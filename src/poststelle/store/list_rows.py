@@ -6,19 +6,22 @@ it, what lies in trash or spam apart; of its participants the latest few message
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from poststelle.mail.ports import SEEN
-from poststelle.mail.records import AddressRecord, PlacementRecord, UserRecord
+from poststelle.mail.records import AddressRecord, PlacementRecord, TroubleRecord, UserRecord
+from poststelle.mail.settings import Right
 from poststelle.mail.work import AnswerRecord, ListRow, ThreadMessage
 from poststelle.store import messages, notes, tags, work
-from poststelle.store.access import Reach
+from poststelle.store.access import Reach, granted_sql
 from poststelle.store.keywords import is_for_people
 from poststelle.store.lists import Row
 from poststelle.store.people import person, person_columns
 from poststelle.store.rows import all_rows, chunks, marks, moment
 from poststelle.store.scopes import new_since, visible
+from poststelle.store.trouble import trouble_record
 
 PARTICIPANTS = 12
 MOST_IN_A_THREAD = 500
@@ -78,12 +81,36 @@ class Extras:
         return self._since is not None and message not in self._known and record.received_at > self._since
 
 
+def labels(reach: Reach, accounts: Collection[str]) -> dict[str, str]:
+    """What these accounts (ids) are called, as far as some of their mail is within reach."""
+    may, bound = granted_sql(reach, Right.SEE, "a.id", anywhere=True)
+    return {
+        str(UUID(str(number))): label
+        for some in chunks(accounts)
+        for number, label in all_rows(
+            f"SELECT a.id, a.label FROM store_account a WHERE a.id IN ({marks(some)}) AND {may}",  # noqa: S608
+            [*(UUID(one).hex for one in some), *bound],
+        )
+    }
+
+
+def troubles(reach: Reach, account: str) -> list[TroubleRecord]:
+    """What is the matter with an account some of whose mail is within reach: one record or none."""
+    may, bound = granted_sql(reach, Right.SEE, "a.id", anywhere=True)
+    found = all_rows(
+        f"SELECT a.trouble, a.trouble_since FROM store_account a WHERE a.id = %s AND a.trouble IS NOT NULL AND {may}",  # noqa: S608
+        [UUID(account).hex, *bound],
+    )
+    told = (trouble_record(json.loads(column), moment(since)) for column, since in found)
+    return [one for one in told if one is not None]
+
+
 def answers(reach: Reach, threads: Sequence[int]) -> dict[str, AnswerRecord]:
     """Which messages of these threads have been answered, by Message-ID: the first answer found in a Sent folder within reach.
 
     A message answers the last one it refers to (RFC 5322 section 3.6.4).
     """
-    may, bound = visible(reach)
+    may, bound = visible(reach, of_few=True)
     found: dict[str, AnswerRecord] = {}
     written: dict[str, int] = {}
     for some in chunks(threads):
@@ -112,7 +139,7 @@ def thread(reach: Reach, number: int, message: int, placement: str) -> list[tupl
     `message` is looked at by its `placement`, and is there even where the thread is none (0) or too long; of every other one the
     placement is that in the inbox where there is one, else the earliest made.
     """
-    may, bound = visible(reach)
+    may, bound = visible(reach, of_few=True)
     rows = (
         []
         if not number
@@ -138,7 +165,7 @@ def thread(reach: Reach, number: int, message: int, placement: str) -> list[tupl
 
 def elsewhere(reach: Reach, placement: str) -> list[str]:
     """The other folders (ids) in which the same message may be seen."""
-    may, bound = visible(reach)
+    may, bound = visible(reach, of_few=True)
     number = UUID(placement).hex
     return [
         str(UUID(str(folder)))
@@ -152,7 +179,7 @@ def elsewhere(reach: Reach, placement: str) -> list[str]:
 
 def _counts(reach: Reach, threads: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Messages and unread ones of each thread."""
-    may, bound = visible(reach)
+    may, bound = visible(reach, of_few=True)
     found: dict[int, tuple[int, int]] = {}
     for some in chunks(threads):
         for number, count, unread in all_rows(
@@ -167,7 +194,7 @@ def _counts(reach: Reach, threads: Sequence[int]) -> dict[int, tuple[int, int]]:
 
 def _participants(reach: Reach, threads: Sequence[int]) -> dict[int, list[AddressRecord]]:
     """Who wrote in each thread, the latest last, by its latest messages."""
-    may, bound = visible(reach)
+    may, bound = visible(reach, of_few=True)
     found: dict[int, list[AddressRecord]] = {}
     for some in chunks(threads):
         for number, name, address in all_rows(

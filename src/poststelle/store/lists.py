@@ -19,6 +19,8 @@ from django.db import connection
 
 from poststelle.errors import Invalid
 from poststelle.mail.listing import Sort
+from poststelle.mail.order import sender_key, subject_key
+from poststelle.store import threads
 from poststelle.store.rows import all_rows, marks, one_row
 from poststelle.store.scopes import Scope
 
@@ -121,9 +123,9 @@ class Listing:
             return Window(rows[::-1], True, more, self._among)
         return Window(rows, more, cursor is not None, self._among)
 
-    def around(self, key: Key, limit: int) -> Window:
-        """Rows before and after a place, the row at the place among them if it is in the list."""
-        half = limit // 2
+    def around(self, key: Key, limit: int, above_it: int | None = None) -> Window:
+        """Rows before (half of them, or at most so many) and after a place, the row at the place among them if it is in the list."""
+        half = limit // 2 if above_it is None else min(max(above_it, 0), limit - 1)
         above = self._rows(half + 1, key, upwards=True)
         below = self._rows(limit - len(above[:half]) + 1, key, upwards=False, inclusive=True)
         more, below = len(below) > limit - len(above[:half]), below[: limit - len(above[:half])]
@@ -132,7 +134,7 @@ class Listing:
     def key_of(self, placement: str) -> tuple[Key, int] | None:
         """A placement's place in this order, whether it is in the list or not, and its thread."""
         row = one_row(
-            f"SELECT {self._columns} FROM store_placement p WHERE p.id = %s",  # noqa: S608 - our own columns
+            f"SELECT {self._columns} FROM {self._told('store_placement p')} WHERE p.id = %s",  # noqa: S608 - our own columns
             [UUID(placement).hex],
         )
         return (_row(row).key, int(row[1])) if row else None
@@ -313,7 +315,8 @@ class Listing:
     def _table(self) -> str:
         """The placements to choose from; where there are too many to sort, the newest of each folder."""
         if self._each is None:
-            return "store_placement p" if self.scope.folders is None or self.scope.is_few else using("p", self._index)
+            walked = self.scope.folders is not None and not self.scope.is_few
+            return self._told(using("p", self._index) if walked else "store_placement p")
         columns, unread = (f"{_SORTED}, seen", " AND NOT seen") if self.scope.is_unread else (_SORTED, "")
         # Ids are hexadecimal digits from our own rows, the number is ours: nothing here needs to be bound.
         each = [
@@ -324,7 +327,26 @@ class Listing:
         blocks = [" UNION ALL ".join(each[at : at + 400]) for at in range(0, len(each), 400)]
         # The limit bounds nothing; it keeps the planner from sorting every block and merging them one by one.
         together = " UNION ALL ".join(f"SELECT * FROM ({block}) y" for block in blocks)  # noqa: S608
-        return f"({together} LIMIT {2 * SORTED_MOST}) p"
+        return self._told(f"({together} LIMIT {2 * SORTED_MOST}) p")
+
+    def _told(self, table: str) -> str:
+        """These placements (alias p), with what they do not repeat yet of their messages (`threads.catch_up`) read from those."""
+        if self.sort is Sort.DATE or not threads.is_behind():
+            return table
+        _teach_keys()
+        seen = ", p.seen" if "seen" in table or not table.startswith("(") else ""
+        return (
+            f"(SELECT p.id, p.folder_id, p.message_id, p.thread, p.received_at, p.ordinal, p.flags{seen}, m.has_attachments, m.size,"  # noqa: S608
+            " sender_key(m.from_name, m.from_address) AS by_sender, subject_key(m.subject) AS by_subject"
+            f" FROM {table} JOIN store_message m ON m.id = p.message_id) p"
+        )
+
+
+def _teach_keys() -> None:
+    """The database makes the keys of an order as `repeated.of` does. SQLite only: no other database has rows from before."""
+    connection.ensure_connection()
+    connection.connection.create_function("sender_key", 2, sender_key, deterministic=True)
+    connection.connection.create_function("subject_key", 1, subject_key, deterministic=True)
 
 
 def using(alias: str, index: str) -> str:

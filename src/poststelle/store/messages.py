@@ -24,8 +24,9 @@ from poststelle.store import models
 from poststelle.store.access import Reach, granted_folders, granted_sql, reachable
 from poststelle.store.blobs import Segments
 from poststelle.store.cache import is_live
-from poststelle.store.places import LIMBO_PLACE
+from poststelle.store.places import LIMBO_PLACE, REMOTE_PLACE
 from poststelle.store.rows import all_rows, chunks, flags_from, marks, moment, one_row
+from poststelle.store.settings_columns import receiving_of
 
 _COLUMNS = (
     "p.id, p.folder_id, f.account_id, m.sha256, m.subject, m.from_name, m.from_address, m.recipients, p.received_at,"
@@ -57,12 +58,10 @@ def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
 
 def folder(reach: Reach, number: str) -> FolderRecord:
     """One folder. Raises NotFound."""
-    rows = (
-        models.Folder.objects.filter(granted_folders(reach, Right.SEE))
-        .exclude(place=LIMBO_PLACE)
-        .select_related("account")
-    )
-    row = rows.filter(pk=_number(number, "folder-unknown")).first()
+    chosen = _number(number, "folder-unknown")
+    may, bound = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id")
+    there = f"SELECT 1 FROM store_folder f WHERE f.id = %s AND f.place <> 'limbo' AND {may}"  # noqa: S608
+    row = models.Folder.objects.select_related("account").filter(pk=chosen).first() if one_row(there, [chosen.hex, *bound]) else None  # fmt: skip
     if row is None:
         raise NotFound("folder-unknown", folder=number)
     return _folder(row, _set_aside_counts([row.pk]).get(row.pk, 0))
@@ -126,7 +125,8 @@ def placements_of(
     if not messages:
         return []
     further, bound = (f" AND {only[0]}", only[1]) if only[0] else ("", ())
-    condition, parameters = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id")
+    # The plus: a few messages are looked up, not every placement of every folder within reach.
+    condition, parameters = granted_sql(reach, Right.SEE, "+f.account_id", folder="+f.id")
     found: dict[int, PlacementRecord] = {}
     marks = ", ".join(["%s"] * len(messages))
     for number, *row in all_rows(
@@ -191,11 +191,16 @@ def _set_aside_counts(numbers: Sequence[UUID]) -> dict[UUID, int]:
 
 
 def _folder(row: models.Folder, aside: int) -> FolderRecord:
+    receiving, choices = receiving_of(row.account.receiving), row.choices
+    is_inbox = row.role == Role.INBOX.value
+    shown = is_inbox or row.place != REMOTE_PLACE or receiving.shows(subscribed=row.subscribed)
+    fetched = is_inbox or row.place != REMOTE_PLACE or receiving.fetches(subscribed=row.subscribed)
     return FolderRecord(
         id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
         selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + aside,
         set_aside=aside, synced_at=row.synced_at, place=row.place, subscribed=row.subscribed, owner=row.owner,
-        rights=row.rights, choices=row.choices, live=is_live(row),
+        rights=row.rights, choices=choices, live=is_live(row),
+        shown=bool(choices.get("show", shown)), fetched=bool(choices.get("fetch", fetched)),
     )  # fmt: skip
 
 

@@ -28,11 +28,11 @@ from poststelle.store.tables.mailbox import (
     Template,
 )
 from poststelle.store.tables.outgoing import Outgoing, Recipient
-from poststelle.store.tables.people import Office, Pool, Token, User, UserManager
+from poststelle.store.tables.people import Office, Pool, Session, Token, User, UserManager
 from poststelle.store.tables.work import Branch, Looked, Mention, Note, Presence, Tag, Task, Trust
 
 __all__ = [
     "Account", "Branch", "Errand", "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "LiveWish",
     "Login", "Looked", "Mention", "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient",
-    "Segment", "SetAside", "Tag", "Task", "Template", "ThreadLink", "ThreadTopic", "Token", "Trust", "User", "UserManager",
+    "Segment", "Session", "SetAside", "Tag", "Task", "Template", "ThreadLink", "ThreadTopic", "Token", "Trust", "User", "UserManager",
 ]  # fmt: skip

@@ -24,6 +24,8 @@ from poststelle.store.work import Spot, tell
 
 def of(message: int, user: str | None) -> list[NoteRecord]:
     """The notes on a message, oldest first; `user`: who asks."""
+    if not counts([message]):
+        return []
     rows = models.Note.objects.filter(message=message).select_related("author").prefetch_related("mentions__user")
     return [_record(row, user) for row in rows.order_by("created_at", "pk")]
 

@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from poststelle.errors import Conflict, Invalid, NotFound, PoststelleError
 from poststelle.mail.digest import digest
-from poststelle.mail.ports import ANSWERED, SEEN, RecipientResult, Role
+from poststelle.mail.ports import ANSWERED, RecipientResult
 from poststelle.mail.records import OutgoingRecord, Page, RecipientRecord
 from poststelle.mail.settings import Right
-from poststelle.store import handling, journal, messages, models
+from poststelle.store import handling, journal, messages, models, sent_copies
 from poststelle.store.access import Reach, granted
 from poststelle.store.application import keep_messages, message_ids
 from poststelle.store.blobs import Origin
@@ -158,9 +158,18 @@ def data_started(number: str) -> None:
 
 
 def answered(
-    number: str, results: Sequence[RecipientResult], state: str, *, due_at: datetime | None, filed_copy: bool
+    number: str,
+    results: Sequence[RecipientResult],
+    state: str,
+    *,
+    due_at: datetime | None,
+    filed_copy: bool,
+    kept_here: str,
 ) -> None:
-    """The server answered for everybody it was asked about. A first acceptance marks the answered mail and orders the copy."""
+    """The server answered for everybody it was asked about. A first acceptance marks the answered mail and orders the copy.
+
+    `filed_copy`, `kept_here`: see `store.sent_copies.order`.
+    """
     with transaction.atomic():
         row = models.Outgoing.objects.select_related("account", "message").get(pk=number)
         for result in results:
@@ -177,8 +186,7 @@ def answered(
             if row.account_id is not None:
                 models.Account.objects.filter(pk=row.account_id).update(sent_at=row.sent_at)
             _mark_answered(row)
-            if not filed_copy:
-                _order_copy(row)
+            sent_copies.order(row, filed_copy=filed_copy, kept_here=kept_here)
         _tell(row)
 
 
@@ -234,14 +242,6 @@ def _mark_answered(row: models.Outgoing) -> None:
     if row.answers_id is not None:
         system = Reach(row.message.pool_id, None)
         handling.mark(system, [str(row.answers_id)], frozenset({ANSWERED}), frozenset(), actor=journal.SYSTEM)
-
-
-def _order_copy(row: models.Outgoing) -> None:
-    if row.account is None:
-        return
-    sent = models.Folder.objects.filter(account=row.account, role=Role.SENT.value, vanished_at=None).first()
-    if sent is not None:
-        models.Errand.objects.create(account=row.account, folder=sent, kind="append", add=SEEN, message=row.message)
 
 
 def _tell(row: models.Outgoing) -> None:

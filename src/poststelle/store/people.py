@@ -1,26 +1,27 @@
-"""People, their tokens, and the office row: verbs that return records."""
+"""People and the office row: verbs that return records."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.records import UserRecord
+from poststelle.mail.secret import Secret
 from poststelle.store import journal
-from poststelle.store.models import Office, Pool, Token, User
+from poststelle.store.models import Office, Pool, User
+from poststelle.store.rows import one_row
 
 
 def office_name() -> str | None:
     """The office this installation was set up for; None before that."""
-    return Office.objects.values_list("name", flat=True).first()
+    row = one_row("SELECT name FROM store_office ORDER BY id LIMIT 1", [])
+    return str(row[0]) if row else None
 
 
 def office_language() -> str:
@@ -40,15 +41,26 @@ def create_office(name: str, language: str, *, email: str, person: str, password
 
 
 def add_user(
-    email: str, name: str, password: str | None, *, actor: str, language: str | None = None, administrator: bool = False
+    email: str,
+    name: str,
+    password: str | None,
+    *,
+    actor: str,
+    language: str | None = None,
+    administrator: bool = False,
+    service: bool = False,
 ) -> UserRecord:
-    """A new person; without a password they cannot log in before they have set one. Raises Invalid({"email": "taken"})."""
+    """A new person; without a password they cannot log in before they have set one, and a `service` never.
+
+    Raises Invalid({"email": "taken"}).
+    """
     pool = Pool.objects.order_by("pk").first()
     if pool is None:
         raise Conflict("not-set-up")
     user = User(
-        email=email, name=name, pool=pool, language=language or office_language(), is_administrator=administrator
-    )
+        email=email, name=name, pool=pool, language=language or office_language(), is_administrator=administrator,
+        is_service=service,
+    )  # fmt: skip
     # A good hash takes its time; nobody else should have to wait for it.
     user.set_password(password)
     try:
@@ -56,7 +68,8 @@ def add_user(
             if User.objects.filter(email__iexact=email).exists():
                 raise Invalid({"email": "taken"})
             user.save()
-            journal.write(pool.pk, actor, "user-added", f"user:{user.pk}", facts={"administrator": administrator})
+            facts = {"administrator": administrator} | ({"service": True} if service else {})
+            journal.write(pool.pk, actor, "user-added", f"user:{user.pk}", facts=facts)
     except IntegrityError as error:
         raise Invalid({"email": "taken"}) from error
     return user_record(user)
@@ -69,10 +82,21 @@ def tell(user_id: str, kind: str, *, actor: str) -> None:
         journal.write(user.pool_id, actor, kind, f"user:{user.pk}", facts={"email": user.email})
 
 
+def set_password(user_id: str, password: Secret, *, actor: str) -> None:
+    """Another password; every log-in made with the old one ends."""
+    user = User.objects.get(pk=user_id)
+    # A good hash takes its time; nobody else should have to wait for it.
+    user.set_password(password.reveal())
+    with transaction.atomic():
+        User.objects.filter(pk=user_id).update(password=user.password)
+        journal.write(user.pool_id, actor, "password-changed", f"user:{user.pk}", facts={"own": True})
+
+
 def preference(user_id: str, name: str) -> object:
     """What a person has chosen, None where nothing."""
-    found: dict[str, object] = User.objects.values_list("preferences", flat=True).get(pk=user_id)
-    return found.get(name)
+    row = one_row("SELECT preferences FROM store_user WHERE id = %s", [UUID(user_id).hex])
+    kept = json.loads(row[0]) if row and isinstance(row[0], str) else row[0] if row else {}
+    return kept.get(name)
 
 
 def set_preference(user_id: str, name: str, value: object) -> None:
@@ -91,7 +115,7 @@ def set_language(user_id: str, language: str) -> None:
 
 def user_record(user: User) -> UserRecord:
     """The record of a user row."""
-    return UserRecord(str(user.pk), user.email, user.name, user.language, user.is_administrator)
+    return UserRecord(str(user.pk), user.email, user.name, user.language, user.is_administrator, user.is_service)
 
 
 def person_columns(alias: str) -> str:
@@ -122,8 +146,14 @@ def named(name: str) -> UserRecord | None:
         return None
 
 
+def is_known(email: str) -> bool:
+    """Whether somebody has this address (any case), blocked or not."""
+    return User.objects.filter(email__iexact=email).exists()
+
+
+@lru_cache(maxsize=10_000)
 def pool_of(user_id: str) -> int:
-    """The data pool a person belongs to."""
+    """The data pool a person belongs to, for good."""
     return User.objects.values_list("pool_id", flat=True).get(pk=user_id)
 
 
@@ -146,36 +176,6 @@ def first_administrator() -> UserRecord:
     if user is None:
         raise Conflict("not-set-up")
     return user_record(user)
-
-
-def add_token(user_id: str, name: str, *, actor: str, lifetime: timedelta) -> tuple[str, datetime]:
-    """A new API token and when it expires. The token itself is returned once and kept only as a digest."""
-    token = f"ps_{secrets.token_urlsafe(32)}"
-    with transaction.atomic():
-        user = User.objects.get(pk=user_id)
-        row = Token.objects.create(user=user, name=name, digest=_digest(token), expires_at=timezone.now() + lifetime)
-        journal.write(user.pool_id, actor, "token-added", f"user:{user.pk}", facts={"name": name})
-    return token, row.expires_at
-
-
-def user_of_token(token: str) -> UserRecord:
-    """Whose token this is, if it is valid now. Raises NotFound."""
-    now = timezone.now()
-    row = (
-        Token.objects.select_related("user")
-        .filter(digest=_digest(token), expires_at__gt=now, user__is_active=True)
-        .first()
-    )
-    if row is None:
-        raise NotFound("token-unknown")
-    if row.used_at is None or now - row.used_at > timedelta(hours=1):
-        Token.objects.filter(pk=row.pk).update(used_at=now)
-    return user_record(row.user)
-
-
-def _digest(token: str) -> str:
-    # A token has 256 random bits: nothing to gain from a slow hash.
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _user(name: str) -> User:

@@ -1,7 +1,7 @@
 """What a placement repeats of its message, so that a list is sorted and filtered by an index alone.
 
 Law: whoever makes a placement fills these columns in the same statement, with `of` for messages or by copying another
-placement's. They can always be made again from the message.
+placement's. They can always be made again from the message (`fill`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from poststelle.mail.order import sender_key, subject_key
-from poststelle.store.rows import all_rows, chunks, marks
+from poststelle.store.rows import all_rows, chunks, many, marks
 
 COLUMNS = "thread, has_attachments, size, by_sender, by_subject"
 """Columns of `store_placement`."""
@@ -29,3 +29,11 @@ def of(messages: Sequence[int]) -> dict[int, Repeated]:
             keys = sender_key(name, address), subject_key(subject)
             found[number] = (thread, bool(has_attachments), size, *keys)
     return found
+
+
+def fill(messages: Sequence[int]) -> None:
+    """Write the columns into the placements of these messages, in the current transaction; safe to repeat."""
+    many(
+        "UPDATE store_placement SET thread = %s, has_attachments = %s, size = %s, by_sender = %s, by_subject = %s WHERE message_id = %s",
+        [(*said, number) for number, said in of(messages).items()],
+    )

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from poststelle.errors import NotFound, PoststelleError
 from poststelle.mail.ports import Role
-from poststelle.mail.settings import Kind
+from poststelle.mail.settings import Kind, Receiving
 from poststelle.store import events, journal, models
 from poststelle.store.access import Reach
 from poststelle.store.accounts import ACTIVE, account_row, activate, resume
@@ -28,7 +28,7 @@ SUSPENDED = "suspended"
 
 _OWN_KINDS = (
     "messages-arrived", "messages-changed", "messages-removed", "message-set-aside", "folders-listed", "account-troubled",
-    "account-suspended", "errand-refused", "messages-looked-up", "messages-kept",
+    "account-suspended", "errand-refused", "messages-looked-up", "messages-kept", "alarm-sent",
 )  # fmt: skip
 """Journal entries that tell of the engine's own work, after which there is nothing to be done."""
 
@@ -219,11 +219,23 @@ def latest(account: str) -> tuple[bool, list[dict[str, object]]]:
     return row[0] is None, row[1] or []
 
 
-def beside_the_chosen(account: str) -> set[str]:
-    """Folders of the account, by remote id, that are neither the inbox nor subscribed nor chosen for fetching."""
-    rows = models.Folder.objects.filter(account_id=account, vanished_at=None, subscribed=False)
-    told = rows.exclude(role=Role.INBOX.value).values_list("remote_id", "choices")
-    return {remote for remote, choices in told if not choices.get("fetch")}
+def left_out(account: str, receiving: Receiving) -> set[str]:
+    """Folders of the account, by remote id, that are not fetched: by the account's settings, by choice, and not once just now."""
+    rows = models.Folder.objects.filter(account_id=account, vanished_at=None, fetch_wanted_at=None)
+    if receiving.background:
+        if receiving.fetches(subscribed=False):
+            # What people chose not to fetch is left out of the list itself.
+            return set()
+        rows = rows.filter(subscribed=False).exclude(role=Role.INBOX.value)
+    told = rows.values_list("remote_id", "choices")
+    return {remote for remote, choices in told if not (receiving.background and choices.get("fetch"))}
+
+
+def fetch_now(reach: Reach, folder: models.Folder, *, actor: str) -> None:
+    """Have the folder fetched once, as soon as can be, whether it is fetched otherwise or not."""
+    with transaction.atomic():
+        models.Folder.objects.filter(pk=folder.pk).update(fetch_wanted_at=timezone.now())
+        want(reach, str(folder.account_id), actor=actor)
 
 
 def engine_started() -> None:

@@ -19,6 +19,7 @@ from poststelle.errors import NotFound
 from poststelle.mail.listing import Filter, Place, Where
 from poststelle.mail.ports import FLAGGED, Role
 from poststelle.mail.settings import Right
+from poststelle.store import threads
 from poststelle.store.access import Reach, granted_sql
 from poststelle.store.branches import folders_below
 from poststelle.store.rows import all_rows, column, marks, moment, one_row, stored
@@ -57,9 +58,11 @@ class Scope:
         return " AND ".join(pieces), bound
 
 
-def visible(reach: Reach, right: Right = Right.SEE) -> tuple[str, list[Any]]:
-    """A condition on a folder ``f``: within reach and shown at all."""
-    condition, parameters = granted_sql(reach, right, "f.account_id", folder="f.id")
+def visible(reach: Reach, right: Right = Right.SEE, *, of_few: bool = False) -> tuple[str, list[Any]]:
+    """A condition on a folder ``f``: within reach and shown at all. `of_few`: the question names few placements or threads."""
+    # The plus keeps SQLite from walking all folders within reach, and all that lies in them, instead of looking the few up.
+    plus = "+" if of_few else ""
+    condition, parameters = granted_sql(reach, right, f"{plus}f.account_id", folder=f"{plus}f.id")
     return f"{condition} AND f.place <> 'limbo'", [*parameters]
 
 
@@ -207,7 +210,8 @@ def _conditions(reach: Reach, chosen: Filter, *, whole: bool) -> list[tuple[str,
     if chosen.tag:
         found.append(_flagged(chosen.tag))
     if chosen.attachments:
-        found.append(("{p}.has_attachments", []))
+        of_message = "EXISTS (SELECT 1 FROM store_message m WHERE m.id = {p}.message_id AND m.has_attachments)"
+        found.append((of_message if threads.is_behind() else "{p}.has_attachments", []))
     if chosen.mine:
         found.append((f"{{p}}.message_id IN ({task} t.assignee_id = %s AND t.status <> 'done')", [_person(reach)]))
     if chosen.unassigned:

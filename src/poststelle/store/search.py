@@ -9,11 +9,13 @@ long enough, compounds with it; a word still being typed finds its continuations
 from __future__ import annotations
 
 import base64
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, time
+from unicodedata import normalize
 from uuid import UUID
 
 from django.utils import timezone
@@ -24,18 +26,18 @@ from poststelle.mail.ports import Role
 from poststelle.mail.query import Query, Term, parse
 from poststelle.mail.records import Page, PlacementRecord, SearchHit
 from poststelle.mail.settings import Right
-from poststelle.store import messages
+from poststelle.store import guards, messages
 from poststelle.store.access import Reach, granted_sql
-from poststelle.store.index import reader, unpacked
+from poststelle.store.index import reader, rowid_of, said, said_of
 from poststelle.store.rows import all_rows, one_row
 from poststelle.store.tokens import WITH_FILES, account_token, pool_token, start_token
 
 _SURFACE = "{subject sender recipients body files attached}"
 _WHERE = {"subject": "{subject}", "from": "{sender}", "to": "{recipients}", "file": "{files}"}
-# By column: subject, sender, recipients, body, files, attached, stems, place.
+# By column: body, subject, sender, recipients, files, attached, place, stems.
 _WEIGHED = (
     "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
-    " ORDER BY bm25(words, 10.0, 6.0, 3.0, 1.0, 4.0, 0.5, 1.0, 0.0), rowid DESC"
+    " ORDER BY bm25(words, 1.0, 10.0, 6.0, 3.0, 4.0, 0.5, 0.0, 1.0), rowid DESC"
 )
 _NEWEST = (
     "SELECT d.rowid, d.message FROM words JOIN doc d ON d.rowid = words.rowid WHERE words MATCH ?"
@@ -43,6 +45,9 @@ _NEWEST = (
 )
 
 _WINDOW, _IN_VAIN = 250, 10_000
+_WORTH = 550
+_SAID = ("body", "subject", "sender", "recipients", "files", "attached")
+_MARKS = re.compile(r"[\u0300-\u036f]+")
 _RANKED = 300
 _MOST_HITS = 200
 _COMPOUND, _COMPOUNDS, _CANDIDATES = 5, 30, 400
@@ -77,6 +82,11 @@ class _Search:
     def __init__(self, db: sqlite3.Connection, reach: Reach, query: Query) -> None:
         self._db, self._reach, self._query = db, reach, query
         self._stems = words.Stems()
+        # FTS5 would first merge the lists of all words that begin so, which may be half the index. As long as many messages have
+        # such a word, it is quicker to look into the newest that have one with the same start.
+        self._open = next((term for term in query.terms if _is_open(term)), None)
+        (size,) = db.execute("SELECT message FROM progress").fetchone() or (0,)
+        self._size = int(size)
         self._seen = self._accounts()
         self._filter = _row_filter(reach, query) if query.asks_rows else ("", [])
         self._low, self._high = _received(query.after, 0), _received(query.before, sys.maxsize)
@@ -89,25 +99,28 @@ class _Search:
         ]
 
     def newest(self, limit: int, place: int | None) -> Page[SearchHit]:
-        asked = self._expression()
         high = self._high if place is None else min(place, self._high)
         hits: list[tuple[int, PlacementRecord]] = []
         looked_at = 0
         while looked_at - len(hits) < _IN_VAIN:
             several = _WINDOW if looked_at or self._query.asks_rows else min(limit + 1, _WINDOW)
-            rows = self._db.execute(_NEWEST, (asked, high, self._low, several)).fetchall()
+            rows, looked, high = self._below(high, several, limit + 1)
             hits += self._visible(rows, limit + 1 - len(hits))
-            if not rows:
+            if not looked:
                 return Page(self._shown(hits), None)
-            high = rows[-1][0]
-            looked_at += len(rows)
+            looked_at += looked
             if len(hits) > limit:
                 return Page(self._shown(hits[:limit]), _cursor(hits[limit - 1][0]))
         return Page(self._shown(hits), _cursor(high))
 
     def ranked(self, limit: int, skip: int) -> Page[SearchHit]:
         """The best of the newest: what is older than the newest few hundred that fit is not weighed."""
-        newest = self._db.execute(_NEWEST, (self._expression(), self._high, self._low, _RANKED)).fetchall()
+        newest: list[tuple[int, int]] = []
+        looked_at, looked, high = 0, 1, self._high
+        while looked and len(newest) < _RANKED and looked_at < 3 * _RANKED:
+            rows_below, looked, high = self._below(high, _RANKED, _RANKED)
+            newest = [*newest, *rows_below][:_RANKED]
+            looked_at += looked
         if not newest:
             return Page([], None)
         rows = dict(newest)
@@ -125,13 +138,48 @@ class _Search:
         following = skip + limit if skip + limit < min(len(hits), _MOST_HITS) else None
         return Page(self._shown(hits[skip : skip + limit]), None if following is None else _cursor(following))
 
+    def _is_worth(self, wanted: int, share: float) -> bool:
+        """Whether looking into messages is quicker than merging: the one costs by the messages it takes, the other by all there are."""
+        return share * share * self._size > wanted * _WORTH
+
+    def _below(self, high: int, several: int, wanted: int) -> tuple[list[tuple[int, int]], int, int]:
+        """Rows that match below `high`, at most `several`; how many were looked at for it, and how far down (none: to the end)."""
+        if not self._is_worth(wanted, 1):
+            self._open = None
+        rows = self._db.execute(_NEWEST, (self._expression(), high, self._low, several)).fetchall()
+        if not rows or self._open is None:
+            return rows, len(rows), rows[-1][0] if rows else high
+        kept = self._going_on(self._open, rows)
+        if not self._is_worth(wanted, len(kept) / len(rows)):
+            self._open = None
+            return self._below(high, several, wanted)
+        return kept, len(rows), rows[-1][0]
+
+    def _going_on(self, term: Term, rows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those rows in which a word goes on from what is being typed, or that have it in another way."""
+        (word,) = term.words
+        other_ways = f"({' OR '.join(self._whole(word))})"
+        found = {
+            rowid
+            for (rowid,) in self._db.execute(
+                "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?",
+                (other_ways, rows[-1][0], rows[0][0]),
+            )
+        }
+        begins = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, words.spellings(word)))})")
+        for rowid, fields in said_of(self._db, [rowid for rowid, _ in rows if rowid not in found]):
+            if any(begins.search(_unmarked(fields[name])) for name in _SAID):
+                found.add(rowid)
+        return [row for row in rows if row[0] in found]
+
     def _visible(self, rows: Sequence[tuple[int, int]], limit: int) -> list[tuple[int, PlacementRecord]]:
         rowids = {number: rowid for rowid, number in rows}
         found = messages.placements_of(self._reach, [*rowids], limit, self._filter)
         return [(rowids[number], record) for number, record in found]
 
     def _shown(self, found: Sequence[tuple[int, PlacementRecord]]) -> list[SearchHit]:
-        return [SearchHit(record, self._snippet(rowid)) for rowid, record in found]
+        closed = guards.closed(self._reach, [record.id for _, record in found])
+        return [SearchHit(record, self._snippet(rowid, attached=record.id not in closed)) for rowid, record in found]
 
     def _expression(self) -> str:
         """What FTS5 is asked."""
@@ -185,6 +233,9 @@ class _Search:
             return f"({where} : ({' OR '.join(form + ('*' if open_ended else '') for form in forms)}))"
         (word,) = term.words
         stem = self._stems.of(word)
+        if term is self._open and not weighing:
+            starts = dict.fromkeys(start_token(form) for form in words.spellings(word))
+            return f"({' OR '.join([*starts, *self._whole(word)])})"
         if term.where:
             # Stems are not kept by field; a stem begins nearly every inflection.
             forms = [f"{form}*" if open_ended else form for form in forms] + [f'"{stem}"*']
@@ -192,10 +243,13 @@ class _Search:
         # No column is named: stems stand in one of their own, and what is ours is no word anybody can type.
         if open_ended and not weighing:
             forms = [_beginning(form) for form in forms]
-        forms.append(f'"{stem}"')
-        if not term.excluded and not weighing:
-            forms += [f'"{compound}"' for compound in self._compounds(word, stem)]
+        forms += [f'"{stem}"'] if term.excluded or weighing else self._whole(word)
         return f"({' OR '.join(dict.fromkeys(forms))})"
+
+    def _whole(self, word: str) -> list[str]:
+        """The stem, and compounds."""
+        stem = self._stems.of(word)
+        return [f'"{form}"' for form in (stem, *self._compounds(word, stem))]
 
     def _compounds(self, word: str, stem: str) -> list[str]:
         """Words of the vocabulary with this one in them, the shortest first."""
@@ -205,13 +259,24 @@ class _Search:
         rows = self._db.execute("SELECT word FROM inside WHERE word LIKE ? LIMIT ?", (f"%{part}%", _CANDIDATES))
         return sorted((found for (found,) in rows), key=lambda found: (len(found), found))[:_COMPOUNDS]
 
-    def _snippet(self, rowid: int) -> str:
-        (stored,) = self._db.execute("SELECT text FROM doc WHERE rowid = ?", (rowid,)).fetchone()
-        fields = unpacked(stored)
-        for name in ("body", "attached"):
+    def _snippet(self, rowid: int, *, attached: bool) -> str:
+        fields = said(self._db, rowid)
+        for name in ("body", "attached") if attached else ("body",):
             if places := list(_found(fields[name], self._looked_for)):
                 return _piece(fields[name], min(places))
         return _piece(fields["body"] or fields["subject"], 0)
+
+
+def _is_open(term: Term) -> bool:
+    """Whether it is a word being typed of which there is more than the index keeps of every word's start."""
+    if term.exact or term.excluded or term.where or not term.open_ended or len(term.words) > 1:
+        return False
+    return all(len(form) > words.START_LENGTH for form in words.spellings(term.words[0]))
+
+
+def _unmarked(text: str) -> str:
+    """The text as the index keeps it: in lower case, without diacritics."""
+    return text.lower() if text.isascii() else _MARKS.sub("", normalize("NFKD", text.lower()))
 
 
 def _spelled(term: Sequence[str]) -> list[list[str]]:
@@ -247,7 +312,7 @@ def _received(day: date | None, otherwise: int) -> int:
         begins = datetime.combine(day, time(), timezone.get_default_timezone()).timestamp()
     except (ValueError, OverflowError):
         return otherwise
-    return min(max(0, int(begins)) << 20, sys.maxsize)
+    return rowid_of(max(0, int(begins)))
 
 
 def _row_filter(reach: Reach, query: Query) -> tuple[str, list[object]]:

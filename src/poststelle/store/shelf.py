@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -34,9 +34,11 @@ log = logging.getLogger(__name__)
 ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD = 3
 DAY_SECONDS = 86400
 _IS_SETTLED = (
-    "SELECT f.generation = f.swept AND NOT f.loss_accepted"
+    "SELECT f.generation = f.swept AND NOT f.loss_accepted AND f.fetch_wanted_at IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM store_placement p WHERE p.folder_id = f.id AND p.generation = 0)"
     " AND NOT EXISTS (SELECT 1 FROM store_errand e WHERE e.target_id = f.id AND e.closed_at IS NULL AND e.outcome <> '')"
+    " AND NOT EXISTS (SELECT 1 FROM store_errand e WHERE e.folder_id = f.id AND e.closed_at IS NULL"
+    " AND e.outcome IN ('missed', 'sought'))"
     " FROM store_folder f WHERE f.id = %s"
 )
 
@@ -45,6 +47,22 @@ class Write(Protocol):
     """Runs a blocking function in the writer thread and awaits its result."""
 
     def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]: ...
+
+
+async def by_and_by(write: Write, work: Generator[None, None, T]) -> T:
+    """Long work in the writer thread, a portion at a time: others get their turn between. Its value at the end."""
+    done: list[T] = []
+
+    def go_on() -> bool:
+        try:
+            next(work)
+        except StopIteration as end:
+            done.append(end.value)
+        return not done
+
+    while await write(go_on):
+        pass
+    return done[0]
 
 
 Read = Callable[[Sequence[Raw]], Awaitable[Sequence[Digest]]]
@@ -96,6 +114,8 @@ class Tools:
 
 class FolderShelf:
     """One folder. `pool`, `account` and `folder_id` are its rows' keys."""
+
+    __slots__ = ("_account", "_id", "_pool", "_remote", "_role", "_tools", "path")
 
     def __init__(self, tools: Tools, pool: int, account: UUID, folder_id: UUID, remote: RemoteFolder) -> None:
         self._tools = tools

@@ -31,7 +31,7 @@ def offered(reach: Reach) -> list[TagRecord]:
     may, bound = visible(reach)
     seen = {
         str(keyword)
-        for known in column(f"SELECT f.keywords FROM store_folder f WHERE f.keywords <> '[]' AND {may}", bound)  # noqa: S608
+        for known in column(f"SELECT DISTINCT f.keywords FROM store_folder f WHERE f.keywords <> '[]' AND {may}", bound)  # noqa: S608
         for keyword in (known if isinstance(known, list) else json.loads(known))
     }
     taken = {keyword.lower() for keyword in named}

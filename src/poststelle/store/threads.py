@@ -21,6 +21,7 @@ from django.db import transaction
 
 from poststelle.mail.digest import Digest
 from poststelle.mail.thread import base_subject, is_reply
+from poststelle.store import repeated
 from poststelle.store.rows import all_rows, change, chunks, many, marks, moment, one_row
 
 MAX_NAMES = 100
@@ -68,7 +69,10 @@ def is_behind() -> bool:
 
 
 def catch_up(limit: int = _STEP) -> int:
-    """Find threads for messages kept without one (from before there were threads, or on their way out); how many were looked at."""
+    """Find threads for messages kept without one (from before there were threads, or on their way out); how many were looked at.
+
+    Those from before have placements that do not repeat yet what their message says: this fills them in.
+    """
     with transaction.atomic():
         rows = all_rows(
             'SELECT id, pool_id, message_id, "references", subject, sent_at, from_address, recipients FROM store_message'
@@ -83,6 +87,7 @@ def catch_up(limit: int = _STEP) -> int:
             by_pool.setdefault(pool, []).append(letter)
         for pool, letters in by_pool.items():
             _assign(pool, letters)
+        repeated.fill([row[0] for row in rows])
     return len(rows)
 
 

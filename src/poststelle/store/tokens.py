@@ -13,23 +13,23 @@ from poststelle.mail.words import START_LENGTH
 from poststelle.store.rows import all_rows, moment
 
 # A letter of the private use area, which belongs to tokens for FTS5 and to no word for people: nobody can ask for these by typing.
-_OURS = "\ue000"
-WITH_FILES = f"{_OURS}files"
+OURS = "\ue000"
+WITH_FILES = f"{OURS}files"
 
 
 def account_token(account: object) -> str:
     """The word that stands for an account (its id)."""
-    return f"{_OURS}account{UUID(str(account)).hex}"
+    return f"{OURS}account{UUID(str(account)).hex}"
 
 
 def start_token(word: str) -> str:
     """The word that stands for every word with these first letters (folded)."""
-    return f"{_OURS}{word[:START_LENGTH]}"
+    return f"{OURS}{word[:START_LENGTH]}"
 
 
 def pool_token(pool: int) -> str:
     """The word that stands for a pool."""
-    return f"{_OURS}pool{pool}"
+    return f"{OURS}pool{pool}"
 
 
 def places(first: int, last: int) -> dict[int, tuple[list[str], datetime]]:

@@ -223,8 +223,12 @@ def _folders(reach: Reach, accounts: set[str] | None) -> dict[str, list[_Folder]
     return {_text(account): _ordered(found) for account, found in by_account.items()}
 
 
-_HIDDEN = "f.choices LIKE '%%\"show\": false%%'"
-"""As Django writes the choice into its JSON."""
+_HIDDEN = (
+    "(f.choices LIKE '%%\"show\": false%%' OR NOT f.subscribed AND f.place = 'remote' AND f.role <> 'inbox'"
+    " AND f.choices NOT LIKE '%%\"show\": true%%' AND EXISTS (SELECT 1 FROM store_account h WHERE h.id = f.account_id"
+    " AND h.receiving LIKE '%%\"subscribed_only\": true%%'))"
+)
+"""As Django writes the choices into its JSON: by hand, or because the account shows subscribed folders only (Receiving.shows)."""
 
 
 def _ordered(folders: list[_Folder]) -> list[_Folder]:

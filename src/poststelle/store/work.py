@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from poststelle.errors import NotFound
@@ -25,7 +24,7 @@ from poststelle.mail.tree import Badges
 from poststelle.mail.work import PresenceRecord, TaskRecord
 from poststelle.store import journal, models
 from poststelle.store.access import Reach
-from poststelle.store.people import person, person_columns, user_record
+from poststelle.store.people import person, person_columns
 from poststelle.store.rows import all_rows, change, chunks, column, marks, moment, one_row, stored
 from poststelle.store.scopes import visible, waiting
 
@@ -52,8 +51,8 @@ def find(reach: Reach, placement: str) -> Spot:
         number = UUID(placement).hex
     except ValueError as error:
         raise NotFound("message-unknown", message=placement) from error
-    see, bound = visible(reach)
-    process, more = visible(reach, Right.PROCESS)
+    see, bound = visible(reach, of_few=True)
+    process, more = visible(reach, Right.PROCESS, of_few=True)
     row = one_row(
         f"SELECT p.message_id, p.thread, f.account_id, f.id, ({process}) FROM store_placement p JOIN store_folder f"  # noqa: S608
         f" ON f.id = p.folder_id WHERE p.id = %s AND {see}",
@@ -74,19 +73,21 @@ def seers(message: int) -> list[UserRecord]:
         " WHERE p.message_id = %s AND f.place <> 'limbo'",
         [message],
     )
-    now = timezone.now()
-    grants = models.Grant.objects.filter(
-        Q(starts_at=None) | Q(starts_at__lte=now),
-        Q(ends_at=None) | Q(ends_at__gt=now),
-        Q(folder=None, account__in=[UUID(str(account)) for account, _ in spots])
-        | Q(folder__in=[UUID(str(folder)) for _, folder in spots]),
-        see=True,
+    now = stored(timezone.now())
+    accounts, folders = ([*dict.fromkeys(_hex(spot[at]) for spot in spots)] for at in (0, 1))
+    rows = all_rows(
+        f"SELECT DISTINCT {person_columns('u')} FROM store_grant g LEFT JOIN store_group_members m ON m.group_id = g.group_id"  # noqa: S608
+        " JOIN store_user u ON u.id = coalesce(g.user_id, m.user_id) WHERE g.see AND u.is_active"
+        " AND (g.starts_at IS NULL OR g.starts_at <= %s) AND (g.ends_at IS NULL OR g.ends_at > %s)"
+        f" AND (g.folder_id IS NULL AND g.account_id IN ({marks(accounts) or 'NULL'}) OR g.folder_id IN ({marks(folders) or 'NULL'}))"
+        " ORDER BY u.name, u.email",
+        [now, now, *accounts, *folders],
     )
-    people = models.User.objects.filter(
-        Q(pk__in=grants.filter(user__isnull=False).values("user")) | Q(member_of__in=grants.values("group")),
-        is_active=True,
-    )
-    return [user_record(row) for row in people.distinct().order_by("name", "email")]
+    return [found for row in rows if (found := person(row)) is not None]
+
+
+def _hex(value: Any) -> str:
+    return value.hex if isinstance(value, UUID) else str(value)
 
 
 # -- tasks -----------------------------------------------------------------------------------------------------------
@@ -262,7 +263,10 @@ def away(reach: Reach, spot: Spot, user: str, *, actor: str) -> None:
 
 def present(message: int, user: str | None) -> list[PresenceRecord]:
     """Who else is at the message, those who answer first."""
-    late = timezone.now() - timedelta(seconds=PRESENT_SECONDS)
-    rows = models.Presence.objects.filter(message=message, at__gt=late).select_related("user")
-    rows = rows.exclude(user=UUID(user)) if user is not None else rows
-    return [PresenceRecord(user_record(row.user), row.doing, row.at) for row in rows.order_by("doing", "at")]
+    late = stored(timezone.now() - timedelta(seconds=PRESENT_SECONDS))
+    rows = all_rows(
+        f"SELECT e.doing, e.at, {person_columns('u')} FROM store_presence e JOIN store_user u ON u.id = e.user_id"  # noqa: S608
+        " WHERE e.message_id = %s AND e.at > %s AND e.user_id <> %s ORDER BY e.doing, e.at",
+        [message, late, UUID(user).hex if user is not None else ""],
+    )
+    return [PresenceRecord(who, doing, moment(at)) for doing, at, *columns in rows if (who := person(columns))]

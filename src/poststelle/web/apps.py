@@ -8,3 +8,9 @@ class WebConfig(AppConfig):
 
     name = "poststelle.web"
     label = "web"
+
+    def ready(self) -> None:
+        """Once every app's tables are there."""
+        from poststelle.web import login
+
+        login.connect()

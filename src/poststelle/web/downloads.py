@@ -6,6 +6,7 @@ shown in place.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -43,6 +44,12 @@ def drawn_picture(data: bytes, content_type: str) -> HttpResponse:
     _hold(response, "picture", as_file=False)
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
+
+
+def within_page(drawn: bytes) -> str:
+    """A picture we have drawn ourselves, as an address that holds it."""
+    kind = "png" if drawn.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(drawn).decode('ascii')}"
 
 
 def _hold(response: HttpResponseBase, name: str, *, as_file: bool) -> None:

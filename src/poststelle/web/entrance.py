@@ -6,21 +6,24 @@ itself. What the office refuses becomes a page in words: not found and not allow
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from allauth.account.authentication import get_authentication_records
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError
-from poststelle.office import people, wording
+from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError, TooOften
+from poststelle.office import people, second_factors, sessions, wording
 from poststelle.office.actor import Actor
+from poststelle.web import confirming
 
-_STATUS: Mapping[type[PoststelleError], int] = {NotFound: 404, NotPermitted: 403, Conflict: 409}
+_STATUS: Mapping[type[PoststelleError], int] = {NotFound: 404, NotPermitted: 403, Conflict: 409, TooOften: 429}
 
 
 class Visit(HttpRequest):
@@ -44,7 +47,11 @@ class EntranceMiddleware(LoginRequiredMiddleware):
             return HttpResponse(headers={"HX-Redirect": f"/login?{shown}"})
         refused: HttpResponseBase | None = super().process_view(request, view, args, kwargs)
         if refused is None and request.user.is_authenticated:
-            request.actor = people.actor_of_session(str(request.user.pk))  # type: ignore[attr-defined]  # see Visit
+            actor = people.actor_of_session(str(request.user.pk))
+            request.actor = actor  # type: ignore[attr-defined]  # see Visit
+            if _by_hand(request):
+                sessions.used(request.session)
+            return _not_yet(request, actor)
         return refused
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -54,7 +61,42 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         status = next((number for kind, number in _STATUS.items() if isinstance(exception, kind)), 400)
         told = wording.sentence(exception)
         page = "parts/refusal.html" if is_part(request) else "refusal.html"
-        return render(request, page, {"told": told}, status=status)
+        answer = render(request, page, {"told": told}, status=status)
+        if isinstance(exception, TooOften) and exception.after is not None:
+            answer["Retry-After"] = str(math.ceil(exception.after))
+        return answer
+
+
+_WITHOUT_SECOND_FACTOR = frozenset(
+    {
+        "second-factor-needed", "mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes", "account_logout", "account_login",
+        "account_inactive", "language",
+    }
+)  # fmt: skip
+"""Names of routes for somebody who must set up a second factor first."""
+
+
+def _not_yet(request: HttpRequest, actor: Actor) -> HttpResponse | None:
+    """What has to be done first: a second factor set up, or proved again who one is."""
+    name = request.resolver_match.url_name if request.resolver_match else ""
+    if name not in _WITHOUT_SECOND_FACTOR and not by_single_sign_on(request) and second_factors.must_set_up(actor):
+        if is_part(request):
+            return HttpResponse(headers={"HX-Redirect": "/"})
+        return redirect("second-factor-needed")
+    return confirming.ask(request, actor, name or "")
+
+
+def _by_hand(request: HttpRequest) -> bool:
+    """Whether somebody is there: what an open page asks for by itself keeps no log-in alive."""
+    name = request.resolver_match.url_name if request.resolver_match else ""
+    if request.method == "POST":
+        return name != "here"
+    return name != "live" and (not is_part(request) or is_part(request, "main") or is_part(request, "reader"))
+
+
+def by_single_sign_on(request: HttpRequest) -> bool:
+    """Whether this log-in came from the identity provider, who asks for its own second factor."""
+    return any(one.get("method") == "socialaccount" for one in get_authentication_records(request, request.user))
 
 
 def is_part(request: HttpRequest, target: str = "") -> bool:

@@ -20,12 +20,16 @@ _FRAME, _PICTURE = "poststelle.web.frame", "poststelle.web.picture"
 
 @dataclass(frozen=True, slots=True)
 class FrameWish:
-    """Whose eyes the frame is for, which message (or, `within` it, which attached one), and whether remote pictures may load."""
+    """Whose eyes the frame is for, which message (or, `within` it, which attached one), and whether remote pictures may load.
+
+    `words` were looked for and are marked.
+    """
 
     user: str
     message: str
     remote: bool
     within: int | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +43,19 @@ class PictureWish:
 
 def frame_url(wish: FrameWish) -> str:
     """The frame's address, good for ten minutes."""
-    signed = [wish.user, wish.message, wish.remote, wish.within]
+    signed = [wish.user, wish.message, wish.remote, wish.within, wish.words]
     return reverse("mail-frame", args=[wish.message, signing.dumps(signed, salt=_FRAME, compress=True)])
 
 
 def read_signature(message: str, signature: str) -> FrameWish:
     """What was signed. Raises NotFound when it is forged, too old or for another message."""
     try:
-        user, signed, remote, within = signing.loads(signature, salt=_FRAME, max_age=LIFETIME_SECONDS)
+        user, signed, remote, within, words = signing.loads(signature, salt=_FRAME, max_age=LIFETIME_SECONDS)
     except (signing.BadSignature, ValueError) as error:
         raise NotFound("message-unknown", message=message) from error
     if signed != message:
         raise NotFound("message-unknown", message=message)
-    return FrameWish(user, signed, bool(remote), within)
+    return FrameWish(user, signed, bool(remote), within, tuple(words))
 
 
 def picture_url(wish: PictureWish) -> str:

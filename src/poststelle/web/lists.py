@@ -15,12 +15,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from poststelle.errors import Invalid
+from poststelle.errors import Invalid, NotFound
 from poststelle.mail.listing import Filter, Place, Sort, Where, read_filter
 from poststelle.mail.ports import SEEN, Role
 from poststelle.mail.records import AddressRecord, SearchHit
 from poststelle.mail.work import ListPage, ListRow
-from poststelle.office import accounts, lists, preferences, reading, trees
+from poststelle.office import lists, preferences, reading, trees
 from poststelle.web.entrance import Visit
 from poststelle.web.names import FILTERS, PLACES, ROLES, SORTS, Text, role_name
 from poststelle.web.tree import address_of
@@ -97,22 +97,20 @@ def asked(request: Visit, where: Where) -> Asked:
     )  # fmt: skip
 
 
-def shown(request: Visit, where: Where) -> dict[str, Any]:
-    """What the templates of a list need. Raises NotFound, Invalid for a forged cursor."""
+def shown(request: Visit, where: Where, opened: str = "") -> dict[str, Any]:
+    """What the templates of a list need. `opened`: a message (id) that is to stand in it. Raises NotFound, Invalid for a forged cursor.
+
+    The address may say where the window begins: ``after`` a cursor, or ``from`` a message, for as many ``rows``.
+    """
     ask = asked(request, where)
-    limit = request.GET.get("rows", "")
-    rows = min(max(int(limit), WINDOW), LARGEST_WINDOW) if limit.isdecimal() and len(limit) < 10 else WINDOW
-    after = request.GET.get("after") or None
-    page = lists.page(
-        request.actor, ask.where, threads=ask.threads, sort=ask.sort, descending=ask.descending, filter=ask.filter,
-        limit=rows, after=after,
-    )  # fmt: skip
+    page = _page(request, ask, opened)
     return _named(request, ask) | {
         "asked": ask,
         "where": str(where),
         "rows": _rows(request, ask, page),
         "list_page": page,
         "rows_url": ask.with_query(ask.address),
+        "earlier": ask.with_query(ask.address, after=page.previous) if page.previous else "",
         "more": ask.with_query(ask.address, after=page.next) if page.next else "",
         "looked_for": (),
         "orders": _orders(ask),
@@ -120,6 +118,26 @@ def shown(request: Visit, where: Where) -> dict[str, Any]:
         "filters": _filters(ask),
         "columns": preferences.mine(request.actor).columns,
     }
+
+
+def _page(request: Visit, ask: Asked, opened: str) -> ListPage:
+    limit, after, begins = (request.GET.get(name, "") for name in ("rows", "after", "from"))
+    rows = min(max(int(limit), WINDOW), LARGEST_WINDOW) if limit.isdecimal() and len(limit) < 10 else WINDOW
+    order: dict[str, Any] = {
+        "threads": ask.threads, "sort": ask.sort, "descending": ask.descending, "filter": ask.filter, "limit": rows,
+    }  # fmt: skip
+    if begins and not after:
+        try:
+            return lists.around(request.actor, begins, ask.where, above=0, **order)
+        except NotFound:
+            # It has gone meanwhile: from the top, then.
+            begins = ""
+    page = lists.page(request.actor, ask.where, after=after or None, **order)
+    if not opened or after or opened in {item.placement.id for item in page.items}:
+        return page
+    there = lists.around(request.actor, opened, ask.where, **order)
+    is_near = there.items and there.items[0].placement.id in {item.placement.id for item in page.items}
+    return lists.page(request.actor, ask.where, **order | {"limit": 2 * rows}) if is_near else there
 
 
 def found(hits: Sequence[SearchHit], urls: Sequence[str], headings: Sequence[str]) -> list[DrawnRow]:
@@ -142,7 +160,7 @@ def name_of(person: AddressRecord) -> str:
 def _rows(request: Visit, ask: Asked, page: ListPage) -> list[DrawnRow]:
     several = ask.where.place is not Place.FOLDER
     numbers = {item.placement.account_id for item in page.items} if several else set()
-    labels = {number: accounts.show(request.actor, number).label for number in numbers}
+    labels = lists.labels(request.actor, numbers)
     outwards = _is_outwards(request, ask.where)
     drawn = []
     for item in page.items:
@@ -193,11 +211,12 @@ def _named(request: Visit, ask: Asked) -> dict[str, Any]:
         return {
             "folder": record,
             "title": role_name(record),
-            "subtitle": accounts.show(request.actor, record.account_id).label,
+            "subtitle": _label(request, record.account_id),
+            "troubles": lists.troubles(request.actor, record.account_id),
             "set_aside": reading.set_aside(request.actor, record.id) if record.set_aside else (),
         }
     if where.place is Place.ACCOUNT:
-        return {"title": ROLES[Role.INBOX], "subtitle": accounts.show(request.actor, where.id).label}
+        return {"title": ROLES[Role.INBOX], "subtitle": _label(request, where.id)}
     if where.place is Place.ROLE:
         return {"title": ROLES.get(where.role, where.id)}
     if where.place is Place.BRANCH:
@@ -210,6 +229,10 @@ def _named(request: Visit, ask: Asked) -> dict[str, Any]:
             flat += entry.children
         return {"title": ""}
     return {"title": PLACES[where.place]}
+
+
+def _label(request: Visit, account: str) -> str:
+    return lists.labels(request.actor, [account]).get(account, "")
 
 
 def _orders(ask: Asked) -> list[tuple[Text, str, str]]:

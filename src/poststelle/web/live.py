@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -22,13 +23,15 @@ from django.contrib.auth import SESSION_KEY
 from django.db import Error, connection
 from django.http import StreamingHttpResponse
 
-from poststelle.errors import NotFound
+from poststelle.errors import NotFound, TooOften
 from poststelle.office import feed, people
 from poststelle.web.entrance import Visit
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.02
+MOST_STREAMS = 20
+"""Open streams of one person: one for each browser, so that this many are a mistake or worse."""
 HEARTBEAT_SECONDS = 15.0
 _WINDOW, _MOST_WINDOWS = 200, 10
 _NOTABLE = frozenset({"messages-arrived", "assigned", "follow-up-due", "note-added"})
@@ -67,22 +70,26 @@ class Watch:
 
     def _look(self) -> None:
         pause = threading.Event()
-        seen = None
+        seen, due = None, True
+        commits = feed.commits()
         while True:
             with self._lock:
                 if not self._listeners:
                     self._thread = None
                     break
+            due = commits.happened() or due
             try:
-                newest = feed.latest()
+                newest = feed.latest() if due else seen
             except Error:
                 log.warning("the journal cannot be read just now", exc_info=True)
                 connection.close()
             else:
+                due = False
                 if newest != seen:
                     seen = newest
                     self._wake()
             pause.wait(LOOK_SECONDS)
+        commits.close()
         connection.close()
 
     def _wake(self) -> None:
@@ -93,6 +100,19 @@ class Watch:
 
 
 watch = Watch()
+
+_streams: Counter[str] = Counter()
+
+
+@contextlib.contextmanager
+def _counted(user: str) -> Iterator[None]:
+    _streams[user] += 1
+    try:
+        yield
+    finally:
+        _streams[user] -= 1
+        if not _streams[user]:
+            del _streams[user]
 
 
 @dataclass(slots=True)
@@ -124,6 +144,8 @@ async def live(request: Visit) -> StreamingHttpResponse:
     newest = await sync_to_async(feed.latest, thread_sensitive=False)()
     after = min(int(asked), newest) if asked.isascii() and asked.isdecimal() and len(asked) < 19 else newest
     assert request.actor.user is not None  # a session is always a person's
+    if _streams[request.actor.user.id] >= MOST_STREAMS:
+        raise TooOften("too-many-streams", after=HEARTBEAT_SECONDS)
     stream = _stream(request.actor.user.id, request.session.session_key or "", after)
     return StreamingHttpResponse(
         stream, content_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -131,7 +153,7 @@ async def live(request: Visit) -> StreamingHttpResponse:
 
 
 async def _stream(user: str, session: str, after: int) -> AsyncIterator[str]:
-    with watch.listening() as woken:
+    with watch.listening() as woken, _counted(user):
         yield "retry: 2000\n\n"
         while not watch.closed:
             woken.clear()

@@ -129,7 +129,7 @@ KINDS: Mapping[Kind, Text] = {
     Kind.SEND_ONLY: _("Only sends"),
     Kind.ARCHIVE: _("Archive: kept here only"),
 }
-SCOPES: Mapping[Scope, Text] = {
+OWNERSHIPS: Mapping[Scope, Text] = {
     Scope.SHARED: _("Shared: belongs to the office"),
     Scope.PERSONAL: _("Personal: belongs to one person"),
     Scope.SYSTEM: _("System: office-wide sender"),
@@ -186,3 +186,12 @@ LANGUAGES: Mapping[str, str] = {"de": "Deutsch", "en": "English"}
 def role_name(folder: FolderRecord) -> str:
     """A special folder by its role in the reader's language, any other by its own name."""
     return str(ROLES.get(folder.role, folder.name))
+
+
+SCOPES: Mapping[str, Text] = {
+    "read": _("Read: list, open, search, download"),
+    "write": _("Change: mark, move, delete, assign, note"),
+    "send": _("Send: letters and answers to invitations"),
+    "admin": _("Administer: mailboxes, log-ins, rights, people, as far as the person may"),
+}
+"""What an access token may be used for."""

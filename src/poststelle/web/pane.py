@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from poststelle.errors import Conflict
 from poststelle.mail import spoofing
 from poststelle.mail.listing import Place
 from poststelle.mail.work import ThreadMessage
@@ -18,7 +19,10 @@ from poststelle.office.reading import AttachmentView, OpenMessage
 from poststelle.web.entrance import Visit
 from poststelle.web.frame import FrameWish, frame_url
 from poststelle.web.lists import Asked
+from poststelle.web.readable import looked_for
 from poststelle.web.telling import STATUSES
+
+LONGEST_QUERY, MOST_MARKED = 500, 20
 
 
 def context(request: Visit, placement: str) -> dict[str, Any]:
@@ -45,20 +49,27 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
     """What is below the head: bars, files, text or frame, for ``parts/message_body.html``."""
     placement = opened.placement.id
     as_text = not opened.has_html or request.GET.get("as") == "text"
+    broken = False
     forged = opened.authentication is not None and opened.authentication.failed
     remote = request.GET.get("remote") == "1" or (opened.remote_allowed and not forged)
     held_back = 0
     if not as_text and not remote:
-        _, held_back = reading.html_document(request.actor, placement, remote=False)
+        try:
+            _, held_back = reading.html_document(request.actor, placement, remote=False)
+        except Conflict:
+            as_text = broken = True
     files = [file for file in opened.attachments if as_text or not file.is_inline]
     assert request.actor.user is not None  # a session is always a person's
+    words = looked_for(request.GET.get("q", "")[:LONGEST_QUERY])[:MOST_MARKED]
     return {
         "opened": opened,
         "as_text": as_text,
+        "broken": broken,
         "remote": remote,
         "held_back": held_back,
         "forged": forged,
-        "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote)),
+        "looked_for": words,
+        "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote, words=tuple(words))),
         "files": [(file, _look(file)) for file in files],
     }
 
@@ -99,9 +110,7 @@ def frame_of_attachment(request: Visit, placement: str, number: int) -> str:
 
 def _look(file: AttachmentView) -> str:
     """How a file can be looked at; nothing that could run or deceives is offered."""
-    return (
-        "" if {"program", "disguised"} & {*file.dangers} else viewing.look(file.name, file.content_type, file.preview)
-    )
+    return "" if {"program", "disguised"} & {*file.dangers} else viewing.kind_of(file.name, file.content_type)
 
 
 def _is(one: ThreadMessage, opened: OpenMessage) -> bool:

@@ -1,8 +1,8 @@
 """What every page tells the browser it may do (RELIABILITY Q62).
 
 Law: nothing runs but the one script of the page, named by a nonce; nothing is evaluated; nothing is fetched from elsewhere. Text
-becomes HTML in the script only through its one Trusted Types policy, ``poststelle``. A response that brings a policy of its own
-(mail frame, download) keeps it.
+becomes HTML in the script only through its one Trusted Types policy, ``poststelle``. Nobody else's page may hold a response or load
+it. A response that brings a policy of its own (mail frame, download) keeps it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
         nonce = getattr(request, "csp_nonce", "")
         if nonce and not response.has_header("Content-Security-Policy"):
             response["Content-Security-Policy"] = POLICY.format(nonce=nonce)
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if response.get("Content-Type", "").startswith("text/html"):
             response.setdefault("Cache-Control", "private, no-cache")
             # The same address gives a page or a part of it.
             patch_vary_headers(response, ["HX-Request", "HX-Target"])
+        response.setdefault("Cache-Control", "private, no-store")
         return response

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from poststelle.mail.listing import Place, Where
 from poststelle.mail.ports import Role
-from poststelle.mail.settings import Right
+from poststelle.mail.settings import Kind, Right
 from poststelle.mail.tree import EntryKind, Tree, TreeEntry, Trees
 from poststelle.office import trees
 from poststelle.office.actor import Actor
@@ -60,9 +60,11 @@ class Twig:
 
     @property
     def is_just_added(self) -> bool:
-        """Nothing is known of its folders yet."""
+        """It receives, and nothing is known of its folders yet."""
         account = self.entry.account
-        return account is not None and not self.entry.has_children and account.trouble is None
+        if account is None or account.kind not in (Kind.SYNCHRONISED, Kind.FETCH_ONLY):
+            return False
+        return not self.entry.has_children and account.trouble is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from poststelle.api.account_shapes import AccountChanges, AccountDocument, Excep
 from poststelle.api.problems import language_of
 from poststelle.api.shapes import CheckedByTheOffice, Cursor, Given, Limit, Listed, Moment, Shape, Trouble, listed
 from poststelle.api.steps import LINES, Recipient, streamed
-from poststelle.api.tokens import actor_of
+from poststelle.api.tokens import ADMIN, actor_of
 from poststelle.errors import Conflict
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts as office
 from poststelle.office import bulk, hand_over, kinds, outgoing_servers
 from poststelle.office.account_documents import document_of
+from poststelle.office.doors import NetworkDoors
 
 router = Router(tags=["accounts"], by_alias=True)
 
@@ -107,6 +108,14 @@ class Copy(Given):
     label: str = Field("", description="Its label.")
 
 
+class Moved(Shape):
+    """What became of the folders of an account that has moved."""
+
+    matched: int = Field(description="Found again at the new provider.")
+    new: int = Field(description="Only there.")
+    left: int = Field(description="Only here: they stay as they are.")
+
+
 class ImportedLine(Shape):
     """What one line of a table does or did."""
 
@@ -149,13 +158,13 @@ def list_accounts(
     return listed(office.overview(actor, limit, cursor) if all else office.page(actor, limit, cursor), Account.of)
 
 
-@router.get("/exceptions", response=Listed[Account])
+@router.get("/exceptions", auth=ADMIN, response=Listed[Account])
 def list_exceptions(request: HttpRequest, limit: Limit = 50, cursor: Cursor = None) -> Listed[Account]:
     """Every account with an exception from safe connections, by label. Administrators only."""
     return listed(office.exceptions(actor_of(request), limit, cursor), Account.of)
 
 
-@router.post("", response={201: Account})
+@router.post("", auth=ADMIN, response={201: Account})
 def add_account(request: HttpRequest, response: HttpResponse, document: New) -> Status[Account]:
     """Add an account, untested. Administrators only."""
     record = office.add(actor_of(request), document)
@@ -163,7 +172,7 @@ def add_account(request: HttpRequest, response: HttpResponse, document: New) -> 
     return Status(201, Account.of(record))
 
 
-@router.post("/probe", openapi_extra=LINES)
+@router.post("/probe", auth=ADMIN, openapi_extra=LINES)
 async def probe(
     request: HttpRequest,
     document: Changes,
@@ -178,23 +187,24 @@ async def probe(
     return await streamed(steps, language_of(request))
 
 
-@router.post("/import", response=Imported, openapi_extra=_TABLE)
+@router.post("/import", auth=ADMIN, response=Imported, openapi_extra=_TABLE)
 def import_accounts(
     request: HttpRequest,
     apply: Annotated[bool, Query(description="Save; else only say what would happen.")] = False,  # noqa: FBT002
     update: Update = False,  # noqa: FBT002
     partly: Annotated[bool, Query(description="With `apply`: leave out wrong lines instead of saving none.")] = False,  # noqa: FBT002
+    notice: Annotated[str, Query(description="Version of the office's notice that has been read, with `apply`.")] = "",
 ) -> Imported:
     """Many accounts from a table (CSV); its columns are the document's dotted paths. Administrators only."""
     actor = actor_of(request)
     if apply:
-        done = bulk.apply(actor, request.body, update=update, partly=partly)
+        done = bulk.apply(actor, request.body, update=update, partly=partly, notice=notice)
     else:
         done = bulk.preview(actor, request.body, update=update)
     return Imported(lines=[ImportedLine.model_validate(asdict(one)) for one in done], wrong=bulk.wrong_lines(done))
 
 
-@router.get("/export", openapi_extra=_AS_TABLE)
+@router.get("/export", auth=ADMIN, openapi_extra=_AS_TABLE)
 def export_accounts(request: HttpRequest) -> HttpResponse:
     """Every account as a table (CSV), without secrets; it can be imported again. Administrators only."""
     return HttpResponse(bulk.export(actor_of(request)), content_type="text/csv; charset=utf-8")
@@ -206,7 +216,7 @@ def show_account(request: HttpRequest, account: AccountId) -> Account:
     return Account.of(office.show(actor_of(request), account))
 
 
-@router.patch("/{account}", response=Account)
+@router.patch("/{account}", auth=ADMIN, response=Account)
 def change_account(request: HttpRequest, account: AccountId, changes: Changes) -> Account:
     """Change what the document names and leave the rest (RFC 7396).
 
@@ -219,7 +229,7 @@ def change_account(request: HttpRequest, account: AccountId, changes: Changes) -
     return Account.of(office.change(actor_of(request), account, changes))
 
 
-@router.delete("/{account}", response={204: None})
+@router.delete("/{account}", auth=ADMIN, response={204: None})
 def remove_account(request: HttpRequest, account: AccountId) -> Status[None]:
     """Forget the account here; the server is not touched. Takes the right *administer*."""
     office.remove(actor_of(request), account)
@@ -236,7 +246,7 @@ def ask_for_a_round(request: HttpRequest, account: AccountId) -> Status[RoundAsk
     return Status(202, RoundAsked(account=record.id, asked_at=at))
 
 
-@router.get("/{account}/consequences", response=Consequences)
+@router.get("/{account}/consequences", auth=ADMIN, response=Consequences)
 def consequences_of_removal(request: HttpRequest, account: AccountId) -> Consequences:
     """What removing the account would take along. Takes the right *administer*."""
     return Consequences.model_validate(asdict(kinds.consequences(actor_of(request), account)))
@@ -249,19 +259,29 @@ def way_out_of_account(request: HttpRequest, account: AccountId) -> WayOut:
     return WayOut.model_validate({"reason": choice.reason, "facts": choice.facts})
 
 
-@router.post("/{account}/archive", response=Account)
+@router.post("/{account}/archive", auth=ADMIN, response=Account)
 def archive_account(request: HttpRequest, account: AccountId) -> Account:
     """Turn the account into an archive: messages and folders stay, servers and log-in go. There is no way back."""
     return Account.of(kinds.to_archive(actor_of(request), account))
 
 
-@router.post("/{account}/copy", response=dict[str, Any])
+@router.post("/{account}/move", auth=ADMIN, response=Moved)
+async def move_account(request: HttpRequest, account: AccountId, changes: Changes) -> Moved:
+    """The same mailbox at another provider: new servers and log-in, tried before anything is kept; nothing comes twice.
+
+    Takes the right *administer*.
+    """
+    counts = await kinds.move(actor_of(request), account, changes, NetworkDoors(office.egress()))
+    return Moved.model_validate(counts)
+
+
+@router.post("/{account}/copy", auth=ADMIN, response=dict[str, Any])
 def copy_account(request: HttpRequest, account: AccountId, given: Copy) -> dict[str, Any]:
     """The document of a second account like this one, without secrets: complete and add it."""
     return kinds.duplicate(actor_of(request), account, given.label)
 
 
-@router.post("/{account}/hand-over", response={201: HandOver})
+@router.post("/{account}/hand-over", auth=ADMIN, response={201: HandOver})
 def hand_over_account(request: HttpRequest, account: AccountId) -> Status[HandOver]:
     """A one-time link by which the owner enters the password; earlier ones are void."""
     token, expires_at = hand_over.create(actor_of(request), account)

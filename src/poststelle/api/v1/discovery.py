@@ -13,7 +13,7 @@ from pydantic import Field
 
 from poststelle.api.problems import language_of
 from poststelle.api.shapes import Given, Shape
-from poststelle.api.tokens import actor_of
+from poststelle.api.tokens import OWN, actor_of
 from poststelle.errors import NotFound
 from poststelle.mail.provider import Finding, Provider
 from poststelle.mail.settings import Endpoint
@@ -133,7 +133,7 @@ _REPORT: dict[str, Any] = {
 }
 
 
-@router.get("/presets", response=list[Preset])
+@router.get("/presets", auth=OWN, response=list[Preset])
 def list_presets(request: HttpRequest) -> list[Preset]:
     """The known mail providers."""
     with translation.override(language_of(request)):

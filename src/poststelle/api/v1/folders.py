@@ -53,7 +53,7 @@ class Folder(Shape):
             name=record.name, role=record.role.value, selectable=record.selectable, total=record.total,
             unread=record.unread, expected=record.expected, set_aside=record.set_aside, synced_at=record.synced_at,
             place="remote" if record.place == "remote" else "local", subscribed=record.subscribed, owner=record.owner,
-            show=bool(record.choices.get("show", True)), fetch=bool(record.choices.get("fetch", True)),
+            show=record.shown, fetch=record.fetched,
             process=bool(record.choices.get("process", False)),
         )  # fmt: skip
 
@@ -132,6 +132,14 @@ def change_folder(request: HttpRequest, folder: FolderId, changes: Annotated[Fol
             raise Invalid({"choices": "missing"})
         handling.choose(actor, folder, chosen)
     return Folder.of(reading.folder(actor, folder))
+
+
+@router.post("/folders/{folder}/fetch", response={202: Folder})
+def fetch_folder(request: HttpRequest, folder: FolderId) -> Status[Folder]:
+    """Fetch what the folder holds now, once, as soon as can be: for a folder that is not fetched otherwise. Takes *process*."""
+    actor = actor_of(request)
+    handling.fetch_now(actor, folder)
+    return Status(202, Folder.of(reading.folder(actor, folder)))
 
 
 @router.delete("/folders/{folder}", response=Handled)

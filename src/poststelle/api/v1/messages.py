@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,11 +15,10 @@ from pydantic import Field
 
 from poststelle.api.shapes import Address, Given, Moment, Shape
 from poststelle.api.tokens import actor_of
-from poststelle.errors import Invalid
+from poststelle.errors import Conflict, Invalid
 from poststelle.mail.address import Address as ReadAddress
 from poststelle.mail.authentication import Verdict
 from poststelle.mail.files import safe_name, safe_type
-from poststelle.mail.headers import decode_words, unfold
 from poststelle.mail.listing import read_filter, read_where
 from poststelle.mail.ports import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from poststelle.mail.records import PlacementRecord
@@ -139,7 +139,7 @@ class OpenMessage(Message):
                 "to": _addresses(parsed.to), "cc": _addresses(parsed.cc), "bcc": _addresses(parsed.bcc),
                 "reply_to": _addresses(parsed.reply_to), "in_reply_to": parsed.in_reply_to, "references": parsed.references,
                 "text": message.text, "html": html, "defects": parsed.defects,
-                "headers": [(name, decode_words(unfold(value))) for name, value in parsed.headers],
+                "headers": parsed.headers,
                 "attachments": [
                     Attachment(
                         n=file.number, name=file.name, type=file.content_type, size=file.size, safe_name=file.safe_name,
@@ -326,7 +326,10 @@ def show_message(request: HttpRequest, message: MessageId) -> OpenMessage:
     """A message opened. Marks nothing as read."""
     actor = actor_of(request)
     opened = reading.open_message(actor, message)
-    html = reading.html_document(actor, message, remote=False)[0] if opened.has_html else None
+    html = None
+    if opened.has_html:
+        with suppress(Conflict):
+            html, _ = reading.html_document(actor, message, remote=False)
     return OpenMessage.opened(opened, html)
 
 

@@ -14,7 +14,7 @@ from ninja.responses import Status
 from pydantic import BeforeValidator, Field
 
 from poststelle.api.shapes import Cursor, Given, Limit, Listed, Moment, Shape, Trouble, listed
-from poststelle.api.tokens import actor_of
+from poststelle.api.tokens import SEND, actor_of
 from poststelle.errors import Invalid
 from poststelle.mail.records import OutgoingRecord, RecipientRecord
 from poststelle.office import outbox
@@ -142,7 +142,7 @@ class Outgoing(Shape):
         )  # fmt: skip
 
 
-@router.post("", response={201: Outgoing})
+@router.post("", auth=SEND, response={201: Outgoing})
 def submit(
     request: HttpRequest,
     response: HttpResponse,

@@ -11,7 +11,7 @@ from ninja.responses import Status
 from pydantic import Field
 
 from poststelle.api.shapes import Given, Listed, Shape
-from poststelle.api.tokens import actor_of
+from poststelle.api.tokens import OWN, actor_of
 from poststelle.mail.records import UserRecord
 from poststelle.office import departures, invitations
 from poststelle.office import people as office
@@ -29,6 +29,7 @@ class Person(Shape):
     name: str = Field(description="What other people read.")
     language: str = Field(description="`de` or `en`.")
     is_administrator: bool = Field(description="May set up mailboxes and people; says nothing about reading mail.")
+    is_service: bool = Field(description="A program: it has tokens and never logs in.")
 
     @classmethod
     def of(cls, record: UserRecord) -> Person:
@@ -42,6 +43,13 @@ class Invitation(Given):
     email: str = Field(description="Where the link goes, and the name they log in with.")
     name: str = Field(description="What other people read.")
     administrator: bool = Field(False, description="May set up mailboxes and people.")
+
+
+class Program(Given):
+    """A new program."""
+
+    email: str = Field(description="Identifies it; mail for whoever looks after it.")
+    name: str = Field(description="What other people read.")
 
 
 class Invited(Shape):
@@ -93,20 +101,27 @@ def list_people(request: HttpRequest) -> Listed[Person]:
 def invite_person(request: HttpRequest, given: Invitation) -> Status[Invited]:
     """Add somebody, who chooses a password by a link that the office account mails."""
     invited = invitations.invite(
-        actor_of(request), email=given.email, name=given.name, administrator=given.administrator
-    )
-    link = invitations.link(invited.token)
+        actor_of(request), email=given.email, name=given.name, administrator=given.administrator,
+        place=request.build_absolute_uri("/"),
+    )  # fmt: skip
+    link = invitations.link(invited.token, request.build_absolute_uri("/"))
     return Status(201, Invited(person=Person.of(invited.user), link=link, mailed=invited.mailed))
 
 
-@router.get("/me/default-sender", response=Sender)
+@router.post("/programs", response={201: Person})
+def add_program(request: HttpRequest, given: Program) -> Status[Person]:
+    """Add a program: it has rights and tokens like a person, and never logs in."""
+    return Status(201, Person.of(office.add_service(actor_of(request), email=given.email, name=given.name)))
+
+
+@router.get("/me/default-sender", auth=OWN, response=Sender)
 def show_default_sender(request: HttpRequest) -> Sender:
     """The account new mail of yours begins with."""
     record = office.default_sender(actor_of(request))
     return Sender(account=record.id if record else None)
 
 
-@router.put("/me/default-sender", response=Sender)
+@router.put("/me/default-sender", auth=OWN, response=Sender)
 def set_default_sender(request: HttpRequest, given: DefaultSender) -> Sender:
     """The account new mail of yours is to begin with."""
     office.set_default_sender(actor_of(request), given.account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router
@@ -36,6 +36,9 @@ def search(
     ],
     limit: Limit = 50,
     cursor: Cursor = None,
+    order: Annotated[
+        Literal["newest", "best"], Query(description="`best`: by how well they fit, among the newest that do.")
+    ] = "newest",
 ) -> Listed[Hit]:
-    """Messages you may see that hold all these words, newest first."""
-    return listed(reading.search(actor_of(request), q, limit, cursor), Hit.found)
+    """Messages you may see that hold all these words, newest first or the best first."""
+    return listed(reading.search(actor_of(request), q, limit, cursor, ranked=order == "best"), Hit.found)

@@ -13,6 +13,7 @@ from pydantic import Field
 from poststelle.api.account_shapes import AccountChanges
 from poststelle.api.shapes import CheckedByTheOffice, Given, Listed, Moment, Shape
 from poststelle.api.tokens import actor_of
+from poststelle.api.v1.accounts import Account
 from poststelle.mail.records import TemplateRecord
 from poststelle.office import templates as office
 
@@ -108,3 +109,14 @@ def preview_template(
     found = office.preview(actor, template, document, account)
     filled = office.fill(actor, template, document)
     return Preview(differences=[Difference(**asdict(one)) for one in found], document=filled)
+
+
+@router.post("/{template}/apply", response=Account)
+def apply_template(
+    request: HttpRequest,
+    template: TemplateId,
+    changes: Partial,
+    account: Annotated[str, Query(description="Id or label of the account.")],
+) -> Account:
+    """Give an account what the template says, and these changes, such as a password asked for again. Takes *administer* on it."""
+    return Account.of(office.apply(actor_of(request), template, account, changes))

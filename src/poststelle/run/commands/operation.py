@@ -70,7 +70,7 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
         "serving": is_held(configuration.home, SERVE),
         "engine": is_held(configuration.home, ENGINE),
         "to_index": index.behind(),
-    }
+    } | dict(zip(("attachments_to_read", "attachments_given_up"), index.attachments_behind(), strict=True))
     doing = list(board.board(SYSTEM, _ALL)[0].items) if is_set_up else []
     if given.json:
         records = accounts.page(SYSTEM, _ALL).items if is_set_up else []

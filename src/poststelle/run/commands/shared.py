@@ -11,26 +11,30 @@ from poststelle.api.v1.logins import SharedLogin
 from poststelle.api.v1.outgoing_servers import SharedServer
 from poststelle.api.v1.templates import Template
 from poststelle.errors import Invalid
+from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
-from poststelle.office import groups, logins, outgoing_servers, rights, templates
+from poststelle.office import groups, logins, notice, outgoing_servers, people, rights, templates
 from poststelle.office.actor import SYSTEM
-from poststelle.run.commands.terminal import read_document, read_password, say, say_json, say_table
+from poststelle.run.commands.terminal import read_document, read_password, read_text, say, say_list, say_table
 from poststelle.run.configuration import Configuration
 
 
 def list_logins(given: argparse.Namespace, _: Configuration) -> int:
     """Every log-in, without its secret."""
     told = [SharedLogin.of(record) for record in logins.within(SYSTEM)]
-    if given.json:
-        say_json([one.model_dump(mode="json") for one in told])
-    elif told:
-        say_table([(one.label, one.username, one.owner, one.accounts, one.id) for one in told])
-    return 0
+    return say_list(told, lambda one: (one.label, one.username, one.owner, one.accounts, one.id), as_json=given.json)
 
 
 def add_login(given: argparse.Namespace, _: Configuration) -> int:
     """Prints label and id."""
     record = logins.add(SYSTEM, read_document(given.json))
+    say(f"{record.label} {record.id}")
+    return 0
+
+
+def change_login(given: argparse.Namespace, _: Configuration) -> int:
+    """Another label, user name or method; another user name asks for the password again."""
+    record = logins.change(SYSTEM, given.login, read_document(given.json))
     say(f"{record.label} {record.id}")
     return 0
 
@@ -53,13 +57,11 @@ def remove_login(given: argparse.Namespace, _: Configuration) -> int:
 def list_servers(given: argparse.Namespace, _: Configuration) -> int:
     """Every outgoing server."""
     told = [SharedServer.of(record) for record in outgoing_servers.within(SYSTEM)]
-    if given.json:
-        say_json([one.model_dump(mode="json") for one in told])
-    elif told:
-        say_table(
-            [(one.label, f"{one.host}:{one.port}", one.owner, "default" if one.default else "", one.id) for one in told]
-        )
-    return 0
+    return say_list(
+        told,
+        lambda one: (one.label, f"{one.host}:{one.port}", one.owner, "default" if one.default else "", one.id),
+        as_json=given.json,
+    )
 
 
 def add_server(given: argparse.Namespace, _: Configuration) -> int:
@@ -82,14 +84,15 @@ def remove_server(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def probe_server(given: argparse.Namespace, _: Configuration) -> int:
+    """Each step as it happens; 1 when something failed. With an address a message is sent there, and it is kept for the next time."""
+    return asyncio.run(_server_tested(given.server, given.send_to))
+
+
 def list_templates(given: argparse.Namespace, _: Configuration) -> int:
     """Every template."""
     told = [Template.of(record) for record in templates.within(SYSTEM)]
-    if given.json:
-        say_json([one.model_dump(mode="json") for one in told])
-    elif told:
-        say_table([(one.label, one.id) for one in told])
-    return 0
+    return say_list(told, lambda one: (one.label, one.id), as_json=given.json)
 
 
 def put_template(given: argparse.Namespace, _: Configuration) -> int:
@@ -108,6 +111,14 @@ def preview_template(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def apply_template(given: argparse.Namespace, _: Configuration) -> int:
+    """Give a mailbox what the template says, and what the document says beside it, such as a password asked for again."""
+    changes = read_document(given.json) if given.json else {}
+    record = templates.apply(SYSTEM, given.template, given.label, changes)
+    say(f"{record.label} {record.id}")
+    return 0
+
+
 def remove_template(given: argparse.Namespace, _: Configuration) -> int:
     """Mailboxes filled from it stay as they are."""
     templates.remove(SYSTEM, given.template)
@@ -117,11 +128,7 @@ def remove_template(given: argparse.Namespace, _: Configuration) -> int:
 def list_groups(given: argparse.Namespace, _: Configuration) -> int:
     """Every group with its people."""
     told = [Group.of(record) for record in groups.within(SYSTEM)]
-    if given.json:
-        say_json([one.model_dump(mode="json") for one in told])
-    elif told:
-        say_table([(one.name, ", ".join(one.members), one.id) for one in told])
-    return 0
+    return say_list(told, lambda one: (one.name, ", ".join(one.members), one.id), as_json=given.json)
 
 
 def put_group(given: argparse.Namespace, _: Configuration) -> int:
@@ -153,11 +160,42 @@ def grant(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def show_notice(_given: argparse.Namespace, _: Configuration) -> int:
+    """What has to be read before a mailbox is added; nothing where there is none."""
+    if text := notice.show(SYSTEM).text:
+        say(text)
+    return 0
+
+
+def put_notice(given: argparse.Namespace, _: Configuration) -> int:
+    """Another text from a file; an empty one switches the notice off. Prints its version."""
+    say(notice.put(SYSTEM, read_text(given.file)).version)
+    return 0
+
+
+def set_default_sender(given: argparse.Namespace, _: Configuration) -> int:
+    """What somebody's new letters begin with; without a mailbox the choice is forgotten."""
+    people.set_default_sender(people.actor_named(given.email), given.label)
+    return 0
+
+
+async def _server_tested(server: str, recipient: str) -> int:
+    result = 0
+    async for step in outgoing_servers.probe(SYSTEM, server, recipient):
+        say(_step("", step))
+        result = 1 if step.state == "failed" else result
+    return result
+
+
+def _step(label: str, step: Step) -> str:
+    told = ProbeStep.of(step)
+    words = f"  {told.title} {told.advice}" if told.title else ""
+    return f"{label}  {step.direction:<8}  {step.name:<8}  {step.state}{words}".lstrip()
+
+
 async def _tested(login: str, password: Secret) -> int:
     result = 0
     async for label, step in logins.test_and_change_password(SYSTEM, login, password):
-        told = ProbeStep.of(step)
-        words = f"  {told.title} {told.advice}" if told.title else ""
-        say(f"{label}  {step.direction:<8}  {step.name:<8}  {step.state}{words}")
+        say(_step(label, step))
         result = 1 if step.name == "kept" and step.state != "ok" else result
     return result

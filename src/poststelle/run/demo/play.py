@@ -90,9 +90,9 @@ class DemoDoors:
     server: MemoryServer
     others: Doors
 
-    async def source(self, access: Access) -> Source:
+    async def source(self, access: Access, *, bulk: bool = False) -> Source:
         if access.incoming is None or access.incoming.host != HOST or access.login is None:
-            return await self.others.source(access)
+            return await self.others.source(access, bulk=bulk)
         return MemorySource(self.server, access.login.username)
 
     async def sender(self, access: Access) -> Sender:

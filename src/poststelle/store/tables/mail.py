@@ -20,6 +20,7 @@ class Folder(models.Model):
     `place`: ``remote`` (the server's), ``local`` (kept here only: archives, folders made by hand, those of fetch-only accounts)
     or ``limbo`` (what is being deleted, until its server confirms: never shown). `identity`: RemoteFolder.identity.
     `choices` holds what people set: ``show``, ``fetch``, ``process``, ``role``. `ledger`: the latest comparison with the server.
+    `fetch_wanted_at`: somebody wants it fetched once although it is not fetched otherwise, until it has been reported whole.
     `cursors_lost`: when within the last day (seconds since 1970). `keywords`: those ever seen in it (store.keywords).
     """
 
@@ -43,6 +44,7 @@ class Folder(models.Model):
     swept = models.PositiveIntegerField(default=1)
     cursors_lost = models.JSONField(default=list)
     whole = models.BooleanField(default=False)
+    fetch_wanted_at = models.DateTimeField(null=True)
     loss_accepted = models.BooleanField(default=False)
     total = models.PositiveIntegerField(default=0)
     unread = models.PositiveIntegerField(default=0)

@@ -64,7 +64,7 @@ class Template(models.Model):
 
 
 class Account(models.Model):
-    """One configured mailbox, its settings and its state."""
+    """One configured mailbox, its settings and its state. `incoming_files`, `outgoing_files`: who may have files (store.guards)."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
@@ -96,6 +96,12 @@ class Account(models.Model):
     authentication = models.CharField(max_length=10, default=Authentication.SAME.value)
     login = models.ForeignKey(Login, on_delete=models.PROTECT, null=True, related_name="accounts_in")
     outgoing_login = models.ForeignKey(Login, on_delete=models.PROTECT, null=True, related_name="accounts_out")
+    incoming_files = models.ForeignKey(
+        "store.Group", on_delete=models.PROTECT, null=True, related_name="guards_incoming"
+    )
+    outgoing_files = models.ForeignKey(
+        "store.Group", on_delete=models.PROTECT, null=True, related_name="guards_outgoing"
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     settings_version = models.PositiveIntegerField(default=1)
@@ -120,6 +126,7 @@ class Account(models.Model):
     certificates = models.JSONField(default=dict)
     server = models.JSONField(default=dict)
     transcript_until = models.DateTimeField(null=True)
+    alarm = models.JSONField(default=dict)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["pool", "label"], name="account_label_is_unique_in_its_pool")]
@@ -156,11 +163,12 @@ class Event(models.Model):
 
 
 class Group(models.Model):
-    """People who get rights together."""
+    """People who get rights together. `needs_second_factor`: its members must set one up before they go on."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
     name = models.CharField(max_length=120)
+    needs_second_factor = models.BooleanField(default=False)
     members = models.ManyToManyField(User, related_name="member_of")
 
     class Meta:

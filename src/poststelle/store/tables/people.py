@@ -1,11 +1,13 @@
-"""Pools, the office, people and their tokens."""
+"""Pools, the office, people, their tokens and where they are logged in."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
+from django.utils import timezone
 
 from poststelle.store.ids import uuid7
 
@@ -33,7 +35,10 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person with a log-in; the e-mail address is the name they log in with."""
+    """A person with a log-in; the e-mail address is the name they log in with.
+
+    `is_service`: a program that has tokens and never logs in.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     email = models.EmailField(max_length=254, unique=True)
@@ -41,6 +46,7 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=8, default="de")
     is_administrator = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    is_service = models.BooleanField(default=False)
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT)
     preferences = models.JSONField(default=dict)
     new_since = models.DateTimeField(null=True)
@@ -58,12 +64,20 @@ class User(AbstractBaseUser):
 
 
 class Token(models.Model):
-    """An API token, kept only as a digest. It carries all rights of its user until it expires."""
+    """An API token, kept only as a digest. It carries its user's rights, within its scopes (``read write send admin``), until it expires."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=120)
+    scopes = models.CharField(max_length=40, default="read write send admin")
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
+
+
+class Session(AbstractBaseSession):
+    """Somebody's log-in at one browser (store.sessions). Without a user it is what a log-in page has to remember."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    seen_at = models.DateTimeField(default=timezone.now)

@@ -13,6 +13,7 @@ import { keepDraft } from "./letters.js";
 import { follow } from "./list.js";
 import { listen } from "./live.js";
 import { mailboxForm } from "./mailbox.js";
+import { passkeys } from "./passkey.js";
 
 function furnish() {
   for (const [selector, make] of [["form.letter", keepDraft], ["#mailbox-form", mailboxForm]]) {
@@ -25,7 +26,9 @@ function furnish() {
 }
 
 follow();
+find('#rows > .row[aria-current="true"]')?.scrollIntoView({ block: find("#above") ? "center" : "nearest" });
 furnish();
+passkeys();
 document.addEventListener("htmx:after:swap", furnish);
 document.addEventListener("poststelle:form", furnish);
 listen();

@@ -1,6 +1,7 @@
 // The list: what is chosen in it follows the address, selected rows, rows merged without moving what one reads.
 
 import { all, body, find, htmx, parsed, part } from "./dom.js";
+import { attend } from "./presence.js";
 
 export const rows = () => all("#rows > .row");
 const box = (row) => find(".pick input", row);
@@ -25,6 +26,7 @@ export function follow() {
       row.classList.toggle("flagged", marks.dataset.flagged === "1");
     } else row.removeAttribute("aria-current");
   }
+  attend();
   for (const sent of all("[data-sent]")) localStorage.removeItem(`draft.${sent.dataset.sent.trim()}`);
   showPicked();
 }
@@ -40,7 +42,25 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What is still on its way into the reading pane must not come once the reader has left.
+let coming = null;
+document.addEventListener("htmx:before:request", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.target?.id === "reader") coming = ctx;
+});
+document.addEventListener("htmx:before:swap", (event) => {
+  if (event.detail.ctx.isUnwanted) event.preventDefault();
+});
+
+function refuseComing() {
+  if (!coming) return;
+  coming.isUnwanted = true;
+  coming.request?.abort?.();
+  coming = null;
+}
+
 export function closeMessage() {
+  refuseComing();
   const back = find("#message [data-back]");
   if (!back) return;
   const address = back.getAttribute("href");
@@ -160,6 +180,7 @@ export async function mergeRows() {
   if (!list?.dataset.rows || !shownRows) return;
   const address = new URL(list.dataset.rows, location.href);
   address.searchParams.set("rows", rows().length);
+  if (find("#above")) address.searchParams.set("from", rows()[0]?.dataset.id ?? "");
   const answer = await part(address, "rows");
   if (!answer.ok || list !== find("#list")) return;
   merge(shownRows, all("li", parsed(await answer.text())));
@@ -171,10 +192,13 @@ function merge(shownRows, fresh) {
   const scroller = find(".list-scroll");
   const first = scroller.scrollTop > 0 && rows().find((row) => row.offsetTop + row.offsetHeight > scroller.scrollTop + scroller.offsetTop);
   const before = first && first.getBoundingClientRect().top;
-  const more = fresh.find((item) => item.classList.contains("more"));
+  const more = fresh.find((item) => item.id === "more");
+  const above = fresh.find((item) => item.id === "above");
+  if (above) fresh.splice(fresh.indexOf(above), 1);
+  else find("#above")?.remove();
   const wanted = new Set(fresh.map((item) => item.id));
   const focused = document.activeElement?.closest?.(".row")?.id;
-  let place = shownRows.firstElementChild;
+  let place = find("#above")?.nextElementSibling ?? shownRows.firstElementChild;
   for (const item of fresh) {
     if (item === more) break;
     const old = document.getElementById(item.id);

@@ -39,6 +39,22 @@ export function mailboxForm(form) {
   });
 }
 
+// What the test has found on the server can be chosen before anything is saved; what has been chosen stays while it is there.
+function offerFolders(form, found) {
+  for (const select of all('select[name^="roles."]', form)) {
+    const role = select.name.slice("roles.".length);
+    const [usual] = select.options;
+    usual.dataset.words ??= usual.text;
+    const there = found.find((one) => one[1] === role);
+    usual.text = there ? `${usual.dataset.words}: ${there[0].join(" / ")}` : usual.dataset.words;
+    const chosen = select.value;
+    select.replaceChildren(usual, ...found.map(([path]) => new Option(path.join(" / "), JSON.stringify(path))));
+    select.value = chosen;
+    if (select.selectedIndex < 0) usual.selected = true;
+    select.closest("details").open = true;
+  }
+}
+
 function put(field, value) {
   const one = field instanceof RadioNodeList ? field[field.length - 1] : field;
   if (!one) return;
@@ -66,6 +82,7 @@ async function test(form, button) {
       if (end >= 0) {
         lines.append(...parsed(`<table>${text.slice(0, end + 5)}</table>`).querySelectorAll("tr"));
         for (const fix of all("[data-fix]", lines)) fix.hidden = false;
+        for (const step of all("[data-folders]", lines)) offerFolders(form, JSON.parse(step.dataset.folders));
         lines.lastElementChild.scrollIntoView({ block: "nearest" });
         text = text.slice(end + 5);
       }

@@ -40,6 +40,7 @@ export function settings() {
     }
   });
   once("select[data-go]", (select) => select.addEventListener("change", () => select.form.requestSubmit()));
+  once(".tabs [aria-current]", (tab) => tab.scrollIntoView({ inline: "center", block: "nearest" }));
   once("[data-print]", (button) => {
     button.hidden = false;
     button.addEventListener("click", () => window.print());
@@ -57,6 +58,8 @@ async function look(form, event) {
   event.submitter.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(form.action || location.href, { method: "POST", body: data });
+    // It is asked first whether it is still the same person; the file has to be chosen again then.
+    if (answer.status === 403) return location.reload();
     const fresh = find("#outcome", parsed(await answer.text()));
     if (fresh) find("#outcome").replaceWith(document.adoptNode(fresh));
   } finally {

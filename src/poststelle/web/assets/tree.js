@@ -27,18 +27,39 @@ document.addEventListener("contextmenu", (event) => {
   const line = lineOf(event.target);
   if (!line) return;
   event.preventDefault();
+  if (touched) return hold();
   const box = line.getBoundingClientRect();
   const byKey = event.button !== 2 || !event.clientX;
   openMenu(line, byKey ? box.left + 24 : event.clientX, byKey ? box.top + 28 : event.clientY);
 });
 
-let pressed = 0;
+// A long press is answered when the finger leaves: a menu shown under the finger would close again with it.
+let touched = null;
+let pressing = 0;
+function hold() {
+  touched.classList.add("held");
+}
+function release() {
+  clearTimeout(pressing);
+  touched?.classList.remove("held");
+  touched = null;
+}
 document.addEventListener("touchstart", (event) => {
-  const line = lineOf(event.target);
-  const { clientX, clientY } = event.touches[0];
-  if (line) pressed = setTimeout(() => openMenu(line, clientX, clientY), 600);
+  release();
+  touched = event.touches.length > 1 ? null : lineOf(event.target);
+  if (touched) pressing = setTimeout(hold, 500);
 }, { passive: true });
-for (const name of ["touchend", "touchmove", "touchcancel"]) document.addEventListener(name, () => clearTimeout(pressed), { passive: true });
+for (const name of ["touchmove", "touchcancel"]) document.addEventListener(name, release, { passive: true });
+document.addEventListener("touchend", (event) => {
+  const line = touched;
+  const held = line?.classList.contains("held");
+  release();
+  if (!held) return;
+  // No click on the folder follows.
+  event.preventDefault();
+  const [{ clientX, clientY }] = event.changedTouches;
+  openMenu(line, clientX, clientY);
+}, { passive: false });
 
 document.addEventListener("keydown", (event) => {
   const menu = event.target.closest?.(".menu");
@@ -122,6 +143,7 @@ let dragged = null;
 document.addEventListener("dragstart", (event) => {
   const line = lineOf(event.target);
   if (!line) return;
+  if (touched) return event.preventDefault();
   dragged = line;
   event.dataTransfer.setData(TYPE, line.dataset.key);
   event.dataTransfer.effectAllowed = "copyMove";

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from html import escape
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -14,14 +16,15 @@ from django.utils.translation import pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
+from poststelle.errors import Conflict
 from poststelle.mail.address import Address, format_address
-from poststelle.mail.files import IMAGE_TYPES
 from poststelle.mail.html import Sanitised, document, linkify
-from poststelle.office import people, pictures, reading, viewing
+from poststelle.office import people, pictures, reading, viewing, wording
 from poststelle.web import downloads
 from poststelle.web.entrance import Visit, is_part
 from poststelle.web.frame import PictureWish, framed, picture_url, read_picture, read_signature
 from poststelle.web.pane import frame_of_attachment
+from poststelle.web.readable import marked_html
 from poststelle.web.templatetags.mail import long_moment
 
 
@@ -37,8 +40,12 @@ def frame(request: HttpRequest, placement: str, signature: str) -> HttpResponse:
         return picture_url(PictureWish(wish.user, wish.message, url))
 
     with translation.override(actor.user.language if actor.user else None):
-        shown, _ = reading.html_document(actor, placement, remote=wish.remote, within=wish.within, through=through)
-    return framed(shown, remote=wish.remote)
+        try:
+            shown, _ = reading.html_document(actor, placement, remote=wish.remote, within=wish.within, through=through)
+        except Conflict as error:
+            told = wording.sentence(error)
+            shown = document(Sanitised(f"<p>{escape(told.title)}</p><p>{escape(told.advice)}</p>", 0))
+    return framed(marked_html(shown, wish.words), remote=wish.remote)
 
 
 @require_safe
@@ -59,11 +66,14 @@ def to_print(request: Visit, placement: str) -> HttpResponse:
     """Head and text on a page of their own, held like the frame. Remote pictures stay away."""
     opened = reading.open_message(request.actor, placement)
     heading = _heading(opened)
+    shown = document(
+        Sanitised(f'<div class="plain">{linkify(opened.text)}</div>', 0),
+        title=opened.placement.subject,
+        heading=heading,
+    )
     if opened.has_html:
-        shown, _ = reading.html_document(request.actor, placement, remote=False, heading=heading)
-    else:
-        text = f'<div class="plain">{linkify(opened.text)}</div>'
-        shown = document(Sanitised(text, 0), title=opened.placement.subject, heading=heading)
+        with suppress(Conflict):
+            shown, _ = reading.html_document(request.actor, placement, remote=False, heading=heading)
     return framed(shown, remote=False)
 
 
@@ -82,14 +92,15 @@ def attachment(request: Visit, placement: str, number: int) -> HttpResponse:
 
 @require_safe
 def look(request: Visit, placement: str, number: int) -> HttpResponse:
-    """An attachment looked at: a picture, its words, or the message it is."""
-    found = reading.attachment(request.actor, placement, number)
-    kind = viewing.look(found.name, found.content_type, "image" if found.content_type in IMAGE_TYPES else "")
-    context: dict[str, Any] = {"placement": placement, "number": number, "name": found.name, "kind": kind}
-    if kind == "text":
-        context["words"] = viewing.words_of_file(request.actor, placement, number)
-    elif kind == "message":
-        context["nested"] = viewing.nested(request.actor, placement, number)
+    """An attachment looked at: a picture, a ``page`` (from 0), its words, or the message it is."""
+    looked = viewing.look(request.actor, placement, number, _page(request))
+    context: dict[str, Any] = {
+        "placement": placement, "number": number, "name": looked.name, "look": looked, "here": request.path,
+        "last": looked.page + 1 == looked.pages,
+    }  # fmt: skip
+    if looked.picture:
+        context["picture"] = downloads.within_page(looked.picture)
+    if looked.kind == "message":
         context["frame"] = frame_of_attachment(request, placement, number)
     page = "parts/look.html" if is_part(request) else "look.html"
     return render(request, page, context)
@@ -108,6 +119,11 @@ def original(request: Visit, placement: str) -> HttpResponse:
     """The message as the server gave it."""
     subject = reading.placement(request.actor, placement).subject[:80]
     return downloads.download(f"{subject or 'message'}.eml", "message/rfc822", reading.raw(request.actor, placement))
+
+
+def _page(request: Visit) -> int:
+    asked = request.GET.get("page", "0")
+    return int(asked) if asked.isdecimal() and len(asked) < 6 else 0
 
 
 def _heading(opened: reading.OpenMessage) -> list[tuple[str, str]]:

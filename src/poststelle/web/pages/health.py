@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from poststelle.mail.records import FolderRecord
 from poststelle.office import accounts, happenings, health, ledger, proof, reading, wording
+from poststelle.web import facts
 from poststelle.web.entrance import Visit, base_of
 
 _WINDOW = 100
@@ -60,7 +61,9 @@ def account_ledger(request: Visit, account: str) -> HttpResponse:
         for _label, one in rows
         for code, count in sorted(one.reasons.items())
     ]
-    context = {"rows": rows, "account": account, "reasons": reasons, "next": None}
+    overseen = health.show(request.actor, account)
+    label = overseen.label if overseen else _("Ledger")
+    context = {"rows": rows, "account": account, "label": label, "reasons": reasons, "next": None}
     return render(request, "ledger.html", _frame(request) | context)
 
 
@@ -104,7 +107,7 @@ def journal(request: Visit) -> HttpResponse:
     page = proof.entries(request.actor, _WINDOW, _cursor(request), **wanted)
     labels = {one.id: one.label for one in accounts.page(request.actor, 100_000).items}
     context = {
-        "entries": [(one, wording.journal_sentence(one.kind), labels.get(one.account_id or "", ""), _facts(one.facts)) for one in page.items],
+        "entries": [(one, wording.journal_sentence(one.kind), labels.get(one.account_id or "", ""), facts.told(one.facts)) for one in page.items],
         "kinds": sorted((wording.journal_sentence(kind), kind) for kind in proof.kinds()), "next": page.next, "wanted": wanted,
     }  # fmt: skip
     return render(request, "journal.html", _frame(request) | context)
@@ -115,10 +118,6 @@ def verify(request: Visit) -> HttpResponse:
     """Go through the journal's chain, the database and the newest messages."""
     found = proof.verify(request.actor)
     return render(request, "proof.html", _frame(request) | {"proof": found})
-
-
-def _facts(facts: Any) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in facts.items())[:300]
 
 
 def _named(folder: FolderRecord, labels: dict[str, str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
@@ -20,6 +22,7 @@ from poststelle.office import logins, people, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import MECHANISMS
+from poststelle.web.pages.area import form_page
 from poststelle.web.pages.mailbox_sections import step_name
 
 
@@ -44,25 +47,14 @@ def overview(request: Visit) -> HttpResponse:
 def edit(request: Visit, login: str = "") -> HttpResponse:
     """A new log-in that several mailboxes share, or changes to one."""
     record = logins.show(request.actor, login) if login else None
-    wrong: dict[str, str] = {}
-    if request.method == "POST":
-        try:
-            if record is None:
-                logins.add(request.actor, _document(request))
-            else:
-                logins.change(request.actor, record.id, _document(request))
-        except Invalid as error:
-            wrong = wording.field_sentences(error)
-        else:
-            messages.success(request, _("Saved."))
-            return redirect("logins")
-    fields = _fields(request, record, wrong)
-    named = {field.name for field in fields}
-    context = {
-        "base": base_of(request), "area": "logins", "title": record.label if record else _("New log-in"), "fields": fields,
-        "general": [told for name, told in wrong.items() if name not in named], "cancel": "logins",
-    }  # fmt: skip
-    return render(request, "area_form.html", context, status=422 if wrong else 200)
+
+    def keep() -> object:
+        if record is None:
+            return logins.add(request.actor, _document(request))
+        return logins.change(request.actor, record.id, _document(request))
+
+    title = record.label if record else _("New log-in")
+    return form_page(request, "logins", title, partial(_fields, request, record), keep)
 
 
 @require_POST
@@ -130,7 +122,7 @@ def _document(request: Visit) -> dict[str, object]:
     return made
 
 
-def _fields(request: Visit, record: LoginRecord | None, wrong: dict[str, str]) -> list[Field]:
+def _fields(request: Visit, record: LoginRecord | None, wrong: Mapping[str, str]) -> list[Field]:
     posted = request.POST if request.method == "POST" else None
     owner = record.owner.id if record and record.owner else ""
     stored = {

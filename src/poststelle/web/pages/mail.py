@@ -61,7 +61,7 @@ def message(request: Visit, placement: str, folder: str | None = None, where: st
         return render(
             request, "parts/message.html", context | {"asked": around} | pane.beside(request, placement, around)
         )
-    beside = found(request) if around is None else lists.shown(request, around.where)
+    beside = found(request) if around is None else lists.shown(request, around.where, placement)
     return render(
         request, "mail.html", {"base": base_of(request)} | beside | context | pane.beside(request, placement, around)
     )
@@ -98,8 +98,9 @@ def send_receive(request: Visit) -> HttpResponse:
 
 def _place(request: Visit, where: Where) -> HttpResponse:
     context = lists.shown(request, where)
-    if is_part(request, "rows") or is_part(request, "more"):
-        return render(request, "parts/rows.html", context)
+    for part, without in (("rows", {}), ("more", {"earlier": ""}), ("above", {"more": ""})):
+        if is_part(request, part):
+            return render(request, "parts/rows.html", context | without)
     return render(request, "mail.html", {"base": base_of(request)} | context)
 
 

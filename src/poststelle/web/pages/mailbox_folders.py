@@ -19,8 +19,6 @@ from poststelle.office import accounts, handling, reading, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import ROLES
 
-_SWITCHES = {"show": True, "fetch": True, "process": False}
-"""What is chosen per folder, and what holds where nobody has chosen."""
 _GIVEN = [role for role in ROLES if role is not Role.INBOX]
 
 
@@ -41,12 +39,16 @@ def folders(request: Visit, account: str) -> HttpResponse:
     if request.method == "POST":
         for folder in found:
             _keep(request, folder, request.POST)
-        messages.success(request, _("Saved."))
+        if wanted := request.POST.get("fetch_now"):
+            handling.fetch_now(request.actor, wanted)
+            messages.success(request, _("What the folder holds is being fetched."))
+        else:
+            messages.success(request, _("Saved."))
         return redirect("mailbox-folders", record.id)
     lines = [
         Line(
             one, min(len(one.path) - 1, 8),
-            [(name, bool(one.choices.get(name, usual))) for name, usual in _SWITCHES.items()],
+            _switches(one),
             str(one.choices.get("role", "")),
         )
         for one in found
@@ -79,12 +81,17 @@ def create(request: Visit, account: str) -> HttpResponse:
     return redirect("mailbox-folders", record.id)
 
 
+def _switches(folder: FolderRecord) -> list[tuple[str, bool]]:
+    """What is chosen per folder, and what holds."""
+    return [("show", folder.shown), ("fetch", folder.fetched), ("process", bool(folder.choices.get("process")))]
+
+
 def _keep(request: Visit, folder: FolderRecord, post: QueryDict) -> None:
     """What the form says of one folder, where it differs from what holds."""
     changes: dict[str, object] = {}
-    for name, usual in _SWITCHES.items():
+    for name, holds in _switches(folder):
         said = post.get(f"{folder.id}.{name}")
-        if said is not None and (said == "1") != bool(folder.choices.get(name, usual)):
+        if said is not None and (said == "1") != holds:
             changes[name] = said == "1"
     if changes:
         handling.choose(request.actor, folder.id, changes)

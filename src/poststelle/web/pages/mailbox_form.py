@@ -7,7 +7,9 @@ are in `mailbox_sections`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from django.http import QueryDict
 
@@ -46,7 +48,7 @@ WHEN: Mapping[str, str] = {
 _PIN = {"fingerprint": "pinned", "name": "other-name", "until": "unchecked"}
 _TOP = ("label", "address", "display_name", "organisation", "reply_to", "kind", "scope")
 _NUMBERS = frozenset({"receiving.interval_minutes", "receiving.after_days"})
-_CHOSEN = frozenset({"since", "after_import", "sent_copy", "sent_folder"})
+_CHOSEN = frozenset({"since", "after_import", "sent_copy", "sent_folder", "files_for"})
 
 
 def when(name: str) -> str:
@@ -116,8 +118,11 @@ def flat(where: str, document: Mapping[str, object]) -> Iterator[tuple[str, str]
 
 def document(post: QueryDict) -> dict[str, object]:
     """The account document the form describes. Empty ports follow the encryption; an empty password is not named."""
-    values = {name: value if name.startswith("signature.") else value.strip() for name, value in post.items()
-              if isinstance(value, str)}  # fmt: skip
+    values = {
+        name: value.replace("\r\n", "\n") if "signature" in name else value.strip()
+        for name, value in post.items()
+        if isinstance(value, str)
+    }
     kind = values.get("kind", Kind.SYNCHRONISED.value)
     made: dict[str, object] = {name: values.get(name) or None for name in _TOP if name in values}
     made["owner"] = values.get("owner") or None if values.get("scope") == Scope.PERSONAL.value else None
@@ -138,8 +143,14 @@ def document(post: QueryDict) -> dict[str, object]:
         needed = made["incoming"] is not None or values.get("outgoing.authentication") == Authentication.SAME.value
         if needed or values.get("login.username") or values.get("login.login"):
             made["login"] = _login(values, "login")
+    roles = {name.removeprefix("roles."): _path(value) for name, value in values.items() if name.startswith("roles.")}
+    if roles and kind == Kind.SYNCHRONISED.value:
+        made["roles"] = roles
     if any(name.startswith("signature.") for name in values):
-        made["signature"] = {"text": values.get("signature.text", "").rstrip(), "not_on_replies": values.get("signature.not_on_replies") == "1"}  # fmt: skip
+        made["signature"] = {
+            "text": values.get("signature.text", "").rstrip(),
+            "not_on_replies": values.get("signature.not_on_replies") == "1",
+        } | ({"template": values["signature.template"].rstrip() or None} if "signature.template" in values else {})
     if any(name.startswith("identity.") for name in values):
         made["identities"] = _identities(values)
     if any(name.startswith("grant.") for name in values):
@@ -147,6 +158,14 @@ def document(post: QueryDict) -> dict[str, object]:
     if values.get("version", "").isdecimal():
         made["version"] = int(values["version"])
     return made
+
+
+def _path(text: str) -> object:
+    """A folder's path as the form holds it; what is none is left to be refused."""
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return text
 
 
 def _number(text: str) -> object:
@@ -233,6 +252,8 @@ def _identities(values: Mapping[str, str]) -> list[dict[str, object]]:
         number, _, part = rest.partition(".")
         if word == "identity" and part in {"address", "display_name", "organisation", "reply_to"} and value:
             rows.setdefault(number, {})[part] = value
+        elif word == "identity" and part == "signature" and value.strip():
+            rows.setdefault(number, {})[part] = {"text": value.rstrip()}
     return list(rows.values())
 
 
@@ -265,17 +286,18 @@ def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:
     for one in identities if isinstance(identities, list) else ():
         before = known.get(str(one.get("address", "")).casefold())
         if before is not None and before.signature is not None:
-            signature = before.signature
-            one["signature"] = {
-                "text": signature.text, "html": signature.html, "template": signature.template,
-                "not_on_replies": signature.not_on_replies,
-            }  # fmt: skip
+            told = one.get("signature")
+            text = told["text"] if isinstance(told, dict) else ""
+            if text == before.signature.text:
+                one["signature"] = asdict(before.signature)
+            elif text:
+                one["signature"] = {"text": text, "not_on_replies": before.signature.not_on_replies}
     signature_now = made.get("signature")
     if isinstance(signature_now, dict):
         if signature_now["text"] == record.signature.text:
             del signature_now["text"]
         else:
-            signature_now |= {"html": None, "template": None}
+            signature_now["html"] = None
     return made
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from poststelle.mail.records import AccountRecord, FolderRecord, LoginRecord, OutgoingServerRecord, UserRecord
+from poststelle.mail.ports import Role
+from poststelle.mail.records import AccountRecord, LoginRecord, OutgoingServerRecord, Step, UserRecord
 from poststelle.mail.settings import Kind
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import (
@@ -23,8 +24,9 @@ from poststelle.web.names import (
     ENCRYPTIONS,
     KINDS,
     MECHANISMS,
+    OWNERSHIPS,
     RIGHTS,
-    SCOPES,
+    ROLES,
     SENT_COPIES,
 )
 from poststelle.web.pages.mailbox_form import RECEIVES, SENDS, USUAL, flat, when
@@ -49,6 +51,7 @@ STEPS: Mapping[str, Any] = {
 }
 _TLS = [("1.2", "TLS 1.2"), ("1.3", "TLS 1.3"), ("1.1", "TLS 1.1"), ("1.0", "TLS 1.0")]
 _NEW_SENDERS = 2
+_CHOSEN_ROLES = (Role.SENT, Role.DRAFTS, Role.TRASH, Role.SPAM, Role.ARCHIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,13 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What can be chosen in the form: people, log-ins and servers of their own, folders for what is sent."""
+    """What can be chosen in the form: people, log-ins and servers of their own, folders for what is sent (id, mailbox, path)."""
 
     users: Sequence[UserRecord] = ()
     logins: Sequence[LoginRecord] = ()
     servers: Sequence[OutgoingServerRecord] = ()
-    folders: Sequence[FolderRecord] = ()
+    groups: Sequence[str] = ()
+    sent_folders: Sequence[tuple[str, str, Sequence[str]]] = ()
 
 
 class MakeField(Protocol):
@@ -127,9 +131,9 @@ def sections(
             field("outgoing.login.username", _("User name for sending")),
             field("outgoing.login.password", _("Password for sending"), "password", help=kept, autocomplete="new-password"),
         ], SENDS),
-        _receiving(field),
-        _folders(field),
-        _sending(field, known),
+        _receiving(field, known),
+        _folders(field, values, record),
+        _sending(field, known, record),
         _senders(field, values),
         _certificates(field),
     ]  # fmt: skip
@@ -146,7 +150,7 @@ def _identity(field: MakeField, known: Known, record: AccountRecord | None) -> S
         field("label", _("Label"), help=_("What everybody sees in the folder tree."), required=True),
         field("display_name", _("Sender name"), help=_("The name recipients read beside the address.")),
         field("kind", _("What it does"), "select", choices=choices(kinds)),
-        field("scope", _("Whose it is"), "select", choices=choices(SCOPES)),
+        field("scope", _("Whose it is"), "select", choices=choices(OWNERSHIPS)),
         field("owner", _("Owner"), "select", choices=owners),
         field("active", _("Active: is fetched from and sends"), "check"),
         field("office_account", _("Office account: sends for the office itself"), "check"),
@@ -169,7 +173,22 @@ def _login(field: MakeField, known: Known, kept: str) -> Section:
     ], SENDS)  # fmt: skip
 
 
-def _receiving(field: MakeField) -> Section:
+def _files_for(field: MakeField, known: Known, name: str, label: str) -> list[Field]:
+    """Who may have files: everybody who may see the mail, or one of the groups the office has."""
+    if not known.groups:
+        return []
+    everybody = ("", _("everybody who may see it"))
+    return [
+        field(
+            name,
+            label,
+            "select",
+            choices=[everybody, *((one, _("Group: %(name)s") % {"name": one}) for one in known.groups)],
+        )
+    ]
+
+
+def _receiving(field: MakeField, known: Known) -> Section:
     return Section("choices", _("How mail comes in"), "", [
         field("receiving.included", _("Receive: new mail is fetched"), "check"),
         field("receiving.automatic", _("By itself; otherwise only by Send/receive"), "check"),
@@ -177,25 +196,53 @@ def _receiving(field: MakeField) -> Section:
         field("receiving.background", _("Keep everything here; otherwise only look at it live"), "check"),
         field("receiving.interval_minutes", _("Look every … minutes"), "number"),
         field("receiving.since", _("Treat as new only since"), "date", help=_("Older mail is kept and can be searched, nothing more.")),
-        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT)),
+        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT),
+              help=_("What stays on the server fills the space there; the test and the health board say how full it is.")),
         field("receiving.after_days", _("Deleted on the server after … days"), "number"),
+        *_files_for(field, known, "receiving.files_for", _("Files of what comes in are for")),
     ], RECEIVES, folded=True)  # fmt: skip
 
 
-def _folders(field: MakeField) -> Section:
-    return Section("choices", _("Folders"), "", [
+def _folders(field: MakeField, values: Mapping[str, str], record: AccountRecord | None) -> Section:
+    fields = [
         field("receiving.all_folders", _("Fetch all folders; otherwise the inbox and the subscribed ones"), "check"),
         field("receiving.subscribed_only", _("Show subscribed folders only"), "check"),
         field("receiving.inbox_is_root", _("All folders hang below INBOX"), "check"),
-    ], "kind=synchronised", folded=True)  # fmt: skip
+    ]
+    if record is not None:
+        return Section("choices", _("Folders"), "", fields, "kind=synchronised", folded=True)
+    told = _("The test shows the folders there are; then you can choose which is for what.")
+    for role in _CHOSEN_ROLES:
+        name = f"roles.{role.value}"
+        chosen = values.get(name, "")
+        usual = [("", _("as the server says"))]
+        fields.append(
+            field(name, str(ROLES[role]), "select", choices=[*usual, *([(chosen, _path(chosen))] if chosen else [])])
+        )
+    return Section("choices folders", _("Folders"), told, fields, "kind=synchronised", folded=True)
 
 
-def _sending(field: MakeField, known: Known) -> Section:
-    folders = [(one.id, " / ".join(one.path)) for one in known.folders]
+def _as_text(path: object) -> str:
+    """As the script writes it, so that the two are the same choice."""
+    return json.dumps(path, separators=(",", ":"), ensure_ascii=False)
+
+
+def _path(text: str) -> str:
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return " / ".join(map(str, names)) if isinstance(names, list) else text
+
+
+def _sending(field: MakeField, known: Known, record: AccountRecord | None) -> Section:
+    own = record.label if record is not None else ""
+    folders = [(number, " / ".join(path if of == own else (of, *path))) for number, of, path in known.sent_folders]
     return Section("choices", _("How mail goes out"), "", [
         field("sending.included", _("Send: is offered as sender"), "check"),
         field("sending.sent_copy", _("Copy of sent mail"), "select", choices=choices(SENT_COPIES)),
         field("sending.sent_folder", _("Folder for sent mail"), "select", choices=[("", "–"), *folders]),
+        *_files_for(field, known, "sending.files_for", _("Files of what goes out are for")),
     ], SENDS, folded=True)  # fmt: skip
 
 
@@ -208,7 +255,18 @@ def _senders(field: MakeField, values: Mapping[str, str]) -> Section:
     fields = [
         field("organisation", _("Organisation")),
         field("reply_to", _("Answers go to"), "email"),
-        field("signature.text", _("Signature"), "textarea"),
+        field(
+            "signature.text",
+            _("Signature"),
+            "textarea",
+            help=_("{name} and {email} stand for the person who writes, {date} for today."),
+        ),
+        field(
+            "signature.template",
+            _("Text template instead of a signature"),
+            "textarea",
+            help=_("What every letter begins with, answers too."),
+        ),
         field("signature.not_on_replies", _("No signature below answers and forwarded mail"), "check"),
     ]
     for number in rows:
@@ -222,6 +280,7 @@ def _senders(field: MakeField, values: Mapping[str, str]) -> Section:
             field(f"identity.{number}.display_name", _("Sender name")),
             field(f"identity.{number}.organisation", _("Organisation")),
             field(f"identity.{number}.reply_to", _("Answers go to"), "email"),
+            field(f"identity.{number}.signature", _("Signature"), "textarea", help=_("Empty: that of the mailbox.")),
         ]
     shown = [one if one.when else replace(one, when=SENDS) for one in fields]
     return Section("senders", _("Senders and signature"), "", shown, SENDS, folded=True)
@@ -268,6 +327,10 @@ def identity_values(record: AccountRecord) -> dict[str, str]:
         f"identity.{number}.{name}": getattr(one, name)
         for number, one in enumerate(record.identities)
         for name in ("address", "display_name", "organisation", "reply_to")
+    } | {
+        f"identity.{number}.signature": one.signature.text
+        for number, one in enumerate(record.identities)
+        if one.signature is not None
     }
 
 
@@ -279,7 +342,17 @@ def by_row(wrong: Mapping[str, str]) -> dict[str, str]:
 
 def fix_fields(change: Mapping[str, object]) -> str:
     """What a remedy would change in the form, as JSON: names of fields and their values."""
-    return json.dumps(dict(flat("", change)))
+    roles = change.get("roles")
+    paths = {f"roles.{role}": _as_text(path) for role, path in roles.items()} if isinstance(roles, Mapping) else {}
+    return json.dumps(dict(flat("", change)) | paths)
+
+
+def listed_folders(step: Step) -> str:
+    """The folders a step has found, as JSON: for each its path, and its role in words; empty for other steps."""
+    folders = step.detail.get("folders") if step.name == "folders" and step.state == "ok" else None
+    if not isinstance(folders, list):
+        return ""
+    return json.dumps([[one["path"], one["role"], str(ROLES.get(Role(one["role"]), ""))] for one in folders])
 
 
 def step_name(direction: str, name: str) -> str:

@@ -31,8 +31,10 @@ from poststelle.office import (
     accounts,
     advice,
     discovery,
+    groups,
     kinds,
     logins,
+    notice,
     outgoing_servers,
     people,
     probing,
@@ -119,7 +121,9 @@ def add(request: Visit) -> HttpResponse:
     if request.method == "POST":
         try:
             forms.check_grants(request.POST)
-            made = accounts.add(request.actor, forms.document(request.POST))
+            made = accounts.add(
+                request.actor, forms.document(request.POST) | {"notice": request.POST.get("notice", "")}
+            )
         except Invalid as error:
             wrong = shown.by_row(wording.field_sentences(error))
         else:
@@ -257,6 +261,7 @@ def step_line(step: Any, language: str, of: str = "") -> str:
             "told": wording.sentence(step.error, step.detail) if step.error else None,
             "said": wording.server_words(step.detail) if step.error else "",
             "found": shown.step_found(step.name, step.detail) if step.state == "ok" else "",
+            "folders": shown.listed_folders(step),
             "fixes": [(advice.fix_sentence(one), shown.fix_fields(one.change)) for one in step.fixes],
         }
         return render_to_string("parts/probe_step.html", context)
@@ -282,9 +287,19 @@ def _known(request: Visit, record: AccountRecord | None) -> shown.Known:
     if record is not None and not users:
         users = [grant.user for grant in record.grants if grant.user is not None and not grant.folder]
         users += [record.owner] if record.owner is not None and record.owner not in users else []
-    folders = reading.folders(request.actor, record.id) if record is not None and Right.SEE in record.rights else ()
+    copies = accounts.sent_folders(request.actor, record.id if record is not None else None)
     servers = outgoing_servers.within(request.actor)
-    return shown.Known(users, [one for one in logins.within(request.actor) if one.label], servers, folders)
+    named = [one.name for one in groups.within(request.actor)] if administers else _named_groups(record)
+    return shown.Known(users, [one for one in logins.within(request.actor) if one.label], servers, named, copies)
+
+
+def _named_groups(record: AccountRecord | None) -> list[str]:
+    """The groups somebody who is no administrator knows of: those this mailbox names."""
+    if record is None:
+        return []
+    named = {record.receiving.files_for, record.sending.files_for}
+    named |= {grant.group.name for grant in record.grants if grant.group is not None}
+    return sorted(named - {""})
 
 
 def _form(
@@ -293,7 +308,7 @@ def _form(
     may_change = record is None or Right.ADMINISTER in record.rights
     known = _known(request, record) if may_change else shown.Known()
     sections = shown.sections(values, wrong, known, record) if may_change else []
-    named = {field.name for section in sections for field in section.fields} | {"test.recipient"}
+    named = {field.name for section in sections for field in section.fields} | {"test.recipient", "notice"}
     recipient = values.get("test.recipient", "") or (record.address if record else "")
     context = {
         "recipient": Field("test.recipient", _("Test recipient"), "email", recipient, error=wrong.get("test.recipient", "")),
@@ -302,6 +317,8 @@ def _form(
         "grants": shown.grants_table(values, known.users) if record is None else (), "rights": RIGHTS.items(),
         "general": list(dict.fromkeys(told for name, told in wrong.items() if name not in named)),
         "exceptions": [(EXCEPTIONS.get(one.what, one.what), one) for one in record.exceptions] if record else (),
+        "notice": notice.show(request.actor) if record is None else None,
+        "has_read": request.POST.get("notice", ""), "unread": wrong.get("notice", ""),
         "templates": templates.within(request.actor) if record is None and request.actor.is_administrator else (),
         "needs_password": _needs_password(record), "is_archive": record is not None and record.kind is Kind.ARCHIVE,
         "ports": {f"{protocol}-{encryption.value}": port for (protocol, encryption), port in DEFAULT_PORTS.items()},

@@ -48,10 +48,14 @@ def work_on(request: Visit, placement: str) -> HttpResponse:
 
 @require_POST
 def here(request: Visit, placement: str) -> HttpResponse:
-    """The person has the message open (``doing``: reading or answering); who else has."""
-    present = work.here(request.actor, placement, request.POST.get("doing", "reading"))
+    """The person has the message open (``doing``: reading or answering); who else has. Or they have left it (gone)."""
+    doing = request.POST.get("doing", "reading")
+    if doing == "gone":
+        work.away(request.actor, placement)
+        return HttpResponse(status=204)
+    present = work.here(request.actor, placement, doing)
     work.looked(request.actor, placement)
-    return render(request, "parts/presence.html", {"present": present, "placement": placement})
+    return render(request, "parts/presence.html", {"present": present, "placement": placement, "doing": doing})
 
 
 @require_POST

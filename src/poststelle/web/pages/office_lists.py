@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -15,12 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Invalid
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import Kind
-from poststelle.office import accounts, bulk, groups, people, templates, wording
+from poststelle.office import accounts, bulk, groups, notice, people, templates, wording
 from poststelle.office.account_documents import document_of
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
 from poststelle.web.names import EXCEPTIONS
+from poststelle.web.pages.area import form_page
 
 _WINDOW = 500
 _OF_ONE = ("label", "address", "owner", "identities", "office_account", "grants", "version", "login", "display_name")
@@ -177,11 +179,26 @@ def _who_enters(record: AccountRecord) -> tuple[bool, str]:
     return there, _("%(owner)s, or whoever administers it") % {"owner": owner}
 
 
+def notice_text(request: Visit) -> HttpResponse:
+    """What has to be read before a new mailbox; empty where nothing has."""
+    present = notice.show(request.actor)
+
+    def fields(wrong: Mapping[str, str]) -> list[Field]:
+        told = _("Shown before a mailbox is added, which takes confirming it. Empty: there is no notice.")
+        return [
+            Field("text", _("Text"), "textarea", request.POST.get("text", present.text), told, wrong.get("text", ""))
+        ]
+
+    def keep() -> object:
+        return notice.put(request.actor, request.POST.get("text", ""))
+
+    return form_page(request, "notice", _("Notice before a new mailbox"), fields, keep, then="mailboxes")
+
+
 @sensitive_post_parameters()
 def import_mailboxes(request: Visit) -> HttpResponse:
     """Many mailboxes from a table: first what would be done, then done."""
-    context: dict[str, Any] = {"base": base_of(request), "area": "bulk"}
-    templates.within(request.actor)  # refuses everybody but administrators
+    context: dict[str, Any] = {"base": base_of(request), "area": "bulk", "notice": notice.show(request.actor)}
     if request.method != "POST":
         return render(request, "bulk.html", context)
     given = request.FILES.get("file")
@@ -192,7 +209,9 @@ def import_mailboxes(request: Visit) -> HttpResponse:
         outcomes = bulk.preview(request.actor, data, update=update == "1")
         failed = bulk.wrong_lines(outcomes)
         if deed == "apply" and (not failed or partly == "1"):
-            outcomes = bulk.apply(request.actor, data, update=update == "1", partly=partly == "1")
+            outcomes = bulk.apply(
+                request.actor, data, update=update == "1", partly=partly == "1", notice=request.POST.get("notice", "")
+            )
             context["applied"] = sum(bool(one.account) for one in outcomes)
     except Invalid as error:
         context["wrong"] = [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,6 +21,7 @@ from poststelle.office import logins, outgoing_servers, people, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, applies, choices
 from poststelle.web.names import CERTIFICATES, ENCRYPTIONS, MECHANISMS
+from poststelle.web.pages.area import form_page
 from poststelle.web.pages.mailbox_form import shown
 from poststelle.web.pages.mailbox_sections import step_name
 
@@ -38,25 +42,14 @@ def overview(request: Visit) -> HttpResponse:
 def edit(request: Visit, server: str = "") -> HttpResponse:
     """A new server, or changes to one."""
     record = outgoing_servers.show(request.actor, server) if server else None
-    wrong: dict[str, str] = {}
-    if request.method == "POST":
-        try:
-            if record is None:
-                outgoing_servers.add(request.actor, _document(request))
-            else:
-                outgoing_servers.change(request.actor, record.id, _document(request))
-        except Invalid as error:
-            wrong = wording.field_sentences(error)
-        else:
-            messages.success(request, _("Saved."))
-            return redirect("servers")
-    fields = _fields(request, record, wrong)
-    named = {field.name for field in fields}
-    context = {
-        "base": base_of(request), "area": "servers", "title": record.label if record else _("New outgoing server"),
-        "fields": fields, "general": [told for name, told in wrong.items() if name not in named], "cancel": "servers",
-    }  # fmt: skip
-    return render(request, "area_form.html", context, status=422 if wrong else 200)
+
+    def keep() -> object:
+        if record is None:
+            return outgoing_servers.add(request.actor, _document(request))
+        return outgoing_servers.change(request.actor, record.id, _document(request))
+
+    title = record.label if record else _("New outgoing server")
+    return form_page(request, "servers", title, partial(_fields, request, record), keep)
 
 
 @require_POST
@@ -72,15 +65,14 @@ async def test(request: Visit, server: str) -> HttpResponseBase:
     record = await sync_to_async(outgoing_servers.show)(request.actor, server)
     lines, wrong = [], ""
     if request.method == "POST":
-        if recipient := request.POST.get("recipient", "").strip():
-            try:
-                await sync_to_async(outgoing_servers.remember_recipient)(request.actor, record.id, recipient)
-            except Invalid as error:
-                wrong = next(iter(wording.field_sentences(error).values()))
-        if not wrong:
-            async for step in outgoing_servers.probe(request.actor, record.id):
+        try:
+            async for step in outgoing_servers.probe(
+                request.actor, record.id, request.POST.get("recipient", "").strip()
+            ):
                 told = wording.sentence(step.error, step.detail) if step.error else None
                 lines.append((step, step_name(step.direction, step.name), told))
+        except Invalid as error:
+            wrong = next(iter(wording.field_sentences(error).values()))
     context = {
         "base": base_of(request), "area": "servers", "server": record, "lines": lines,
         "works": bool(lines) and all(step.state != "failed" for step, _name, _told in lines),
@@ -120,7 +112,7 @@ def _document(request: Visit) -> dict[str, object]:
     return made
 
 
-def _fields(request: Visit, record: OutgoingServerRecord | None, wrong: dict[str, str]) -> list[Field]:
+def _fields(request: Visit, record: OutgoingServerRecord | None, wrong: Mapping[str, str]) -> list[Field]:
     stored = shown(outgoing_servers.document_of(record)) if record else {"encryption": "tls", "login.way": _OWN}
     if record:
         login = record.login

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -11,11 +13,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from poststelle.errors import Invalid, NotFound
+from poststelle.mail.records import UserRecord
 from poststelle.mail.secret import Secret
-from poststelle.office import departures, invitations, wording
+from poststelle.office import departures, groups, invitations, second_factors, sessions, tokens, wording
 from poststelle.office import people as office
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
+from poststelle.web.names import SCOPES
+from poststelle.web.pages.security import given_token, token_fields, told_sessions
 
 
 @sensitive_post_parameters("password")
@@ -25,6 +30,11 @@ def people(request: Visit) -> HttpResponse:
     wrong: dict[str, str] = {}
     if request.method == "POST":
         try:
+            if request.POST.get("service") == "1":
+                added = office.add_service(
+                    request.actor, email=request.POST.get("email", ""), name=request.POST.get("name", "")
+                )
+                return redirect("person", added.id)
             added = office.add_user(
                 request.actor,
                 email=request.POST.get("email", ""),
@@ -48,9 +58,20 @@ def people(request: Visit) -> HttpResponse:
     ]  # fmt: skip
     context = {
         "base": base_of(request), "users": users, "fields": fields, "blocked": office.blocked(request.actor),
-        "administrator": typed.get("administrator") == "1", "wrong": wrong,
+        "administrator": typed.get("administrator") == "1", "wrong": wrong, "is_service": typed.get("service") == "1",
+        "rule": second_factors.rule(request.actor), "groups": groups.within(request.actor),
     }  # fmt: skip
     return render(request, "people.html", context, status=422 if wrong else 200)
+
+
+@require_POST
+def second_factor_rule(request: Visit) -> HttpResponse:
+    """Who must have a second factor. Administrators only."""
+    second_factors.require(
+        request.actor, everybody=request.POST.get("everybody") == "1", groups_named=request.POST.getlist("groups")
+    )
+    messages.success(request, _("Saved."))
+    return redirect("people")
 
 
 @require_POST
@@ -60,7 +81,7 @@ def invite(request: Visit) -> HttpResponse:
     try:
         invited = invitations.invite(
             request.actor, email=post.get("email", ""), name=post.get("name", ""),
-            administrator=post.get("administrator") == "1",
+            administrator=post.get("administrator") == "1", place=request.build_absolute_uri("/"),
         )  # fmt: skip
     except Invalid as error:
         told = [f"{post.get('email', '')}: {sentence}" for sentence in wording.field_sentences(error).values()]
@@ -78,7 +99,9 @@ def person(request: Visit, user: str) -> HttpResponse:
     if record is None:
         raise NotFound("user-unknown", user=user)
     if request.method == "POST":
-        deed, told = request.POST.get("deed", ""), ""
+        if (deed := request.POST.get("deed", "")) in _LOG_IN_DEEDS:
+            return _about_log_in(request, record, deed)
+        told = ""
         if deed == "block":
             departures.block(request.actor, record.id)
             told = _("%(name)s can no longer log in.") % {"name": record.name}
@@ -98,9 +121,52 @@ def person(request: Visit, user: str) -> HttpResponse:
         if told:
             messages.success(request, told)
         return redirect("people")
+    return _person_page(request, record, users)
+
+
+_LOG_IN_DEEDS = frozenset({"reset-factors", "end-sessions", "new-token", "revoke-token"})
+
+
+def _about_log_in(request: Visit, record: UserRecord, deed: str) -> HttpResponse:
+    """What an administrator does to a colleague's log-in, or to a program's tokens."""
+    if deed == "new-token":
+        try:
+            made, _record = tokens.make(request.actor, record.id, **given_token(request))  # type: ignore[arg-type]
+        except Invalid as error:
+            return _person_page(request, record, wrong=wording.field_sentences(error))
+        return _person_page(request, record, token=made)
+    if deed == "revoke-token":
+        tokens.revoke(request.actor, record.id, request.POST.get("token", ""))
+        messages.success(request, _("The token is revoked."))
+    elif deed == "end-sessions":
+        sessions.end_all(request.actor, record.id)
+        messages.success(request, _("%(name)s is logged out everywhere.") % {"name": record.name})
+    else:
+        second_factors.reset(request.actor, record.id)
+        sessions.end_all(request.actor, record.id)
+        told = _("%(name)s logs in with the password alone now, and can set up a second factor again.")
+        messages.success(request, told % {"name": record.name})
+    return redirect("person", record.id)
+
+
+def _person_page(
+    request: Visit,
+    record: UserRecord,
+    users: Sequence[UserRecord] | None = None,
+    token: str = "",
+    wrong: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    active = office.users(request.actor) if users is None else users
+    is_blocked = record.id not in {one.id for one in active}
     context = {
-        "base": base_of(request), "person": record, "is_blocked": record in gone,
-        "heirs": [one for one in users if one.id != record.id],
+        "base": base_of(request), "person": record, "is_blocked": is_blocked,
+        "heirs": [one for one in active if one.id != record.id and not one.is_service],
         "is_oneself": request.actor.user is not None and request.actor.user.id == record.id,
+        "token": token, "wrong": wrong or {}, "scopes": SCOPES, "token_fields": token_fields(request, wrong or {}),
+        "factors": None if is_blocked else second_factors.of(request.actor, record.id),
+        "devices": [] if is_blocked else told_sessions(sessions.of(request.actor, record.id)),
+        "tokens": [] if is_blocked else tokens.of(request.actor, record.id),
     }  # fmt: skip
-    return render(request, "person.html", context)
+    answer = render(request, "person.html", context, status=422 if wrong else 200)
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,4 +1,4 @@
-"""What everybody chooses for themselves: language, appearance, how lists and messages behave, whom they trust, access tokens."""
+"""What everybody chooses for themselves: language, appearance, how lists and messages behave, whom they trust."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from poststelle.errors import Invalid
 from poststelle.mail.preferences import Preferences
+from poststelle.office import accounts, reading, wording, work
 from poststelle.office import people as office
 from poststelle.office import preferences as chosen
-from poststelle.office import reading, wording, work
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
 from poststelle.web.names import DENSITIES, LANGUAGES, PLACES, PREVIEWS
@@ -27,10 +27,10 @@ _REFRESHES = (0, 30, 60, 300)
 _NEVER = "never"
 
 
-def personal(request: Visit, token: str = "", wrong: Mapping[str, str] | None = None) -> HttpResponse:
-    """Everything one can choose. `token` is shown once, right after it was made; `wrong` are sentences by field."""
+def personal(request: Visit, wrong: Mapping[str, str] | None = None) -> HttpResponse:
+    """Everything one can choose. `wrong` are sentences by field."""
     context = {
-        "base": base_of(request), "languages": LANGUAGES, "token": token,
+        "base": base_of(request), "languages": LANGUAGES,
         "themes": [("auto", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))],
         "fields": _fields(request, chosen.mine(request.actor), wrong or {}), "trusted": work.trusted_senders(request.actor),
     }  # fmt: skip
@@ -42,6 +42,8 @@ def preferences(request: Visit) -> HttpResponse:
     """How lists and messages look and behave."""
     try:
         chosen.change(request.actor, _changes(request))
+        if "default_sender" in request.POST:
+            office.set_default_sender(request.actor, request.POST["default_sender"] or None)
     except Invalid as error:
         return personal(request, wrong=wording.field_sentences(error))
     messages.success(request, _("Saved."))
@@ -66,14 +68,6 @@ def theme(request: Visit) -> HttpResponse:
         "theme", wanted, max_age=365 * 24 * 3600, httponly=True, samesite="Lax", secure=request.is_secure()
     )
     return response
-
-
-@require_POST
-def token(request: Visit) -> HttpResponse:
-    """A new access token for the API, shown once."""
-    assert request.actor.user is not None  # a session is always a person's
-    made = office.add_token(request.actor, request.actor.user.id, request.POST.get("name", "").strip() or _("Access"))
-    return personal(request, token=made)
 
 
 def _changes(request: Visit) -> dict[str, object]:
@@ -110,6 +104,11 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
     starts += [(f"account:{branch.account.id}", branch.account.label) for branch in reading.tree(request.actor)]
     delay = _NEVER if now.mark_read_after is None else str(now.mark_read_after)
     signatures = [("always", _("always")), ("new", _("only in new letters")), ("never", _("never"))]
+    usual = office.default_sender(request.actor)
+    senders = [
+        ("", _("my first mailbox")),
+        *((one.id, f"{one.label} ({one.address})") for one in accounts.senders(request.actor)),
+    ]
     tellings = [("off", _("nothing")), ("mine", _("what concerns me")), ("all", _("every new message"))]
 
     def select(name: str, label: str, value: str, choices: list[tuple[str, str]], help_: str = "") -> Field:
@@ -120,6 +119,7 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
         select("density", _("Density of lists"), now.density, [*DENSITIES.items()]),
         select("preview", _("Message beside the list"), now.preview, [*PREVIEWS.items()]),
         select("mark_read_after", _("A message counts as read"), delay, delays),
+        select("default_sender", _("New letters begin with"), usual.id if usual else "", senders),
         select("signature", _("Put my signature"), now.signature, signatures),
         select("start", _("Start with"), now.start, starts),
         select(

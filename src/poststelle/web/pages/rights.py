@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -19,23 +19,16 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Invalid, NotFound
 from poststelle.mail.records import AccountRecord, Cell, GrantRecord, UserRecord
 from poststelle.mail.settings import Right
-from poststelle.office import groups, people, reading, rights, wording
+from poststelle.office import people, reading, rights, wording
 from poststelle.web.entrance import Visit, base_of
+from poststelle.web.markup import Markup, joined, markup
 from poststelle.web.names import RIGHT_LETTERS, RIGHTS
 from poststelle.web.returning import back
 
 _ACCOUNTS, _PEOPLE = 50, 40
 _NOTHING = Cell(frozenset())
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One cell of the table: `letters` stand for rights (`words` says them), `way` tells where they come from, if not given here."""
-
-    user: UserRecord
-    letters: str
-    words: str
-    way: str
+_ACCOUNT, _PERSON = "the-account", "the-person"
+_INDIRECT = markup(' class="indirect"')
 
 
 @require_safe
@@ -47,8 +40,13 @@ def matrix(request: Visit) -> HttpResponse:
     found = rights.matrix(request.actor, _ACCOUNTS, request.GET.get("after") or None, words=words)
     chosen = [one for one in found.people if who in one.name.casefold() or who in one.email.casefold()]
     columns = chosen[start : start + _PEOPLE]
+    drawer = _Cells(request.get_full_path())
     rows = [
-        (number, label, [_shown(one, found.cells.get((number, one.id), _NOTHING)) for one in columns])
+        (
+            number,
+            label,
+            drawer.row(number, label, [(one, found.cells.get((number, one.id), _NOTHING)) for one in columns]),
+        )
         for number, label in found.accounts
     ]
     asked = {"q": words, "who": who}
@@ -63,7 +61,31 @@ def matrix(request: Visit) -> HttpResponse:
     return render(request, "rights.html", context)
 
 
-def _shown(user: UserRecord, cell: Cell) -> Shown:
+class _Cells:
+    """Draws the cells of the table, of which there are thousands: equal ones are worded once."""
+
+    def __init__(self, here: str) -> None:
+        self._address, self._back = reverse("grant", args=[_ACCOUNT, _PERSON]), quote(here, safe="")
+        self._worded: dict[int, tuple[str, str, str]] = {}
+        self._nothing = _("nothing")
+
+    def row(self, account: str, label: str, cells: Iterable[tuple[UserRecord, Cell]]) -> Markup:
+        """The cells of one mailbox: letters stand for rights, a title says them and where they come from, if not given here."""
+        return joined(self._cell(account, label, user, cell) for user, cell in cells)
+
+    def _cell(self, account: str, label: str, user: UserRecord, cell: Cell) -> Markup:
+        worded = self._worded.get(id(cell))
+        if worded is None:
+            worded = self._worded[id(cell)] = _words(cell)
+        letters, words, way = worded
+        return markup(
+            '<td><a href="{}?back={}" data-dialog{} title="{}" aria-label="{} {}, {}: {}">{}</a></td>',
+            self._address.replace(_ACCOUNT, account).replace(_PERSON, user.id), self._back, _INDIRECT if way else "",
+            f"{words} ({way})" if way else words, letters or "·", label, user.name, words or self._nothing, letters or "·",
+        )  # fmt: skip
+
+
+def _words(cell: Cell) -> tuple[str, str, str]:
     held = [right for right in Right if right in cell.rights]
     way = ", ".join(cell.groups)
     if cell.folders:
@@ -72,7 +94,7 @@ def _shown(user: UserRecord, cell: Cell) -> Shown:
         moment = timezone.localtime(cell.until).date().isoformat()
         way = ", ".join(filter(None, [way, _("until %(day)s") % {"day": moment}]))
     letters = "".join(str(RIGHT_LETTERS[right]) for right in held) or ("…" if cell.folders else "")
-    return Shown(user, letters, ", ".join(str(RIGHTS[right]) for right in held), way)
+    return letters, ", ".join(str(RIGHTS[right]) for right in held), way
 
 
 def of_mailbox(request: Visit, account: str) -> HttpResponse:
@@ -94,7 +116,7 @@ def of_mailbox(request: Visit, account: str) -> HttpResponse:
     )
     context = {
         "base": base_of(request), "area": "mailboxes", "here": "rights", "account": record, "wrong": list(wrong.values()),
-        "grants": [_line(one, folders) for one in record.grants], "folders": folders.items(), "people": _choosable(request),
+        "grants": [_line(one, folders) for one in record.grants], "folders": folders.items(), "people": _choosable(request, record.id),
         "rights": [(right.value, words, right.value in request.POST.getlist("right")) for right, words in RIGHTS.items()],
         "who": request.POST.get("who", ""), "starts": request.POST.get("from", ""), "ends": request.POST.get("until", ""),
     }  # fmt: skip
@@ -162,12 +184,11 @@ def _line(grant: GrantRecord, folders: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _choosable(request: Visit) -> Sequence[tuple[str, str]]:
-    """People and groups a grant can go to; those who only administer a mailbox type an address."""
-    if not request.actor.is_administrator:
-        return ()
-    found = [(f"group:{one.id}", _("Group: %(name)s") % {"name": one.name}) for one in groups.within(request.actor)]
-    return found + [(f"user:{one.id}", f"{one.name} ({one.email})") for one in people.users(request.actor)]
+def _choosable(request: Visit, account: str) -> Sequence[tuple[str, str]]:
+    """People and groups a grant can go to."""
+    persons, groups = rights.candidates(request.actor, account)
+    found = [(f"group:{one.id}", _("Group: %(name)s") % {"name": one.name}) for one in groups]
+    return found + [(f"user:{one.id}", f"{one.name} ({one.email})") for one in persons]
 
 
 def _day(at: datetime | None) -> str:

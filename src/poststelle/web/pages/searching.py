@@ -1,6 +1,6 @@
 """Searching: the page of what was found, grouped or not, and what the box may complete.
 
-What somebody may find is the office's word; here it is grouped, and what was looked for is marked (`web.readable.marked`).
+What somebody may find is the office's word; here it is grouped, and what was looked for is marked (`web.readable`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from poststelle.mail.query import OPERATORS, completions, parse
+from poststelle.mail.query import OPERATORS, completions
 from poststelle.mail.records import SearchHit
-from poststelle.office import accounts, preferences, reading
+from poststelle.office import lists as office_lists
+from poststelle.office import preferences, reading
 from poststelle.web import lists
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.names import GROUPS, OPERATOR_HELP, role_name
+from poststelle.web.readable import looked_for
 
 WINDOW, GROUPED_WINDOW, LONGEST = 50, 200, 500
 _MOST_OFFERED = 8
@@ -77,9 +79,7 @@ def found(request: Visit) -> dict[str, Any]:
         "searching": True,
         "title": _("Search"),
         "rows": lists.found(hits, urls, headings),
-        "looked_for": [
-            word for term in parse(query, timezone.localdate()).terms if not term.excluded for word in term.words
-        ],
+        "looked_for": looked_for(query),
         "more": f"{here}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
         "columns": preferences.mine(request.actor).columns,
         "groups": [
@@ -96,15 +96,15 @@ def found(request: Visit) -> dict[str, Any]:
 
 def _grouped(request: Visit, hits: Sequence[SearchHit], group: str) -> tuple[list[SearchHit], list[str]]:
     """The hits with those of a group together, and the heading over the first of each."""
-    name = _HEADINGS[group]
+    name, labels = _HEADINGS[group], office_lists.labels(request.actor, {hit.placement.account_id for hit in hits})
     together: dict[str, list[SearchHit]] = {}
     for hit in hits:
-        together.setdefault(name(request, hit), []).append(hit)
+        together.setdefault(name(hit, labels), []).append(hit)
     headings = [heading if at == 0 else "" for heading, some in together.items() for at in range(len(some))]
     return [hit for some in together.values() for hit in some], headings
 
 
-def _day(_request: Visit, hit: SearchHit) -> str:
+def _day(hit: SearchHit, _labels: Mapping[str, str]) -> str:
     today, day = timezone.localdate(), timezone.localtime(hit.placement.received_at).date()
     if day == today:
         return _("Today")
@@ -115,15 +115,17 @@ def _day(_request: Visit, hit: SearchHit) -> str:
     return date_format(day, "F Y")
 
 
-def _account(request: Visit, hit: SearchHit) -> str:
-    return accounts.show(request.actor, hit.placement.account_id).label
+def _account(hit: SearchHit, labels: Mapping[str, str]) -> str:
+    return labels.get(hit.placement.account_id, "")
 
 
-def _sender(_request: Visit, hit: SearchHit) -> str:
+def _sender(hit: SearchHit, _labels: Mapping[str, str]) -> str:
     return lists.name_of(hit.placement.sender)
 
 
-_HEADINGS: Mapping[str, Callable[[Visit, SearchHit], str]] = {"date": _day, "account": _account, "sender": _sender}
+_HEADINGS: Mapping[str, Callable[[SearchHit, Mapping[str, str]], str]] = {
+    "date": _day, "account": _account, "sender": _sender,
+}  # fmt: skip
 
 
 def _folders(request: Visit, beginning: str) -> list[str]:

@@ -15,12 +15,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from poststelle.errors import Invalid
+from poststelle.errors import Invalid, NotFound
 from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
 from poststelle.office import hand_over as office
-from poststelle.office import invitations, wording
+from poststelle.office import invitations, limits, wording
 from poststelle.web.fields import Field
+from poststelle.web.login import address_of
 from poststelle.web.pages.mailbox_sections import step_name
 
 
@@ -28,10 +29,15 @@ from poststelle.web.pages.mailbox_sections import step_name
 @sensitive_post_parameters("password", "client_certificate")
 async def hand_over(request: HttpRequest, token: str) -> HttpResponse:
     """Shows who asks for which mailbox; the password is tried, kept when it works, and seen by nobody."""
-    waiting = await sync_to_async(office.look)(token)
+    try:
+        waiting = await sync_to_async(office.look)(token)
+    except NotFound:
+        limits.links.spend(address_of(request))
+        raise
     steps: list[Step] = []
     wrong: dict[str, str] = {}
     if request.method == "POST":
+        limits.hand_over.spend(waiting.address)
         certificate = request.POST.get("client_certificate", "").strip()
         secret = Secret(request.POST.get("password", ""))
         try:
@@ -74,7 +80,11 @@ def _hand_over_page(
 @sensitive_post_parameters("password", "again")
 def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Somebody new, or who forgot theirs, sets a password; the link is used up by it."""
-    user = invitations.look(token)
+    try:
+        user = invitations.look(token)
+    except NotFound:
+        limits.links.spend(address_of(request))
+        raise
     wrong: dict[str, str] = {}
     if request.method == "POST":
         password = request.POST.get("password", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -23,8 +23,7 @@ from poststelle.errors import Invalid, NotFound, NotPermitted
 from poststelle.mail import answer, calendar_answer
 from poststelle.mail.address import Address, format_address, parse_addresses
 from poststelle.mail.calendar import Event
-from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, outbox, reading, wording
+from poststelle.office import accounts, letters, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import OUTGOING_STATES
 from poststelle.web.returning import back
@@ -39,14 +38,14 @@ _FINAL = {"sent", "partly-sent", "rejected", "uncertain"}
 
 def write(request: Visit) -> HttpResponse:
     """An empty form, or one begun by ``reply``, ``reply_all`` or ``forward`` (a message's id); posted, the message is queued."""
-    senders = accounts.senders(request.actor)
+    senders = letters.senders(request.actor)
     if request.method != "POST":
         return _form(request, senders, _begun(request, senders), {})
     typed = {name: request.POST.get(name, "") for name in _TYPED} | {"back": back(request, "")}
     try:
         sent = outbox.submit(
             request.actor,
-            _draft(typed, request.FILES.getlist("files"), _calendar_answer(request, typed, senders)),
+            _draft(typed, request.FILES.getlist("files"), _calendar_answer(request, typed)),
             idempotency_key=typed["key"] or None,
         )
     except Invalid as error:
@@ -84,8 +83,10 @@ def _draft(
     # Django's limit for a request leaves files out; these go through memory.
     if sum(file.size or 0 for file in files) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise Invalid({"attachments": "too-long"})
+    account, sender = _named(typed["account"])
     return outbox.Draft(
-        account=typed["account"],
+        account=account,
+        sender=sender,
         to=_addresses(typed["to"]),
         cc=_addresses(typed["cc"]),
         bcc=_addresses(typed["bcc"]),
@@ -101,6 +102,12 @@ def _draft(
             ),
         ],
     )
+
+
+def _named(typed: str) -> tuple[str, str]:
+    """The mailbox and, where it is not the mailbox's own, the address that was chosen as sender (`letters.Sender.key`)."""
+    account, _space, address = typed.partition(" ")
+    return account, address
 
 
 def _addresses(typed: str) -> list[str]:
@@ -120,12 +127,14 @@ def _wrong(error: Invalid) -> dict[str, str]:
 
 
 def _form(
-    request: Visit, senders: Sequence[AccountRecord], typed: Mapping[str, str], wrong: Mapping[str, str]
+    request: Visit, senders: Sequence[letters.Sender], typed: Mapping[str, str], wrong: Mapping[str, str]
 ) -> HttpResponse:
     forwarded = reading.open_message(request.actor, typed["forwards"]).attachments if typed.get("forwards") else ()
     context: dict[str, Any] = {
         "base": base_of(request),
-        "senders": senders,
+        "senders": [
+            (one, one.answering if typed.get("answers") or typed.get("forwards") else one.fresh) for one in senders
+        ],
         "typed": typed,
         "wrong": wrong,
         "forwarded": forwarded,
@@ -133,40 +142,57 @@ def _form(
     return render(request, "write.html", context, status=422 if wrong else 200)
 
 
-def _begun(request: Visit, senders: Sequence[AccountRecord]) -> dict[str, str]:
+def _begun(request: Visit, senders: Sequence[letters.Sender]) -> dict[str, str]:
     typed = dict.fromkeys(_TYPED, "") | {"key": str(uuid.uuid4()), "back": back(request, ""), "draft": "new"}
     typed["to"] = request.GET.get("to", "")
-    typed["account"] = _chosen(senders, request.GET.get("account", ""))
     for name in ("reply", "reply_all", "forward"):
         if number := request.GET.get(name):
             return typed | _answering(request, senders, name, number)
+    sender = _chosen(senders, request.GET.get("account", ""))
+    if sender is not None:
+        typed |= {"account": sender.key, "text": _put(sender, sender.fresh)}
     return typed
 
 
-def _chosen(senders: Sequence[AccountRecord], wanted: str) -> str:
-    return next((one.id for one in senders if one.id == wanted), senders[0].id if senders else "")
+def _chosen(senders: Sequence[letters.Sender], account: str, addressed: Collection[str] = ()) -> letters.Sender | None:
+    """The sender of this mailbox to whom the message was addressed, else its own; the first of all where the mailbox has none."""
+    of_account = [one for one in senders if one.account.id == account]
+    meant = [one for one in of_account if one.address.lower() in addressed]
+    return next(iter([*meant, *of_account, *senders]), None)
 
 
-def _answering(request: Visit, senders: Sequence[AccountRecord], name: str, number: str) -> dict[str, str]:
+def _put(sender: letters.Sender, block: str) -> str:
+    """A template as the letter begins, a signature with room above for what is typed."""
+    return f"{block}\n" if block and sender.frames else f"\n\n{block}\n" if block else ""
+
+
+def _answering(request: Visit, senders: Sequence[letters.Sender], name: str, number: str) -> dict[str, str]:
     opened = reading.open_message(request.actor, number)
-    parsed, raw = opened.parsed, opened.raw
-    account = _chosen(senders, opened.placement.account_id)
-    own = frozenset(one.address for one in senders if one.id == account)
-    sender = Address("", next(iter(own), ""))
-    started = {"account": account, "draft": f"{name}-{number}"}
-    if (event := _invited(opened)) and (chosen := request.GET.get("invitation")) in _INVITATION_ANSWERS:
-        said = _INVITATION_ANSWERS[chosen] % {"summary": event.summary}
+    parsed = opened.parsed
+    addressed = frozenset(one.address.lower() for one in (*parsed.to, *parsed.cc))
+    chosen = _chosen(senders, opened.placement.account_id, addressed)
+    own = frozenset(one.address for one in senders if chosen is not None and one.account.id == chosen.account.id)
+    sender = Address("", chosen.address if chosen is not None else "")
+    started = {"account": chosen.key if chosen is not None else "", "draft": f"{name}-{number}"}
+    block = _put(chosen, chosen.answering) if chosen is not None else ""
+    if (event := _invited(opened)) and (said_by := request.GET.get("invitation")) in _INVITATION_ANSWERS:
+        said = _INVITATION_ANSWERS[said_by] % {"summary": event.summary}
         organizer = format_address("", event.organizer[1]) or _written(parsed.from_)
-        answered = {"to": organizer, "subject": said, "text": f"{said}\n", "answers": number, "invitation": chosen}
-        return started | answered | {"draft": f"{chosen}-{number}"}
+        answered = {
+            "to": organizer,
+            "subject": said,
+            "text": f"{said}\n{block}",
+            "answers": number,
+            "invitation": said_by,
+        }
+        return started | answered | {"draft": f"{said_by}-{number}"}
     if name == "forward":
-        begun = answer.forward(parsed, raw, sender=sender, heading=_heading(opened))
-        return started | {"subject": begun.subject, "text": begun.text, "forwards": number}
-    begun = answer.reply(
-        parsed, raw, sender=sender, own=own, everyone=name == "reply_all", attribution=_attribution(opened)
-    )
+        begun = answer.forward(parsed, sender=sender, heading=_heading(opened))
+        return started | {"subject": begun.subject, "text": block + begun.text, "forwards": number}
+    begun = answer.reply(parsed, sender=sender, own=own, everyone=name == "reply_all", attribution=_attribution(opened))
     return started | {
-        "to": _written(begun.to), "cc": _written(begun.cc), "subject": begun.subject, "text": begun.text, "answers": number,
+        "to": _written(begun.to), "cc": _written(begun.cc), "subject": begun.subject, "text": block + begun.text,
+        "answers": number,
     }  # fmt: skip
 
 
@@ -175,14 +201,13 @@ def _invited(opened: reading.OpenMessage) -> Event | None:
     return next((event for event in opened.said.invitations if event.method == "REQUEST"), None)
 
 
-def _calendar_answer(
-    request: Visit, typed: Mapping[str, str], senders: Sequence[AccountRecord]
-) -> list[outbox.Attachment]:
+def _calendar_answer(request: Visit, typed: Mapping[str, str]) -> list[outbox.Attachment]:
     """What the organiser's calendar reads, where the letter answers an invitation."""
     if typed["invitation"] not in _INVITATION_ANSWERS or not typed["answers"]:
         return []
     event = _invited(reading.open_message(request.actor, typed["answers"]))
-    sender = next((one.address for one in senders if one.id == typed["account"]), "")
+    account, address = _named(typed["account"])
+    sender = address or accounts.show(request.actor, account).address
     if event is None or not sender:
         return []
     text = calendar_answer.answer(event, sender, accepted=typed["invitation"] == "accept", now=timezone.now())

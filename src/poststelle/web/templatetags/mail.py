@@ -32,15 +32,9 @@ register = template.Library()
 
 
 @register.filter
-def readable(text: str) -> str:
-    """Plain text of a mail as HTML (see `web.readable`)."""
-    return readable_text.text_as_html(text)
-
-
-@register.filter
-def marked(text: str, looked_for: Sequence[str] | None) -> str:
-    """The text with the words looked for marked."""
-    return readable_text.marked(text, looked_for or ())
+def readable(text: str, looked_for: Sequence[str] = ()) -> str:
+    """Plain text of a mail as HTML, with the words looked for marked (see `web.readable`)."""
+    return readable_text.text_as_html(text, looked_for)
 
 
 @register.filter
@@ -64,6 +58,13 @@ def long_moment(moment: datetime | None) -> str:
     if moment is None:
         return ""
     return date_format(timezone.localtime(moment), pgettext("date format: full", "D, j F Y, H:i"))
+
+
+@register.filter
+def exact_moment(moment: datetime) -> str:
+    """As a log shows it, to the second."""
+    local = timezone.localtime(moment)
+    return f"{date_format(local, pgettext('date format: date', 'j M Y'))} {date_format(local, 'H:i:s')}"
 
 
 @register.filter

@@ -1,0 +1,248 @@
+"""How long an office of a million messages lets its people wait: 50 browsers clicking at once, over HTTP, at the real web server.
+
+    POSTSTELLE_HOME=/a/folder/of/its/own python -m bench.clicks [--users 50] [--seconds 60] [--think 3] [--index] [--rounds 1]
+
+The office is that of `bench.lists`. The web runs in a process of its own as `serve` runs it; this process only asks, over one kept
+connection per person, for the parts a page asks for, and waits for the last byte. Two loads, both with everybody logged in:
+
+- *clicking*: each person thinks for about `--think` seconds (exponentially distributed) between an answer and the next click. That is
+  what the issue's "50 users clicking at once" means here: somebody who clicks every few seconds, all day;
+- *closed loop*: nobody thinks. This saturates the machine whatever it costs to answer; it shows the rate, not a wait anybody would see.
+
+Milliseconds from the click to the last byte, and the server's processor time per click.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+GOALS = {"list": 100, "threads": 100, "message": 100, "tree": 100, "search": 150}
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+_SHARES = {"list": 32, "threads": 20, "message": 40, "tree": 4, "search": 4}
+_PLACES = ("inbox", "inbox", "inbox", "role:sent", "role:archive", "mine")
+_ONLY = ("", "", "", "", "unread", "flagged", "attachments")
+_QUERIES = (
+    "frist klag",
+    "rechtamt",
+    "brief post",
+    "hausmein",
+    "verheit wort",
+    "von:kunde7 ist:ungelesen",
+    '"recht amt"',
+)
+_ROW = re.compile(rb'hx-get="(/mail/(?:l|f)/[^"]+/m/[^"]+)"')
+_FOLDER = re.compile(rb'href="(/mail/f/[0-9a-f-]+/)"')
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """In milliseconds."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000
+
+
+class Browser:
+    """One person's kept connection."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self._port, self._cookie = port, cookie
+        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, address: str, target: str = "") -> bytes:
+        """The answer's body; `target`: as htmx asks for a part. Raises ValueError for anything but 200."""
+        if self.streams is None:
+            self.streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self.streams
+        if reader.at_eof():
+            # The server lets go of a connection nobody has used for a while, as browsers know.
+            writer.close()
+            reader, writer = self.streams = await asyncio.open_connection("127.0.0.1", self._port)
+        part = f"HX-Request: true\r\nHX-Request-Type: partial\r\nHX-Target: x#{target}\r\n" if target else ""
+        writer.write(
+            f"GET {address} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sessionid={self._cookie}\r\n{part}\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise ValueError(f"{address}: {head[:200]!r}")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        if length is not None:
+            return await reader.readexactly(int(length[1]))
+        body = b""
+        while (size := int(await reader.readline(), 16)) > 0:
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readline()
+        return body
+
+
+class Clerk:
+    """One person: thinks, clicks, and notes how long each answer took."""
+
+    def __init__(self, browser: Browser, seed: int, *, search: bool) -> None:
+        self._browser, self._dice = browser, random.Random(seed)
+        self._shares = {name: share for name, share in _SHARES.items() if search or name != "search"}
+        self.times: dict[str, list[float]] = {name: [] for name in _SHARES}
+        self._rows: list[str] = []
+        self._folders: list[str] = []
+
+    def begin_anew(self) -> None:
+        """Forget the times, and the connection, which belonged to another loop."""
+        self.times = {name: [] for name in _SHARES}
+        self._browser.streams = None
+
+    async def arrive(self) -> None:
+        """The first page, not counted: it is loaded once a day."""
+        page = await self._browser.get("/mail/l/inbox/")
+        self._folders = [found.decode() for found in _FOLDER.findall(page)]
+        self._note(page)
+
+    async def work(self, until: float, think: float) -> None:
+        """Until the time is over."""
+        await asyncio.sleep(self._dice.random() * think)
+        while time.monotonic() < until:
+            kind = self._dice.choices([*self._shares], [*self._shares.values()])[0]
+            if kind == "message" and not self._rows:
+                kind = "list"
+            address, target = self._click(kind)
+            began = time.perf_counter()
+            answer = await self._browser.get(address, target)
+            self.times[kind].append(time.perf_counter() - began)
+            self._note(answer)
+            if think:
+                await asyncio.sleep(self._dice.expovariate(1 / think))
+
+    def _click(self, kind: str) -> tuple[str, str]:
+        dice = self._dice
+        if kind == "message":
+            return dice.choice(self._rows), "reader"
+        if kind == "tree":
+            return "/mail/tree/", "tree"
+        if kind == "search":
+            return f"/mail/search/?q={dice.choice(_QUERIES).replace(' ', '+')}", "main"
+        query = [f"threads={int(kind == 'threads')}"]
+        if only := dice.choice(_ONLY):
+            query.append(f"only={only}")
+        in_folder = self._folders and dice.random() < 0.5
+        place = dice.choice(self._folders) if in_folder else f"/mail/l/{dice.choice(_PLACES)}/"
+        return f"{place}?{'&'.join(query)}", "main"
+
+    def _note(self, answer: bytes) -> None:
+        rows = [found.decode().replace("&amp;", "&") for found in _ROW.findall(answer)]
+        self._rows = rows or self._rows
+
+
+async def load(clerks: Sequence[Clerk], seconds: float, think: float) -> None:
+    """All of them at once."""
+    for clerk in clerks:
+        await clerk.arrive()
+    until = time.monotonic() + seconds
+    await asyncio.gather(*(clerk.work(until, think) for clerk in clerks))
+
+
+def sessions(people: int) -> list[str]:
+    """The session cookies of the first people of the office."""
+    from django.conf import settings
+    from django.test import Client
+
+    from poststelle.store import models
+
+    made = []
+    for number in range(people):
+        browser = Client()
+        browser.force_login(models.User.objects.get(email=f"p{number}@amt.test"), BACKEND)
+        made.append(browser.cookies[settings.SESSION_COOKIE_NAME].value)
+    return made
+
+
+def served(port: int) -> subprocess.Popen[bytes]:
+    """The web as `serve` starts it, without the engine: nobody has a server to talk to."""
+    web = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "poststelle.run.asgi:application", "--port", str(port), "--loop", "uvloop",
+         "--http", "httptools", "--lifespan", "on", "--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "1",
+         "--timeout-keep-alive", "75"]
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return web
+        time.sleep(0.1)
+    raise TimeoutError("the web does not start")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _processor(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bool) -> None:
+    """One load and its table."""
+    port = free_port()
+    web = served(port)
+    try:
+        clerks = [Clerk(Browser(port, cookie), seed, search=search) for seed, cookie in enumerate(cookies)]
+        asyncio.run(load(clerks, 3, think))
+        for clerk in clerks:
+            clerk.begin_anew()
+        began, spent = time.monotonic(), _processor(web.pid)
+        asyncio.run(load(clerks, seconds, think))
+        spent, took = _processor(web.pid) - spent, time.monotonic() - began
+    finally:
+        web.terminate()
+        web.wait()
+    every = [one for clerk in clerks for times in clerk.times.values() for one in times]
+    name = (
+        f"{len(cookies)} people, each thinking for about {think:g} s"
+        if think
+        else f"{len(cookies)} people, closed loop"
+    )
+    print(f"\n{name}: {len(every) / seconds:.1f} clicks/s, {spent * 1000 / (len(every) + len(cookies)):.1f} ms of processor"
+          f" time each, web process {spent / took * 100:.0f} % busy\n\n| click | count | p50 ms | p95 ms | p99 ms | goal p95 |\n|---|---|---|---|---|---|")  # fmt: skip
+    for kind, goal in GOALS.items():
+        times = [one for clerk in clerks for one in clerk.times[kind]]
+        if times:
+            print(f"| {kind} | {len(times)} | {percentile(times, 0.5):.1f} | {percentile(times, 0.95):.1f} | {percentile(times, 0.99):.1f} | {goal} |", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--users", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--think", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--index", action="store_true", help="build the search index too, and search")
+    parser.add_argument("--no-loop", action="store_true", help="leave the closed loop out")
+    chosen = parser.parse_args()
+    home = Path(os.environ["POSTSTELLE_HOME"])
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
+    import django
+
+    django.setup()
+    from bench import million
+
+    if not million.is_built():
+        million.build(chosen.messages, index=chosen.index)
+    cookies = sessions(chosen.users)
+    for _ in range(chosen.rounds):
+        measured(cookies, chosen.seconds, chosen.think, search=chosen.index)
+        if not chosen.no_loop:
+            measured(cookies, chosen.seconds / 3, 0, search=chosen.index)
+
+
+if __name__ == "__main__":
+    main()

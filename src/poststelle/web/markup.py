@@ -1,0 +1,24 @@
+"""Markup made in Python: a form with pieces in it, every piece escaped that is no markup already.
+
+Law: forms are constants of our own. Nothing else outside `web.readable` marks anything as safe; this does
+`django.utils.html.format_html`'s work without what makes it slow for hundreds of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from django.utils.safestring import SafeString
+
+Markup = SafeString
+
+
+def markup(form: str, *pieces: object) -> Markup:
+    """The form with the pieces in its braces."""
+    return SafeString(form.format(*[one if type(one) is SafeString else escape(str(one)) for one in pieces]))
+
+
+def joined(pieces: Iterable[Markup]) -> Markup:
+    """Pieces of markup, one after the other."""
+    return markup("{}" * len(several := list(pieces)), *several)

@@ -1,0 +1,156 @@
+"""Nobody is shut out: every page, and everything that opens on one, passes axe's rules for WCAG 2.2 AA in both themes, on a desk and a phone.
+
+Only what axe calls serious or critical fails. One session walks through all pages of a furnished office.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.conftest import Window
+from tests.journeys.office import Installation, Office, served
+from tests.journeys.sights import CLARA, CLARAS_PASSWORD, Furnished, furnish
+from tests.servers.ca import CertificateAuthority
+
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+EVERYTHING = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], "iframes": False}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "iframes": False}
+LIFELESS = {"print", "source"}
+"""Routes whose pages run no script at all, so neither axe."""
+FOUND = """async ([where, options]) => (await axe.run(where, { ...options, resultTypes: ["violations"] })).violations
+  .filter((one) => ["serious", "critical"].includes(one.impact))
+  .flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target.join(" ")} ${node.html.slice(0, 120)}`))"""
+
+pytestmark = [pytest.mark.browser]
+
+
+class Place:
+    """A furnished demonstration office that is running."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.furnished: Furnished = furnish(office)
+
+    def address(self, path: str) -> str:
+        return f"{self.office.address}/{path}"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, ca: CertificateAuthority) -> Iterator[Place]:
+    installation = Installation(tmp_path_factory.mktemp("demo") / "home", ca)
+    with served(installation, "--demo", owner=CLARA) as running:
+        yield Place(running)
+
+
+@pytest.fixture
+def visitor(place: Place, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Clara's browser, in the language and of the size that `request.param` names, in dark colours."""
+    language, size = request.param
+    window = Window(chromium.new_context(locale=language, viewport=size, color_scheme="dark"), place.office.address)
+    window.log_in(place.office, CLARA, CLARAS_PASSWORD)
+    window.page.goto(place.address("me/"))
+    window.page.locator(f'button[name=language][value="{language}"]').click()
+    expect(window.page.locator(f'button[name=language][value="{language}"]')).to_have_attribute("aria-pressed", "true")
+    yield window.page
+    window.context.close()
+    assert window.failures == []
+
+
+def barriers(page: Page, options: object = EVERYTHING, *, without: str = "") -> list[str]:
+    """What axe finds on the page as it is now; `without` what that selector matches."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE_SCRIPT)
+    where = {"include": ["body"]} | ({"exclude": [without]} if without and page.locator(without).count() else {})
+    found: list[str] = page.evaluate(FOUND, [where, options])
+    return found
+
+
+def sticks_out(page: Page) -> bool:
+    """Whether the page would have to be pushed sideways."""
+    wide: bool = page.evaluate(
+        "[document.documentElement, document.querySelector('#main')].some((one) => one && one.scrollWidth > innerWidth)"
+    )
+    return wide
+
+
+def test_every_door_is_open_to_everybody(place: Place, chromium: Browser) -> None:
+    for size in (DESK, PHONE):
+        window = Window(chromium.new_context(locale="de", viewport=size, color_scheme="dark"), place.office.address)
+        for sight in place.furnished.doors():
+            window.page.goto(place.address(sight.path))
+            assert (sight.name, barriers(window.page)) == (sight.name, [])
+            assert not sticks_out(window.page)
+        window.context.close()
+
+
+@pytest.mark.parametrize("visitor", [("en", DESK), ("de", PHONE)], indirect=True, ids=["english desk", "german phone"])
+def test_every_page_is_open_to_everybody(visitor: Page, place: Place) -> None:
+    found, tree = [], ""
+    for sight in place.furnished.sights():
+        if sight.route in LIFELESS:
+            continue
+        visitor.goto(place.address(sight.path), wait_until="domcontentloaded")
+        found += [f"{sight.name} {one}" for one in barriers(visitor, without=tree)]
+        if visitor.viewport_size == PHONE:
+            if sticks_out(visitor):
+                found.append(f"{sight.name} is wider than the phone")
+        else:
+            visitor.emulate_media(color_scheme="light")
+            found += [f"{sight.name} in light colours {one}" for one in barriers(visitor, CONTRAST, without=tree)]
+            visitor.emulate_media(color_scheme="dark")
+        # The tree stands on every page: once is enough.
+        tree = ".sidebar"
+    assert found == []
+
+
+@pytest.mark.parametrize("visitor", [("en", DESK)], indirect=True, ids=["english desk"])
+def test_what_opens_on_a_page_is_open_to_everybody(place: Place, visitor: Page) -> None:
+    page, found = visitor, []
+
+    def look(what: str) -> None:
+        found.extend(f"{what} {one}" for one in barriers(page, without="#rows"))
+        page.emulate_media(color_scheme="light")
+        found.extend(f"{what} in light colours {one}" for one in barriers(page, CONTRAST, without="#rows"))
+        page.emulate_media(color_scheme="dark")
+
+    def open_with(key: str, what: str) -> None:
+        page.keyboard.press(key)
+        expect(page.locator(what)).to_be_visible()
+        look(what)
+        page.keyboard.press("Escape")
+        expect(page.locator(what)).to_be_hidden()
+
+    page.goto(place.address("mail/f/{inbox}/m/{worked}/".format_map(place.furnished.ids)))
+    page.locator("#rows a[data-htmx-powered]").last.wait_for()
+    open_with("Control+k", "#palette")
+    open_with("?", "#keys")
+    page.locator('#tree .twig-line[data-kind="account"] a.twig').first.click(button="right")
+    expect(page.locator("#context [role=menuitem]").first).to_be_visible()
+    look("menu of a folder")
+    page.locator("#context form[data-ask] button").first.click()
+    expect(page.locator("#ask")).to_be_visible()
+    look("question")
+    page.keyboard.press("Escape")
+    page.locator(".menu-box > summary").click()
+    look("order and look")
+    page.locator(".menu-box > summary").click()
+    for drop in page.locator("#message details.drop > summary").all():
+        drop.click()
+        look("menu of a message")
+        page.keyboard.press("Escape")
+    page.locator("#rows .pick").first.click()
+    expect(page.locator("#acts")).to_be_visible()
+    look("actions for what is selected")
+    page.keyboard.press("Escape")
+    page.locator("#search").press_sequentially("is:")
+    expect(page.locator("#completions li").first).to_be_visible()
+    look("completions")
+    page.goto(place.address("mailboxes/rights/"))
+    page.locator(".matrix td a").first.click()
+    expect(page.locator("#dialog")).to_be_visible()
+    look("rights of a person")
+    assert found == []
