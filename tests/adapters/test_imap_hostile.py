@@ -402,7 +402,7 @@ async def test_flags_imap_cannot_spell_harm_nobody() -> None:
     ("answer", "error", "code"),
     [
         (b"{tag} NO [TRYCREATE] no\r\n", FolderMissing, "folder-missing"),
-        (b"{tag} NO [OVERQUOTA] full\r\n", NeedsAttention, "mailbox-full"),
+        (b"{tag} NO [OVERQUOTA] full\r\n", MessageTrouble, "mailbox-full"),
         (b"{tag} NO not allowed\r\n", MessageTrouble, "refused-by-server"),
         (b"{tag} NO [UNAVAILABLE] later\r\n", TryAgain, "server-busy"),
     ],

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from poststelle.adapters.compress import Unpacker
-from poststelle.adapters.imap import quirks, wire
-from poststelle.errors import ProtocolViolation
-from poststelle.mail.ports import Batch, Cursor, Delete, RemoteFolderId, RemoteId, Role
+from poststelle.adapters.imap import quirks, watching, wire
+from poststelle.errors import MessageTrouble, ProtocolViolation, TryAgain
+from poststelle.mail.ports import Batch, ChangeFlags, Cursor, Delete, RemoteFolderId, RemoteId, Role
 from tests.adapters.scripted_imap import ScriptedImap, scripted
 
 INBOX = RemoteFolderId("INBOX")
@@ -312,6 +312,22 @@ async def test_folders_of_others_are_listed_and_say_whose_they_are() -> None:
     assert folders[RemoteFolderId("Sent")].rights is None
 
 
+async def test_notify_does_not_tell_everything_where_others_share_folders_with_us() -> None:
+    answers: Answers = {**offering("NAMESPACE", "NOTIFY"), "NOTIFY": OK}
+    answers["LIST"] = [b'* LIST () "/" INBOX\r\n' + OK, b'* LIST () "/" ~clara/Sent\r\n' + OK]
+    told = {}
+    for others in (b"NIL", b'(("~" "/"))'):
+        spaces = b'* NAMESPACE (("" "/")) %s NIL\r\n' % others
+        async with scripted({**answers, "NAMESPACE": spaces + OK}) as server:
+            source = await server.open()
+            await source.folders()
+            assert await source.wait(INBOX, 0.2) == {INBOX}
+            assert await source.wait(INBOX, 0.01) == frozenset()
+            told[others] = source.tells_everything
+            await source.close()
+    assert list(told.values()) == [True, False]
+
+
 async def test_a_list_with_options_that_is_refused_is_asked_for_without() -> None:
     answers: Answers = {**offering("LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE")}
     answers["LIST"] = [b"{tag} BAD what?\r\n", b'* LIST (\\Sent) "/" Weg\r\n' + OK]
@@ -354,6 +370,52 @@ async def test_idle_that_is_offered_and_refused_is_replaced_by_asking() -> None:
         assert await source.wait(INBOX, 0.2) == {INBOX}
         assert await source.wait(INBOX, 0.2) == frozenset()
         assert said(server, "NOOP")
+        await source.close()
+
+
+async def test_flags_told_while_idle_ends_are_not_lost() -> None:
+    answers: Answers = {**offering("IDLE"), "IDLE": b"+ idling\r\n"}
+    answers[""] = b"* 2 FETCH (FLAGS (\\Seen))\r\nP5 OK\r\n"  # to DONE, which has no tag
+    async with scripted(answers) as server:
+        source = await server.open()
+        assert await source.wait(INBOX, 0.2) == {INBOX}
+        assert await source.wait(INBOX, 0.2) == {INBOX}
+        await source.close()
+
+
+async def test_flags_told_where_there_is_no_idle_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "POLL_SECONDS", 0.01)
+    async with scripted({"NOOP": b"* 2 FETCH (FLAGS (\\Seen))\r\n{tag} OK\r\n"}) as server:
+        source = await server.open()
+        assert await source.wait(INBOX, 0.2) == {INBOX}
+        assert await source.wait(INBOX, 5) == {INBOX}
+        await source.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"{tag} NO [LIMIT] At most 32 flags in one mailbox supported\r\n", MessageTrouble),
+        (b"{tag} NO [LIMIT] UID STORE rate limit hit\r\n", TryAgain),
+    ],
+)
+async def test_one_keyword_too_many_is_refused_and_not_tried_for_ever(answer: bytes, error: type[Exception]) -> None:
+    async with scripted({"UID STORE": answer}) as server:
+        source = await server.open()
+        with pytest.raises(error):
+            await source.perform(ChangeFlags(INBOX, (RemoteId("7.1"),), add=frozenset({"wichtig"})))
+        await source.close()
+
+
+async def test_a_providers_limit_of_a_day_is_waited_for_and_is_no_full_mailbox() -> None:
+    over = b"{tag} NO [OVERQUOTA] Account exceeded command or bandwidth limits\r\n"
+    async with scripted({"LOGIN": over}) as server:
+        with pytest.raises(TryAgain, match="server-busy"):
+            await server.open()
+    async with scripted({"UID FETCH": over}) as server:
+        source = await server.open()
+        with pytest.raises(TryAgain, match="server-busy"):
+            await source.changes(INBOX, None)
         await source.close()
 
 

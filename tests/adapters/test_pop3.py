@@ -709,6 +709,24 @@ async def test_a_server_that_wants_time_between_log_ins_gets_it() -> None:
         await source.close()
 
 
+async def test_what_a_round_is_followed_by_is_done_in_the_one_session_such_a_server_grants() -> None:
+    async with scripted_pop3(drop(1, 2), {"CAPA": b"+OK\r\nUSER\r\nUIDL\r\nTOP\r\nLOGIN-DELAY 900\r\n.\r\n"}) as server:
+        source, reader = await server.open(), Held()
+        await reader.round(source)
+        ids = tuple(sorted(await source.census(INBOX)))
+        assert len(ids) == 2
+        assert await source.perform(Delete(INBOX, ids[:1])) == Outcome()
+        assert len(server.held) == 1
+        batch = await source.changes(INBOX, reader.cursor)
+        assert (batch.cursor, batch.arrivals, batch.more) == (reader.cursor, (), False)
+        with pytest.raises(TryAgain) as later:
+            await source.perform(Delete(INBOX, ids[1:]))
+        assert later.value.after is not None
+        assert 890 < later.value.after <= 900
+        assert server.sessions == 1
+        await source.close()
+
+
 async def test_a_way_in_that_is_no_pop3_is_refused() -> None:
     with pytest.raises(NeedsAttention) as caught:
         await pop3.open_source(

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
-from poststelle.mail.ports import FLAGGED, SEEN, Role
+from poststelle.adapters.memory import MemorySource
+from poststelle.errors import Conflict, Invalid, MessageTrouble, NotFound, NotPermitted
+from poststelle.mail.ports import FLAGGED, SEEN, Errand, Outcome, Role
 from poststelle.mail.records import FolderRecord, PlacementRecord
 from poststelle.office import feed, handling, reading
 from poststelle.office.actor import SYSTEM
@@ -259,6 +260,38 @@ async def test_a_file_put_into_a_folder_is_there_byte_by_byte_and_once(shop: Sho
     assert there(shop, *ARCHIVE) == [raw]
     assert [one.id for one in await rows(shop, *ARCHIVE)] == [number]
     assert await do(shop, reading.raw, number) == raw
+
+
+async def test_a_file_a_full_mailbox_refuses_waits_here_until_there_is_room(shop: Shop) -> None:
+    await furnished(shop)
+    raw = a_letter("Vom Stick")
+    number = await do(shop, handling.append, (await the_folder(shop, *ARCHIVE)).id, raw)
+    shop.server.set_quota(LOGIN, 1)
+    for _ in range(3):
+        await shop.sync()
+    assert [one.id for one in await rows(shop, *ARCHIVE)] == [number]
+    shop.server.set_quota(LOGIN, None)
+    await time_passes(shop)
+    for _ in range(2):
+        await shop.sync()
+    assert there(shop, *ARCHIVE) == [raw]
+    assert [one.id for one in await rows(shop, *ARCHIVE)] == [number]
+
+
+async def test_a_file_its_server_will_never_take_stays_here(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await furnished(shop)
+    raw = a_letter("Vom Stick")
+    number = await do(shop, handling.append, (await the_folder(shop, *ARCHIVE)).id, raw)
+
+    async def refuse(self: MemorySource, errand: Errand) -> Outcome:
+        raise MessageTrouble("refused-by-server")
+
+    monkeypatch.setattr(MemorySource, "perform", refuse)
+    for _ in range(3):
+        await shop.sync()
+    assert [one.id for one in await rows(shop, *ARCHIVE)] == [number]
+    assert await do(shop, reading.raw, number) == raw
+    assert not await shop.write(models.Errand.objects.filter(closed_at=None).exists)
 
 
 async def test_moving_into_another_mailbox_leaves_the_first_only_when_the_second_has_it(shop: Shop) -> None:

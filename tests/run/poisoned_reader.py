@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from poststelle.mail.digest import Digest
 from poststelle.run import reader
@@ -13,6 +14,9 @@ _digest = reader.digest
 
 def digest(raw: bytes) -> Digest:
     if b"poison" in raw:
+        os.abort()
+    if b"unlucky" in raw and not (told := Path(os.environ["KILLED_ONCE"])).exists():
+        told.touch()
         os.abort()
     if b"sleep" in raw:
         time.sleep(3600)

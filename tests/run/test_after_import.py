@@ -10,7 +10,7 @@ import pytest
 from poststelle.errors import Conflict
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord
-from poststelle.office import handling, reading
+from poststelle.office import accounts, handling, reading
 from poststelle.store import appending
 from poststelle.store.blobs import Segments
 from tests.builders import a_letter
@@ -24,6 +24,12 @@ DAY = 86400
 def there(office: Office, *path: str) -> int:
     """How many messages the server has."""
     return len(office.server.contents("eins", path or ("INBOX",)))
+
+
+async def deliver(office: Office, account: AccountRecord, subject: str) -> None:
+    """A message comes in, and somebody asks for it: a maildrop says nothing by itself, and its interval is a minute."""
+    office.server.deliver("eins", a_letter(subject))
+    await office.shop.write(accounts.send_receive, office.ada, account.id)
 
 
 async def a_maildrop(office: Office, **receiving: object) -> AccountRecord:
@@ -42,7 +48,7 @@ async def test_a_fetched_message_leaves_its_server_and_stays_here(office: Office
 
         await until(taken)
         assert await office.subjects(account) == ["Hallo"]
-        office.server.deliver("eins", a_letter("Noch einer"))
+        await deliver(office, account, "Noch einer")
         await until(partial(office.has, account, "Noch einer"))
         await until(taken)
     assert await office.subjects(account) == ["Hallo", "Noch einer"]
@@ -55,10 +61,11 @@ async def test_a_message_leaves_its_server_when_its_days_are_over(
     now = time.time
     async with office.at_work(0.2):
         await until(partial(office.has, account, "Hallo"))
-        office.server.deliver("eins", a_letter("Später"))
+        await deliver(office, account, "Später")
         await until(partial(office.has, account, "Später"))
         assert there(office) == 2
         monkeypatch.setattr(appending.time, "time", lambda: now() + 15 * DAY)
+        await office.shop.write(accounts.send_receive, office.ada, account.id)
 
         async def taken() -> bool:
             return there(office) == 0
@@ -71,7 +78,7 @@ async def test_what_is_to_stay_stays(office: Office) -> None:
     account = await a_maildrop(office, after_import="leave")
     async with office.at_work(0.2):
         await until(partial(office.has, account, "Hallo"))
-        office.server.deliver("eins", a_letter("Danach"))
+        await deliver(office, account, "Danach")
         await until(partial(office.has, account, "Danach"))
     assert there(office) == 2
 
@@ -84,7 +91,7 @@ async def test_what_cannot_be_read_back_is_left_on_its_server(office: Office, mo
     monkeypatch.setattr(Segments, "read", damaged)
     async with office.at_work(0.2):
         await until(partial(office.has, account, "Hallo"))
-        office.server.deliver("eins", a_letter("Danach"))
+        await deliver(office, account, "Danach")
         await until(partial(office.has, account, "Danach"))
         await until(lambda: office.synced(account))
     assert there(office) == 2

@@ -17,10 +17,10 @@ from django.db import connection
 from django.utils import timezone
 
 from poststelle.adapters.memory import MemorySource
-from poststelle.errors import LoginRejected, TryAgain
-from poststelle.mail.ports import RawMessage, RemoteFolderId, RemoteId, Unfetchable
+from poststelle.errors import FolderMissing, LoginRejected, TryAgain
+from poststelle.mail.ports import Batch, Cursor, RawMessage, RemoteFolderId, RemoteId, Unfetchable
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, incoming, second_session
+from poststelle.office import accounts, events, incoming, second_session
 from poststelle.policy import retry
 from poststelle.run import engine, watcher
 from poststelle.store import models, rounds
@@ -464,3 +464,46 @@ async def test_an_account_may_be_kept_to_its_inbox_and_what_is_subscribed(office
     async with office.at_work():
         await until(lambda: office.synced(account))
         assert await office.subjects(account) == ["Eingang", "Wichtig"]
+
+
+# -- servers that will not ---------------------------------------------------------------------------------------------
+
+
+async def test_a_full_mailbox_still_receives_and_gets_its_sent_copy_when_there_is_room(office: Office) -> None:
+    account = await office.mailbox("eins")
+    office.server.set_quota("eins", 1)
+
+    async def postponed() -> bool:
+        rows = models.Errand.objects.filter(kind="append", closed_at=None, due_at__gt=timezone.now())
+        return bool(await office.shop.write(rows.exists))
+
+    async def copied() -> bool:
+        return len(office.server.contents("eins", ("Sent",))) == 1
+
+    async with office.at_work():
+        await office.submit(account, "eins@amt.test")
+        await until(postponed)
+        await until(partial(office.has, account, "Angebot"))
+        assert not await office.troubled(account)
+        office.server.set_quota("eins", None)
+        await office.shop.write(lambda: models.Errand.objects.update(due_at=None))
+        await until(copied)
+
+
+async def test_a_folder_its_server_does_not_open_is_told_of(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await office.mailbox("eins")
+
+    async def closed(self: MemorySource, folder: RemoteFolderId, since: Cursor | None) -> Batch:
+        raise FolderMissing("folder-missing", folder=folder)
+
+    def told() -> list[str]:
+        found = [one for one in events.page(office.ada, account.id, 50).items if one.code == "folder-closed"]
+        return sorted(str(one.facts["folder"]) for one in found)
+
+    async def is_told() -> bool:
+        return bool(await office.shop.write(told) == ["INBOX", "Sent"])
+
+    monkeypatch.setattr(MemorySource, "changes", closed)
+    async with office.at_work():
+        await until(is_told)
+        assert not await office.troubled(account)

@@ -90,7 +90,8 @@ async def test_where_only_subscribed_folders_are_shown_the_others_are_not_fetche
 async def test_a_folder_nobody_wants_fetched_or_shown_is_neither(office: Office) -> None:
     account = await a_mailbox(office)
     async with office.at_work(0.2):
-        await until(lambda: office.holds(account, "Altes", "Notizen", "Posteingang"))
+        await until(lambda: office.synced(account))
+        assert await office.holds(account, "Altes", "Notizen", "Posteingang")
         notes = await folder(office, account, "Notizen")
         await office.shop.write(handling.choose, office.ada, notes.id, {"fetch": False, "show": False})
         office.server.deliver("eins", a_letter("Neue Notiz"), path=NOTES)

@@ -247,7 +247,7 @@ class _Midnight:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._day = 0
         patch.setattr("poststelle.store.rounds._today", lambda: f"day {self._day}")
-        patch.setattr(incoming, "_seconds_to_midnight", lambda: 0.2)
+        patch.setattr(second_session, "_seconds_to_midnight", lambda: 0.2)
 
     def strikes(self) -> None:
         self._day += 1

@@ -12,6 +12,7 @@ from poststelle.mail.digest import digest
 from poststelle.run import readers
 from poststelle.run.reader import from_json, to_json
 from poststelle.run.readers import UNREADABLE, USUAL_BYTES, Readers
+from poststelle.sync.folder import LONGEST_SILENCE
 from tests.builders import a_letter
 
 POISONED = "tests.run.poisoned_reader"
@@ -51,6 +52,18 @@ async def test_a_message_that_kills_its_reader_is_kept_as_unreadable_and_the_oth
     raws = [a_letter("Eins"), a_letter("Zwei", "poison"), a_letter("Drei")]
     assert [one.subject for one in await poisoned.read(raws)] == ["Eins", "", "Drei"]
     assert (await poisoned.read(raws))[1] == UNREADABLE
+
+
+async def test_a_message_whose_reader_is_ended_once_by_the_machine_is_read_by_the_next(
+    poisoned: Readers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
+    assert [one.subject for one in await poisoned.read([a_letter("Allein", "unlucky")])] == ["Allein"]
+    assert (tmp_path / "killed").exists()
+
+
+def test_readers_that_hang_do_not_make_an_account_look_stuck() -> None:
+    assert 3 * readers.SECONDS_PER_BATCH < LONGEST_SILENCE
 
 
 async def test_a_message_a_reader_never_finishes_is_given_up(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 
 from poststelle.mail.ports import RemoteFolder, RemoteFolderId
 from poststelle.office.actor import Actor
-from poststelle.store import folders, journal, listing, models, places
+from poststelle.store import folders, journal, listing, models, places, rounds
 from tests.builders import an_account, an_office
 
 KILLED_AFTER = range(1, 14)
@@ -127,3 +128,10 @@ def test_the_last_word_about_a_subscription_is_that_of_the_people_here(ada: Acto
     folders.subscribe(row, subscribed=False, pool=ada.reach.pool, actor="ada")
     heard(ada, account, told("1", "Akte"))
     assert not models.Folder.objects.get(pk=number).subscribed
+
+
+def test_the_report_of_a_round_over_very_many_folders_stays_short(account: UUID) -> None:
+    quiet = [{"folder": f"Akten/{number}", "new": 0} for number in range(rounds.MOST_TOLD)]
+    for report, told in ((quiet, quiet), ([*quiet, {"folder": "INBOX", "new": 3}], [{"folder": "INBOX", "new": 3}])):
+        rounds.finished(str(account), report, timezone.now())
+        assert rounds.latest(str(account))[1] == told

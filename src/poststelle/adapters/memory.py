@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from poststelle.adapters.memory_mailbox import Folder, Mailbox, Path, Stored
-from poststelle.errors import CursorLost, FolderMissing, LoginRejected, MessageTrouble, NeedsAttention, TryAgain
+from poststelle.errors import CursorLost, FolderMissing, LoginRejected, MessageTrouble, TryAgain
 from poststelle.mail.ports import (
     Append,
     Arrival,
@@ -399,7 +399,7 @@ class MemorySource:
     def _make_room(self, size: int) -> None:
         quota = self._server.mailbox(self._login).quota()
         if quota is not None and quota.used + size > quota.limit:
-            raise NeedsAttention("mailbox-full")
+            raise MessageTrouble("mailbox-full")
 
     async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
         self._step("census")

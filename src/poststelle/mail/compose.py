@@ -27,6 +27,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _TYPE = re.compile(r"[a-z0-9][\w!#$&^.+-]{0,60}/[a-z0-9][\w!#$&^.+-]{0,80}", re.A)
 _ID = re.compile(r"[!-;=?-~]{1,900}")
 _LONG_LINE = re.compile(rb"[^\n]{998}")
+_METHOD = re.compile(rb"^METHOD:([A-Za-z]{1,20})\r?$", re.M | re.I)
 _LONG_TEXT_LINE = re.compile(r"[^\n]{200}")
 _WIDTH = 76
 
@@ -269,6 +270,9 @@ def _file_part(attachment: Attachment) -> bytes:
             kind = "application/octet-stream"
     if encoding == "base64":
         body = _base64(attachment.data).replace(b"\n", b"\r\n")
+    if kind == "text/calendar" and (method := _METHOD.search(attachment.data)):
+        # Calendars act on it only if its type says what it is for (RFC 6047 section 2.4).
+        kind += f"; method={method[1].decode('ascii').upper()}; charset=utf-8"
     head = [f"Content-Type: {kind}", f"Content-Transfer-Encoding: {encoding}", _disposition(attachment.name)]
     return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body
 

@@ -258,7 +258,8 @@ class Source(Protocol):
     async def perform(self, errand: Errand) -> Outcome:
         """Carry out one local change on the server. Doing it twice is harmless, `Copy` excepted.
 
-        Raises FolderMissing for a folder that is not there, MessageTrouble for what the server (or its protocol) will never do.
+        Raises FolderMissing for a folder that is not there, MessageTrouble for what the server (or its protocol) will never do,
+        or has no room for (``mailbox-full``).
         """
         ...
 

@@ -207,7 +207,7 @@ class AccountRecord:
 
     `state`: ``active``, or ``suspended`` (a person must act; see `trouble`). `trouble` on an active account passes by itself;
     `retry_at` says when. `expected` and `held` count messages over all folders: while `expected` > `held`, mail is coming in.
-    `outgoing_server`: label of the one it refers to. `way_out`: why it sends through the server it does (store.outgoing_servers:
+    `outgoing_server`: label of the one it refers to. `quota`: used and limit in bytes on its server, where known. `way_out`: why it sends through the server it does (store.outgoing_servers:
     account, server, user, office, instance), empty where it cannot send. `version` grows with every change of the settings.
     """
 
@@ -245,6 +245,7 @@ class AccountRecord:
     way_out: str = ""
     version: int = 1
     exceptions: Sequence[ExceptionRecord] = ()
+    quota: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,11 @@ def round_done(account: str, report: Sequence[Mapping[str, object]]) -> None:
         note(account, "round", folders=len(report), seconds=round(seconds, 1), **sums)
 
 
+def closed(account: str, path: Sequence[str]) -> None:
+    """The server lists this folder and does not open it."""
+    note(account, "folder-closed", level="warning", folder="/".join(path))
+
+
 def troubled(
     account: str,
     error: PoststelleError,

@@ -64,6 +64,8 @@ class OpenAccount:
     """Folders that are not fetched; None before the first round."""
     _again: set[RemoteFolderId] = field(default_factory=set)
     """Folders that have changed, or were asked for, while the second session was in the middle of them."""
+    _closed: set[RemoteFolderId] = field(default_factory=set)
+    """Folders the server lists and does not open; each is told of once in a session."""
     _report: dict[str, Tally] = field(default_factory=dict)
     _began: tuple[datetime, datetime | None] | None = None
 
@@ -111,6 +113,7 @@ class OpenAccount:
 
     async def look(self, folders: Collection[RemoteFolderId]) -> None:
         """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
+        await self._choose()  # somebody may have decided otherwise since the last round
         mine, busy = [shelf for shelf in self._wanted() if shelf.folder in folders], self._fetching()
         try:
             for shelf in mine:
@@ -139,6 +142,7 @@ class OpenAccount:
         self._bulk = None
         for folder, tally in bulk.tallies.items():
             self._report[folder] = self._report.get(folder, Tally()) + tally
+        self._tell_closed(bulk.closed)
         again, self._again = self._again, set()
         if bulk.refused is None:
             bulk.task.result()
@@ -195,9 +199,17 @@ class OpenAccount:
             finally:
                 for folder, tally in turns.tallies.items():
                     self._report[folder] = self._report.get(folder, Tally()) + tally
+                self._tell_closed(turns.closed)
             await self._count(sum(tally.bytes for tally in turns.tallies.values()))
             if turns.left and not alone:
                 self._hand_over(turns.left)
+
+    def _tell_closed(self, closed: Collection[RemoteFolderId]) -> None:
+        """What is not fetched because the server will not have it is not to be missing without a word."""
+        for shelf in self.desk.shelves:
+            if shelf.folder in closed and shelf.folder not in self._closed:
+                events.closed(self.access.account, shelf.path)
+        self._closed.update(closed)
 
     async def _may_go_on(self, turns: Turns) -> bool:
         """Whether there are bytes left for today; what is left undone without them is the next round's."""

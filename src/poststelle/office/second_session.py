@@ -16,7 +16,7 @@ from typing import Protocol
 from django.utils import timezone
 
 from poststelle.errors import NeedsAttention, Trouble, TryAgain
-from poststelle.mail.ports import Source
+from poststelle.mail.ports import RemoteFolderId, Source
 from poststelle.mail.shelf import Shelf, Tally
 from poststelle.policy import retry
 from poststelle.policy.scheduling import bulk_may_go_on
@@ -56,7 +56,7 @@ class Opened(Protocol):
 class Bulk:
     """What a second session of an account fetches, in turns, until nothing is left.
 
-    `refused`: why the server would not have a second session; then `left` is still to be done. `tallies`: what was done.
+    `refused`: why the server would not have a second session; then `left` is still to be done. `tallies`: what was done. `closed`: see `Turns`.
     """
 
     def __init__(self, account: Opened, shelves: Sequence[Shelf]) -> None:
@@ -64,6 +64,7 @@ class Bulk:
         self._waiting = [*shelves]
         self._turns: Turns | None = None
         self.tallies: dict[str, Tally] = {}
+        self.closed: set[RemoteFolderId] = set()
         self.refused: Trouble | None = None
         self.resting = False
         self._silence: asyncio.Timeout | None = None
@@ -133,6 +134,7 @@ class Bulk:
                     finally:
                         self._silence = None
                         self._turns, self._waiting = None, [*turns.left]
+                        self.closed |= turns.closed
                         for folder, tally in turns.tallies.items():
                             self.tallies[folder] = self.tallies.get(folder, Tally()) + tally
             finally:

@@ -1,7 +1,7 @@
 """The engine's reader processes: a batch of bytes goes to one, digests come back.
 
-A batch that kills its reader, or takes too long, is tried again message by message; the message that does it even alone is kept
-as unreadable: stored, listed and counted like every other.
+A batch that kills its reader, or takes too long, is tried again message by message; the message that takes too long even alone, or
+kills two (one may have been ended by the machine), is kept as unreadable: stored, listed and counted like every other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from poststelle.store.blobs import Raw
 
 log = logging.getLogger(__name__)
 
-SECONDS_PER_BATCH = 60.0
+SECONDS_PER_BATCH = 30.0
+"""A batch and the two messages in it that never end take less than a silent account is given (`sync.folder.LONGEST_SILENCE`)."""
+
+TRIES_ALONE = 2
 USUAL_BYTES = 5 << 20
 UNREADABLE = Digest("", ("", ""), (), None, "", (), "", False, ("unreadable",), "", ())
 
@@ -104,10 +107,14 @@ class Readers:
 
     async def read(self, raws: Sequence[Raw]) -> list[Digest]:
         """The digests of these bytes, in order. Never fails because of the bytes; raises TryAgain when no reader can be started."""
-        try:
-            return await self._ask(raws)
-        except (OSError, EOFError, ValueError, TypeError, TimeoutError) as error:
-            log.warning("reader lost over %d messages: %r", len(raws), error)
+        for _ in range(TRIES_ALONE if len(raws) == 1 else 1):
+            try:
+                return await self._ask(raws)
+            except TimeoutError:
+                log.warning("reader lost over %d messages: too slow", len(raws))
+                break
+            except (OSError, EOFError, ValueError, TypeError) as error:
+                log.warning("reader lost over %d messages: %r", len(raws), error)
         if len(raws) == 1:
             return [UNREADABLE]
         return [one for raw in raws for one in await self.read([raw])]

@@ -187,3 +187,4 @@ urlpatterns = [
 ]
 
 handler404 = "poststelle.web.entrance.not_found"
+handler500 = "poststelle.web.entrance.broken"

@@ -434,6 +434,7 @@ def _record(
         outgoing_server=row.outgoing_server.label if row.outgoing_server else "", way_out=way.reason if way else "",
         version=row.settings_version,
         exceptions=_exceptions(row) if may else (),
+        quota=(row.quota["used"], row.quota["limit"]) if row.quota else None,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from poststelle.mail.settings import Right
 from poststelle.store import models
 from poststelle.store.access import Reach, granted, granted_sql
 from poststelle.store.messages import content
-from poststelle.store.rows import all_rows, column, moment, stored
+from poststelle.store.rows import all_rows, column, moment, one_row, stored
 from poststelle.store.trouble import trouble_record
 
 RATE_SECONDS = 300
@@ -95,6 +95,26 @@ def board(reach: Reach, right: Right, poll_seconds: float, judge: Judge) -> list
     return [_health(row, counts, poll_seconds, now, judge) for row in rows]
 
 
+def heard_of(reach: Reach, account: str, poll_seconds: float, judge: Judge) -> tuple[str, datetime] | None:
+    """How an account some of whose mail is within reach is doing, and since when that holds; None out of reach.
+
+    Its folders are not counted, so it is neither behind nor losing.
+    """
+    may, bound = granted_sql(reach, Right.SEE, "a.id", anywhere=True)
+    row = one_row(
+        "SELECT a.state, a.trouble IS NOT NULL, a.active, a.incoming_protocol, a.receiving, a.syncing,"  # noqa: S608 - our own columns
+        " COALESCE(a.last_round_at, a.created_at), a.synced_at, a.received_at, a.watching"
+        f" FROM store_account a WHERE a.id = %s AND {may}",
+        [UUID(account).hex, *bound],
+    )
+    if row is None:
+        return None
+    state, troubled, active, protocol, receiving, syncing, since, synced_at, received_at, watching = row
+    clock = _clock(active, protocol, receiving, syncing, since, synced_at, received_at, watching, poll_seconds)
+    word = judge(suspended=state == "suspended", troubled=bool(troubled), **clock, behind=0, missing=0)
+    return word, clock["synced_at"] or clock["since"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Counts:
     """What is counted per account (its key as stored)."""
@@ -146,16 +166,12 @@ def _health(row: tuple[Any, ...], counts: _Counts, poll_seconds: float, now: dat
         number, label, address, state, trouble, since, retry_at, synced_at, received_at, sent_at, protocol, syncing,
         watching, active, receiving, created_at, round_at, certificates, quota,
     ) = row  # fmt: skip
-    settings = json.loads(receiving)
     held, behind, missing = counts.folders.get(number, (0, 0, 0))
-    # Switched off, by hand only, or live: nobody expects anything of it by the clock.
-    waits = all(settings.get(name, True) for name in ("included", "automatic", "background"))
     told = json.loads(quota) if quota else None
-    known: dict[str, Any] = {
-        "active": bool(active), "in_step": bool(protocol) and waits, "syncing": bool(syncing),
-        "since": _maybe(round_at) or moment(created_at), "synced_at": _maybe(synced_at), "received_at": _maybe(received_at),
-        "interval": _interval(settings, watching, poll_seconds), "behind": behind, "missing": missing,
-    }  # fmt: skip
+    clock = _clock(
+        active, protocol, receiving, syncing, round_at or created_at, synced_at, received_at, watching, poll_seconds
+    )
+    known: dict[str, Any] = clock | {"behind": behind, "missing": missing}
     word = judge(suspended=state == "suspended", troubled=trouble is not None, **known)
     return HealthRecord(
         account_id=str(UUID(number)), label=label, address=address, state=word, **known,
@@ -168,6 +184,27 @@ def _health(row: tuple[Any, ...], counts: _Counts, poll_seconds: float, now: dat
         certificate_days=_days_left(json.loads(certificates), now),
         quota=(told["used"], told["limit"]) if told else None,
     )  # fmt: skip
+
+
+def _clock(
+    active: Any,
+    protocol: str,
+    receiving: str,
+    syncing: Any,
+    since: Any,
+    synced_at: Any,
+    received_at: Any,
+    watching: str,
+    poll_seconds: float,
+) -> dict[str, Any]:
+    """What is expected of an account by the clock, and what came of it: columns in, names of `Judge` out."""
+    settings = json.loads(receiving)
+    # Switched off, by hand only, or live: nobody expects anything of it by the clock.
+    waits = all(settings.get(name, True) for name in ("included", "automatic", "background"))
+    return {
+        "active": bool(active), "in_step": bool(protocol) and waits, "syncing": bool(syncing), "since": moment(since),
+        "synced_at": _maybe(synced_at), "received_at": _maybe(received_at), "interval": _interval(settings, watching, poll_seconds),
+    }  # fmt: skip
 
 
 def _interval(settings: Mapping[str, Any], watching: str, poll_seconds: float) -> float:

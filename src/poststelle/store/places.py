@@ -221,8 +221,8 @@ def keep_here(placements: Sequence[str]) -> None:
 def put_back(errand: int, outcome: str) -> str | None:
     """Undo here what the errand was to tell: the placement returns to where it came from. The placement's id, if one did.
 
-    A copy is removed. Later errands about it go with it or are moot. Where the placement stands for another message by now, its
-    old folder is listed anew, because the message still lies there.
+    A copy is removed; what was appended and lies nowhere else stays here. Later errands about it go with it or are moot. Where the
+    placement stands for another message by now, its old folder is listed anew, because the message still lies there.
     """
     row = one_row(
         "SELECT kind, folder_id, target_id, placement_id, remote_id FROM store_errand WHERE id = %s", [errand]
@@ -234,7 +234,7 @@ def put_back(errand: int, outcome: str) -> str | None:
     _moot_followers(errand, outcome)
     if kind == "copy" or (kind == "append" and folder is None):
         if placement is not None and named(errand, target):
-            remove([placement])
+            (remove if kind == "copy" or _lies_elsewhere(placement) else keep_here)([placement])
         return None
     if placement is None or not _still_ours(errand, kind, target, placement):
         relist(folder)
@@ -247,6 +247,11 @@ def put_back(errand: int, outcome: str) -> str | None:
     )
     count([(here, -1, -(not seen)), (folder, 1, int(not seen))])
     return str(placement)
+
+
+def _lies_elsewhere(placement: str) -> bool:
+    sql = "SELECT 1 FROM store_placement p JOIN store_placement o ON o.message_id = p.message_id AND o.id <> p.id WHERE p.id = %s"
+    return one_row(sql, [placement]) is not None
 
 
 def relist(folder: str) -> None:

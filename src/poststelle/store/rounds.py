@@ -25,6 +25,8 @@ from poststelle.store.rows import change, column, many, one_row, stored
 from poststelle.store.trouble import trouble_column
 
 SUSPENDED = "suspended"
+MOST_TOLD = 1000
+"""Folders a round's report names."""
 
 _OWN_KINDS = (
     "messages-arrived", "messages-changed", "messages-removed", "message-set-aside", "folders-listed", "account-troubled",
@@ -128,7 +130,7 @@ def finished(
         if row.sync_wanted_at == answers:
             # A wish made while the round was running is answered by the next one.
             row.sync_wanted_at = None
-        row.last_round_at, row.last_round = started_at, list(report)
+        row.last_round_at, row.last_round = started_at, _shortened(report)
         row.save()
 
 
@@ -224,8 +226,7 @@ def left_out(account: str, receiving: Receiving) -> set[str]:
     rows = models.Folder.objects.filter(account_id=account, vanished_at=None, fetch_wanted_at=None)
     if receiving.background:
         if receiving.fetches(subscribed=False):
-            # What people chose not to fetch is left out of the list itself.
-            return set()
+            return set(rows.filter(choices__fetch=False).values_list("remote_id", flat=True))
         rows = rows.filter(subscribed=False).exclude(role=Role.INBOX.value)
     told = rows.values_list("remote_id", "choices")
     return {remote for remote, choices in told if not (receiving.background and choices.get("fetch"))}
@@ -264,6 +265,15 @@ def accept_loss(reach: Reach, account: str, *, actor: str) -> None:
         resume(row)
         row.save()
         journal.write(reach.pool, actor, "loss-accepted", f"account:{row.pk}", account=row.pk)
+
+
+def _shortened(report: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Of very many folders only those in which something happened, and of those the first."""
+    if len(report) <= MOST_TOLD:
+        return list(report)
+    return [entry for entry in report if any(entry.get(name) for name in ("new", "changed", "removed", "set_aside"))][
+        :MOST_TOLD
+    ]
 
 
 def _among(only: Collection[str] | None) -> QuerySet[models.Account]:

@@ -7,6 +7,7 @@ the server has. This module does not know how errands are handed out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -19,6 +20,8 @@ from poststelle.store.rows import all_rows, change, chunks, column, flags_from, 
 
 _RESOLVED = frozenset({"move", "copy", "append"})
 _FROM_A_FOLDER = frozenset({"move", "copy", "delete"})
+FULL = "mailbox-full"
+UNTIL_ROOM = timedelta(hours=1)
 
 
 def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
@@ -48,9 +51,14 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
 
 
 def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
-    """The server will never do these: undone here, closed with the reason, told in the journal (once per folder)."""
+    """The server will never do these: undone here, closed with the reason, told in the journal (once per folder).
+
+    Of what a full mailbox refuses, that is tried again later which lies nowhere else.
+    """
     with transaction.atomic():
         rows = [row for row in _rows(errands) if row.closed_at is None]
+        if trouble.code == FULL:
+            rows = _postponed(rows)
         told: dict[UUID | None, list[str]] = {}
         for row in rows:
             told.setdefault(row.folder_id or row.target_id, []).append(_undone(row, trouble.code))
@@ -60,6 +68,17 @@ def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
                 pool, journal.SYSTEM, "errand-refused", subjects[0] if len(subjects) == 1 else f"folder:{folder}",
                 account=account, folder=folder, facts={"code": trouble.code, "count": len(subjects)},
             )  # fmt: skip
+
+
+def _postponed(rows: Sequence[models.Errand]) -> list[models.Errand]:
+    """What no other folder holds (copies of what was sent, what people appended) waits until there is room. The errands that do not."""
+    waiting = [row for row in rows if row.kind == "append" and None in {row.placement_id, row.folder_id}]
+    models.Errand.objects.filter(pk__in=[row.pk for row in waiting]).update(
+        due_at=timezone.now() + UNTIL_ROOM, outcome=""
+    )
+    if waiting:
+        events.note(str(waiting[0].account_id), "trouble", level="warning", trouble=FULL)
+    return [row for row in rows if row not in waiting]
 
 
 def settle_here(pool: int, account: UUID) -> None:

@@ -75,7 +75,7 @@ async def work_off(turns: Turns, desk: Desk, *, patience: float = math.inf) -> b
 class Turns:
     """Folders brought up to date over one session, a batch at a time. A context manager.
 
-    `tallies`: what was done, by remote folder id. `alive`: see `sync.folder.Alive`.
+    `tallies`: what was done, by remote folder id. `closed`: the folders the server would not open. `alive`: see `sync.folder.Alive`.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Turns:
     ) -> None:
         self.source = source
         self.tallies: dict[str, Tally] = {}
+        self.closed: set[RemoteFolderId] = set()
         self._open_source = open_source
         self._alive = alive
         self._fresh = deque(sorted(shelves, key=lambda shelf: _ORDER[shelf.role]))
@@ -143,6 +144,7 @@ class Turns:
         try:
             done, more = await one.step(ahead=ahead)
         except FolderMissing:
+            self.closed.add(shelf.folder)
             await one.abandon()
             return False
         except BaseException:

@@ -420,8 +420,7 @@ class Session:
                     if isinstance(response, wire.Condition) and response.tag is not None:
                         self._broken = False
                         raise MessageTrouble("refused-by-server", answer=self.told(self._mine(response, tag).text))
-                    self.stirred |= isinstance(response, wire.Fetched)
-                    self.reshaped |= isinstance(response, wire.Listed)
+                    self.overheard(response)
         except asyncio.CancelledError:
             with contextlib.suppress(Trouble, TimeoutError):
                 async with asyncio.timeout(_LAST_WORD_SECONDS):
@@ -430,6 +429,11 @@ class Session:
             raise
         await self._end_idle(tag)
 
+    def overheard(self, response: wire.Response) -> None:
+        """What nobody asked for, while nothing was asked: flags or folders have changed."""
+        self.stirred |= isinstance(response, wire.Fetched)
+        self.reshaped |= isinstance(response, wire.Listed)
+
     async def _begin_idle(self, tag: bytes) -> bool:
         self._toll.begin()
         while not isinstance(response := await self.read(), wire.Continuation):
@@ -437,12 +441,13 @@ class Session:
                 self._broken = False
                 raise self.refusal(self._mine(response, tag), b"IDLE")
             self._refuse_bye(response)
+            self.overheard(response)
         return True
 
     async def _end_idle(self, tag: bytes) -> None:
         await self.connection.write(b"DONE\r\n")
         self._toll.begin()
-        await self._collect(tag, lambda _: None)
+        await self._collect(tag, self.overheard)
         self._broken = False
 
     async def close(self) -> None:

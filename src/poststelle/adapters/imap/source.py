@@ -62,6 +62,7 @@ class ImapSource:
         self._watch = Watch(session)
         self._sizes: dict[RemoteId, int] = {}
         self._listed_at = 0.0
+        self._has_others = False
 
     # -- folders -----------------------------------------------------------------------------------------------------
 
@@ -70,6 +71,7 @@ class ImapSource:
         self._listed_at = asyncio.get_running_loop().time()
         found = await self._folders.folders()
         self._trash = next((folder.id for folder in found if folder.role is Role.TRASH), None)
+        self._has_others = any(folder.owner and folder.selectable for folder in found)
         return found
 
     # -- what changed ------------------------------------------------------------------------------------------------
@@ -201,8 +203,8 @@ class ImapSource:
 
     @property
     def tells_everything(self) -> bool:
-        """NOTIFY is in force: changes in any folder are reported by `wait`."""
-        return self._session.noticed is not None
+        """NOTIFY is in force and all folders are ours, which are those it is asked about: `wait` reports changes in any."""
+        return self._session.noticed is not None and not self._has_others
 
     async def wait(self, watched: RemoteFolderId, timeout: float) -> frozenset[RemoteFolderId] | None:
         """See `Source.wait`. Other folders than the watched one are reported where the server has NOTIFY."""

@@ -1,6 +1,6 @@
 """What an answer means for us: a refusal as the `Trouble` it is, an opened folder as what is known of it.
 
-Law: pure. Response codes decide (RFC 5530, RFC 9051 section 7.1), never the wording, but for one every server words alike.
+Law: pure. Response codes decide (RFC 5530, RFC 9051 section 7.1), never the wording, but for two that servers word alike.
 This module does not know connections.
 """
 
@@ -21,6 +21,10 @@ from poststelle.errors import (
 )
 
 _BUSY = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
+_LIMITED = frozenset({b"UID STORE", b"CREATE"})
+"""What runs against a limit of the server's make for good (RFC 5530: "At most 32 flags in one mailbox"), unless it is one of speed."""
+
+_FILLING = frozenset({b"APPEND", b"UID COPY", b"UID MOVE", b"CREATE", b"RENAME"})
 
 
 @dataclass(slots=True)
@@ -65,10 +69,17 @@ def selection_of(
 def refusal_of(condition: wire.Condition, answer: str, verb: bytes = b"") -> Trouble:
     """What a NO or BAD means for us. `answer`: its text, fit to be shown."""
     code = condition.code
+    if code == "LIMIT" and verb in _LIMITED and "rate" not in answer.lower():
+        return MessageTrouble("refused-by-server", command=verb.decode("latin-1"), answer=answer)
     if code in _BUSY or "too many connections" in answer.lower():
         return TryAgain("server-busy", answer=answer)
     if code == "OVERQUOTA":
-        return NeedsAttention("mailbox-full", answer=answer)
+        # Of anything that puts nothing there it is about how much was fetched (Gmail says so of log-ins, too).
+        return (
+            MessageTrouble("mailbox-full", answer=answer)
+            if verb in _FILLING
+            else TryAgain("server-busy", answer=answer)
+        )
     if code in {"TRYCREATE", "NONEXISTENT"}:
         return FolderMissing("folder-missing", answer=answer)
     if code == "ALREADYEXISTS":

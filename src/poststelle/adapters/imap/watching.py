@@ -55,7 +55,7 @@ class Watch:
                 await self._idle(min(left, IDLE_SECONDS))
             else:
                 await asyncio.sleep(min(left, POLL_SECONDS))
-                await _to_its_end(session.command(b"NOOP"))
+                await _to_its_end(session.command(b"NOOP", each=session.overheard))
             changed = self._changed(watched)
         return changed
 

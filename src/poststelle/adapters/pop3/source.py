@@ -63,6 +63,8 @@ class Pop3Source:
         if anew and self._listing is not None:
             await self._leave()
         if self._session is None:
+            if (early := self._too_early()) > 0:
+                raise TryAgain("server-busy", after=early, answer="LOGIN-DELAY")
             self._session = await self._enter()
             self._entered = asyncio.get_running_loop().time()
             self._delay = self._session.login_delay
@@ -93,7 +95,7 @@ class Pop3Source:
         """See `Source.changes`. A finished round makes the next one look in a new session, as soon as the server allows one."""
         self._only_inbox(folder)
         seen = listing.read(since)
-        if self._reported and since is not None and self._too_early() > 0:
+        if (self._reported or self._session is None) and since is not None and self._too_early() > 0:
             return Batch(cursor=since)
         session, now = await self._look(anew=self._reported)
         self._reported = False
@@ -101,8 +103,9 @@ class Pop3Source:
         taken = await self._read_ahead(_within(new, session.limits))
         more = len(taken) < len(new)
         self._reported = not more
-        if not more:
-            # The bytes are here already; a second session may be wanted now, to confirm a loss.
+        if not more and self._too_early() <= 0:
+            # The bytes are here already; a second session may be wanted now, to confirm a loss. Where the next log-in has to
+            # wait, this session is the one there is for what follows.
             await self._leave()
         return Batch(
             cursor=listing.written(seen | {entry.digest for entry in taken} if more else now.digests),
@@ -170,7 +173,8 @@ class Pop3Source:
     async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
         """See `Source.census`."""
         self._only_inbox(folder)
-        _, now = await self._look(anew=True)
+        # A session keeps others out of the maildrop: what it sees is what there is.
+        _, now = await self._look(anew=self._too_early() <= 0)
         return frozenset(now.by_id)
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
