@@ -15,6 +15,7 @@ ROWS = [
     for line in TEXT.splitlines()
     if re.match(r"\| [JMART]\d+ \|", line)
 ]
+PATHS = api.get_openapi_schema()["paths"]
 NUMBERED = {"J": 27, "M": 39, "A": 21, "R": 43, "T": 36}
 """How many functions each of the five programs has."""
 
@@ -23,7 +24,7 @@ def exists(place: str) -> bool:
     """Whether a page's address, ``METHOD /address`` of the API, or a file of the checkout is there."""
     method, _, address = place.rpartition(" ")
     if method:
-        return method.lower() in api.get_openapi_schema()["paths"].get(address, {})
+        return method.lower() in PATHS.get(address, {})
     if not place.startswith("/"):
         return (ROOT / place).exists()
     try:

@@ -217,3 +217,12 @@ def test_any_draft_leaves_whole_and_with_the_intended_headers(
     assert part_bytes(raw, parsed.attachments[-1]) == data
     assert re.sub(r"\W", "", parsed.subject) == re.sub(r"\W", "", subject)
     assert parsed.defects == ()
+
+
+def test_a_calendars_answer_says_in_its_type_what_it_is_for() -> None:
+    answer = Attachment("reply.ics", "text/calendar", b"BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nEND:VCALENDAR\r\n")
+    plan = Attachment("plan.ics", "text/calendar", b"BEGIN:VCALENDAR\r\nX:METHOD:REPLY\r\nEND:VCALENDAR\r\n")
+    raw = compose(replace(DRAFT, attachments=(answer, plan))).raw
+    assert re.findall(rb"Content-Type: (text/calendar.*)\r\n", raw) == [
+        b"text/calendar; method=REPLY; charset=utf-8", b"text/calendar"
+    ]  # fmt: skip

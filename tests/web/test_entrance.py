@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern
 from pytest_django.fixtures import Settings
 
+from poststelle.errors import TooOften
+from poststelle.office import limits
+from poststelle.office.limits import Limit
 from poststelle.run.urls import urlpatterns
 from tests.builders import PASSWORD, a_folder, a_message_in, an_account
 from tests.web.visitor import Visitor
@@ -129,3 +133,42 @@ def test_the_people_of_a_demonstration_are_offered_in_a_demonstration_only(
     settings.DEMO_LOGINS = people
     page = Client().get("/login").content.decode()
     assert ("Clara Lindner" in page) is ("kein Geheimnis" in page) is bool(people)
+
+
+def test_the_page_for_a_mistake_of_our_own_may_run_its_script_and_asks_nobody(ada: Visitor) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE store_account RENAME TO store_account_lost")
+    ada.client.raise_request_exception = False
+    response = ada.get("/mailboxes/")
+    assert response.status_code == 500
+    nonce = re.search(r"'nonce-([^']+)'", response["Content-Security-Policy"])
+    assert nonce
+    assert f'nonce="{nonce[1]}"' in response.content.decode()
+    assert "Something went wrong." in response.content.decode()
+
+
+def is_spent(limit: Limit, who: str) -> bool:
+    try:
+        limit.spend(who)
+    except TooOften:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["searches", "exports", "letters"])
+def test_whoever_asks_too_often_is_told_when_it_will_do_again(ada: Visitor, name: str) -> None:
+    limit: Limit = getattr(limits, name)
+    asks = {
+        "searches": lambda: ada.get("/mail/search/?q=Frist"),
+        "exports": lambda: ada.post("/mailboxes/export/"),
+        "letters": lambda: ada.post("/write/", to="x@y.test", text="Guten Tag"),
+    }
+    try:
+        while not is_spent(limit, ada.actor.name):
+            pass
+        answer = asks[name]()
+    finally:
+        limit.forget()
+    assert "That was too often within a short time." in answer.content.decode()
+    assert answer.status_code == (422 if name == "letters" else 429)
+    assert "That was too often" not in asks[name]().content.decode(errors="replace")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 from django.utils.translation import override
 
+from poststelle import store
 from poststelle.web import facts
 
 
@@ -23,6 +27,40 @@ def test_rights_causes_and_states_are_said_in_words() -> None:
         assert facts.told(known) == (
             "cause: User name or password is wrong, state: Sent, changes: person: bob@amt.test, given: see, process"
         )
+
+
+def test_every_fact_the_store_writes_has_a_name_for_people() -> None:
+    written: set[object] = set()
+    for source in sorted(Path(store.__path__[0]).glob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            for given in facts_of(node):
+                written |= {key.value for one in ast.walk(given) if isinstance(one, ast.Dict) for key in one.keys if isinstance(key, ast.Constant)}  # fmt: skip
+    assert len(written) > 40
+    assert written - facts.NAMES.keys() - facts.FOR_MACHINES == set()
+
+
+def facts_of(node: ast.AST) -> list[ast.AST]:
+    """What becomes the facts of an entry, as far as it stands in the source."""
+    if isinstance(node, ast.Call):
+        given: list[ast.AST] = [one.value for one in node.keywords if one.arg == "facts"]
+        return given + (
+            list(node.args) if ast.unparse(node.func).rpartition(".")[2] in {"tell", "_tell", "_write_journal"} else []
+        )
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [node.value] if any(ast.unparse(one).startswith("facts") for one in targets) else []
+    return []
+
+
+def test_ids_are_left_out_and_exceptions_said_in_words() -> None:
+    moved = {
+        "count": 2,
+        "from": "01990000-0000-7000-8000-000000000000",
+        "way": "incoming",
+        "what": ["certificate-pinned"],
+    }
+    with override("en"):
+        assert facts.told(moved) == "number: 2, direction: Receiving, exceptions: Only one certificate is accepted"
 
 
 def test_a_long_list_ends_somewhere() -> None:

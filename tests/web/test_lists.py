@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -53,6 +54,21 @@ def test_a_mailbox_in_trouble_says_so_above_its_list(ada: Visitor) -> None:
     )
     page = text_of(ada.page(f"/mail/f/{folder.id}/"))
     assert re.search(r"No mail since \d\d:\d\d: .*port 1", page)
+
+
+def test_a_mailbox_gone_silent_without_a_reason_says_so_above_its_lists(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    addresses = (f"/mail/f/{a_folder(account, 'INBOX', role=Role.INBOX).id}/", f"/mail/l/account:{account.id}/")
+    early = timezone.now() - timedelta(hours=1)
+    models.Folder.objects.update(synced_at=early)
+    models.Account.objects.update(created_at=early, synced_at=timezone.now())
+    for address in addresses:
+        assert "No mail since" not in ada.page(address)
+    models.Account.objects.update(synced_at=early)
+    for address in addresses:
+        assert re.search(r"No mail since .*: Nothing has been heard of this mailbox", text_of(ada.page(address)))
+    models.Account.objects.update(active=False)
+    assert "No mail since" not in ada.page(addresses[0])
 
 
 def test_who_likes_single_messages_better_gets_them_by_choice(ada: Visitor) -> None:

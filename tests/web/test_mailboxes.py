@@ -10,7 +10,7 @@ import pytest
 from poststelle.errors import LoginRejected, TryAgain
 from poststelle.mail.settings import Encryption, Right
 from poststelle.office import accounts
-from poststelle.store import rounds
+from poststelle.store import models, rounds
 from tests.builders import a_folder, a_message_in, an_account
 from tests.web.visitor import Visitor, text_of
 
@@ -151,6 +151,26 @@ def test_a_stopped_mailbox_says_why_since_when_and_what_to_do(ada: Visitor) -> N
     assert "User name or password is wrong." in ada.page("/mail/tree/")
     assert ada.post(f"/mailboxes/{account.id}/retry/").status_code == 302
     assert accounts.show(ada.actor, account.id).state == "active"
+
+
+def test_how_full_the_server_is_stands_beside_what_stays_there(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    assert "the test and the health board say how full it is" in ada.page(f"/mailboxes/{account.id}/")
+    models.Account.objects.update(quota={"used": 930 * 1024**2, "limit": 1000 * 1024**2})
+    page = text_of(ada.page(f"/mailboxes/{account.id}/")).replace("\xa0", " ")
+    assert "930.0 MB of 1000.0 MB are taken (93 %)." in page
+
+
+def test_another_server_or_other_folders_offer_to_read_the_folders_anew(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    address, offer = f"/mailboxes/{account.id}/", "Refresh the folder structure now?"
+    assert offer in ada.page(
+        send(ada, address, form(ada, incoming__port="1993", login__password="anderes"))["Location"]
+    )
+    fields = form(ada, incoming__port="1993", login__password="")
+    assert offer not in ada.page(send(ada, address, fields)["Location"])
+    other = fields | {"receiving.all_folders": "0", "receiving.subscribed_only": "1"}
+    assert offer in ada.page(send(ada, address, other)["Location"])
 
 
 def test_removing_names_what_will_be_lost_and_asks_first(ada: Visitor) -> None:

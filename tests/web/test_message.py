@@ -299,6 +299,14 @@ def test_it_counts_as_read_when_the_reader_says_so(ada: Visitor) -> None:
     assert "hx-vals" not in pane(ada, message)
 
 
+def test_a_message_in_the_spam_folder_is_offered_a_way_back_instead_of_in(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    for name, role, offered in (("INBOX", Role.INBOX, "spam"), ("Junk", Role.SPAM, "wanted")):
+        folder = a_folder(account, name, role=role)
+        bar = ada.part(f"/mail/f/{folder.id}/m/{a_message_in(folder, a_letter()).id}/", "reader").content.decode()
+        assert set(re.findall(r'data-verb="(spam|wanted)"', bar)) == {offered}
+
+
 def test_above_and_below_lead_through_the_list(ada: Visitor) -> None:
     folder = a_folder(an_account(ada.actor))
     older, middle, newer = (a_message_in(folder) for _ in range(3))

@@ -158,10 +158,13 @@ def test_folders_are_switched_one_by_one(ada: Visitor) -> None:
         f"{folder.id}.process": "1",
         f"{folder.id}.role": "archive",
     }
-    ada.client.post(f"/mailboxes/{account.id}/folders/", fields)
+    answer = ada.client.post(f"/mailboxes/{account.id}/folders/", fields)
+    assert "Refresh the folder structure now?" in ada.page(answer["Location"])
     changed = reading.folder(ada.actor, folder.id)
     assert (changed.choices["show"], changed.choices["process"], changed.role.value) == (False, True, "archive")
     assert "fetch" not in changed.choices
+    again = ada.client.post(f"/mailboxes/{account.id}/folders/", fields)
+    assert "Refresh the folder structure now?" not in ada.page(again["Location"])
     ada.client.post(f"/mailboxes/{account.id}/folders/", fields | {f"{folder.id}.role": ""})
     handling.choose(ada.actor, folder.id, {"show": True})
     ada.client.post(f"/mailboxes/{account.id}/folders/new/", {"role": "sent"})

@@ -41,7 +41,7 @@ def provider(settings: Any) -> Iterator[Provider]:
 def through(provider: Provider, **claims: object) -> tuple[Client, Any]:
     """A browser that has been there as that person, and what it got when it came back."""
     provider.person = claims
-    client = Client()
+    client = Client(headers={"accept-language": "en"})
     asked = client.get("/login/office?next=/me/")
     assert asked["Location"].startswith(f"{provider.address}/authorize?"), asked.content[:300]
     return client, client.get(provider.log_in(asked["Location"]).removeprefix("http://testserver"))

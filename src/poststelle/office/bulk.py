@@ -13,7 +13,7 @@ from poststelle.mail import table
 from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import AccountSettings
-from poststelle.office import accounts
+from poststelle.office import accounts, limits
 from poststelle.office import notice as notices
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import Actor, require_administrator
@@ -71,8 +71,13 @@ def apply(actor: Actor, data: bytes, *, update: bool = False, partly: bool = Fal
 
 
 def export(actor: Actor) -> str:
-    """Every account of the office as a table, without secrets; formulas in it are text. Leaves a line in the journal."""
+    """Every account of the office as a table, without secrets; formulas in it are text. Leaves a line in the journal.
+
+    Administrators only. Raises TooOften("too-often").
+    """
     require_administrator(actor)
+    if actor.user is not None:
+        limits.exports.spend(actor.name)
     documents: list[dict[str, object]] = []
     after: str | None = None
     while True:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -69,13 +70,18 @@ def show(actor: Actor, account: str) -> HealthRecord | None:
 
 def everything(actor: Actor) -> list[HealthRecord]:
     """Every account the actor oversees, the worst first, then by label."""
-    now = timezone.now()
-
-    def judge(**known: Any) -> str:
-        return state_of(Facts(**known), now)
-
-    found = health.board(oversight(actor), Right.ADMINISTER, django_settings.POSTSTELLE.poll_seconds, judge)
+    found = health.board(oversight(actor), Right.ADMINISTER, django_settings.POSTSTELLE.poll_seconds, _judge)
     return sorted(found, key=lambda one: (STATES.index(one.state), one.label.lower()))
+
+
+def silent_since(actor: Actor, account: str) -> datetime | None:
+    """When a mailbox whose mail the actor may see stopped giving signs of life with no reason known; None where it has not."""
+    found = health.heard_of(actor.reach, account, django_settings.POSTSTELLE.poll_seconds, _judge)
+    return found[1] if found is not None and found[0] == "stalled" else None
+
+
+def _judge(**known: Any) -> str:
+    return state_of(Facts(**known), timezone.now())
 
 
 def _totals(found: list[HealthRecord]) -> Totals:

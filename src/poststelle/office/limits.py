@@ -51,5 +51,11 @@ links = Limit("too-many-tries", 30, 600)
 """Guessing hand-over and invitation links, by the address one guesses from."""
 hand_over = Limit("too-many-tries", 10, 3600)
 """Passwords tried through hand-over links, by mailbox: its provider would lock it."""
+searches = Limit("too-often", 240, 60)
+"""Searches on the pages, by person; programs are counted by their token."""
+exports = Limit("too-often", 20, 600)
+"""Tables of all mailboxes, by person, wherever they are asked for."""
+letters = Limit("too-often", 60, 60)
+"""Letters sent from the pages, by person."""
 sign_on = Limit("too-many-tries", 300, 60)
 """Beginning to log in by single sign-on, by the address one asks from."""

@@ -12,6 +12,7 @@ from poststelle.errors import NotFound, NotPermitted
 from poststelle.mail.listing import EVERYTHING, Filter, Place, Sort, Where
 from poststelle.mail.records import TroubleRecord
 from poststelle.mail.work import ListPage, Neighbours
+from poststelle.office import health
 from poststelle.office.actor import Actor
 from poststelle.store import list_rows, work
 from poststelle.store.access import Reach
@@ -99,8 +100,15 @@ def labels(actor: Actor, accounts: Collection[str]) -> Mapping[str, str]:
 
 
 def troubles(actor: Actor, account: str) -> Sequence[TroubleRecord]:
-    """Why nothing comes into the mailbox just now; empty where all is well or it is out of reach, never more than one."""
-    return list_rows.troubles(actor.reach, account)
+    """Why nothing comes into the mailbox just now; empty where all is well or it is out of reach, never more than one.
+
+    A mailbox that is silent without a reason has the code ``stalled``.
+    """
+    known = list_rows.troubles(actor.reach, account)
+    if known:
+        return known
+    since = health.silent_since(actor, account)
+    return [TroubleRecord("stalled", {}, since)] if since is not None else []
 
 
 def _scope(actor: Actor, where: Where, chosen: Filter, sort: Sort) -> tuple[Reach, Scope]:

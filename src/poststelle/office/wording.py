@@ -209,6 +209,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "no-progress": (
         _("Nothing has been heard of this mailbox for too long; it was started afresh."), _BY_ITSELF,
     ),
+    "stalled": (_("Nothing has been heard of this mailbox, and nobody knows why."), _BY_ITSELF),
     "renumbered-again": (
         _("The server has renumbered a folder %(times)s times within a day."),
         _("Nothing was removed here. Ask the mail provider what is wrong, then try again."),
@@ -426,6 +427,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     ),
     "session-unknown": (_("This log-in has ended already."), _("Reload the page.")),
     "too-many-tries": (_("Too many tries."), _("Wait a while, then try again.")),
+    "too-often": (_("That was too often within a short time."), _("Wait a minute, then go on.")),
     "too-many-requests": (_("Too many requests with this access token."), _("Wait a minute, and ask less often.")),
     "too-many-streams": (
         _("Too many windows are open at once."),

@@ -15,6 +15,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
@@ -115,6 +116,11 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """The page for an address that leads nowhere."""
     told = wording.Wording(_("There is nothing here."), _("Check the address, or go back to your mail."))
     return render(request, "refusal.html", {"told": told}, status=404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """The page for a mistake of our own. Whatever else is broken, it can be drawn: it asks neither the office nor the database."""
+    return HttpResponse(render_to_string("500.html", {"request": request}), status=500)
 
 
 def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  (Django's)

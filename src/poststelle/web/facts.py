@@ -6,44 +6,79 @@ feed (`GET /changes`) has all of them as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from poststelle.mail.settings import Right
 from poststelle.office import wording
-from poststelle.web.names import OUTGOING_STATES, RIGHTS, Text
+from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text
 
-_FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself"})
+FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself", "mentions"})
+_WAYS = {"incoming": gettext_lazy("Receiving"), "outgoing": gettext_lazy("Sending")}
+_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _LONGEST = 300
-_NAMES: Mapping[str, Text] = {
+NAMES: Mapping[str, Text] = {
     "account": gettext_lazy("Mailbox"),
+    "accounts": gettext_lazy("mailboxes"),
     "added": gettext_lazy("added"),
     "administrator": gettext_lazy("administrator"),
+    "answering": pgettext_lazy("journal", "is answering"),
+    "asked_by": pgettext_lazy("journal", "asked by"),
+    "at": pgettext_lazy("journal", "on"),
+    "changed": pgettext_lazy("journal", "changed"),
     "changes": gettext_lazy("changes"),
     "code": gettext_lazy("cause"),
     "colour": gettext_lazy("colour"),
     "count": gettext_lazy("number"),
     "email": gettext_lazy("address"),
+    "everybody": pgettext_lazy("journal", "everybody"),
     "exceptions": gettext_lazy("exceptions"),
     "expires_at": gettext_lazy("valid until"),
     "fields": gettext_lazy("fields"),
+    "from": pgettext_lazy("journal", "from"),
     "gained": gettext_lazy("given"),
+    "grants_ended": pgettext_lazy("journal", "rights ended"),
     "group": gettext_lazy("group"),
+    "groups": pgettext_lazy("journal", "groups"),
     "host": gettext_lazy("server"),
     "joined": gettext_lazy("joined"),
     "label": gettext_lazy("label"),
     "left": gettext_lazy("left the group"),
+    "logins": pgettext_lazy("journal", "log-ins"),
     "lost": gettext_lazy("taken away"),
+    "mailboxes": pgettext_lazy("journal", "mailboxes"),
+    "matched": pgettext_lazy("journal", "found again"),
     "name": gettext_lazy("name"),
+    "new": pgettext_lazy("journal", "new"),
+    "notice": pgettext_lazy("journal", "version of the notice"),
+    "outgoing_servers": pgettext_lazy("journal", "outgoing servers"),
+    "own": pgettext_lazy("journal", "by themselves"),
     "path": gettext_lazy("Folder"),
+    "people": pgettext_lazy("journal", "people told"),
+    "provider": pgettext_lazy("journal", "identity provider"),
     "recipients": gettext_lazy("recipients"),
+    "recovered": pgettext_lazy("journal", "fetched afterwards"),
     "removed": gettext_lazy("removed"),
     "scopes": gettext_lazy("scopes"),
+    "secret": pgettext_lazy("journal", "new password"),
+    "service": pgettext_lazy("journal", "program, not a person"),
+    "sessions": pgettext_lazy("journal", "log-ins ended"),
     "state": gettext_lazy("state"),
     "status": gettext_lazy("state"),
+    "text": pgettext_lazy("journal", "text"),
+    "to": pgettext_lazy("journal", "to"),
+    "tokens": pgettext_lazy("journal", "access tokens revoked"),
+    "tokens_revoked": pgettext_lazy("journal", "access tokens revoked"),
+    "until": pgettext_lazy("journal", "valid until"),
     "user": gettext_lazy("person"),
+    "version": pgettext_lazy("journal", "version"),
+    "waiting_mail": pgettext_lazy("journal", "waiting letters"),
+    "was": pgettext_lazy("journal", "before"),
+    "way": pgettext_lazy("journal", "direction"),
+    "what": pgettext_lazy("journal", "exceptions"),
 }
 
 
@@ -53,8 +88,8 @@ def told(facts: Mapping[str, object]) -> str:
 
 
 def _pairs(facts: Mapping[str, object]) -> str:
-    said = ((name, _value(name, value)) for name, value in facts.items() if name not in _FOR_MACHINES)
-    return ", ".join(f"{_NAMES.get(name, name)}: {words}" for name, words in said if words)
+    said = ((name, _value(name, value)) for name, value in facts.items() if name not in FOR_MACHINES)
+    return ", ".join(f"{NAMES.get(name, name)}: {words}" for name, words in said if words)
 
 
 def _value(name: str, value: object) -> str:
@@ -63,12 +98,18 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return _pairs(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_value(name, one) for one in value)
+        return ", ".join(words for one in value if (words := _value(name, one)))
     text = "" if value is None else str(value)
     if name == "code":
         return wording.sentence(text).title.rstrip(".") if text in wording.CODES else text
     if name == "state":
         return str(OUTGOING_STATES.get(text, text))
+    if _ID.fullmatch(text):
+        return ""
+    if name == "way":
+        return str(_WAYS.get(text, text))
+    if name in {"what", "exceptions"}:
+        return str(EXCEPTIONS.get(text, text))
     if name in {"gained", "lost"} and text in set(Right):
         return str(RIGHTS[Right(text)])
     return text

@@ -216,7 +216,8 @@ def _named(request: Visit, ask: Asked) -> dict[str, Any]:
             "set_aside": reading.set_aside(request.actor, record.id) if record.set_aside else (),
         }
     if where.place is Place.ACCOUNT:
-        return {"title": ROLES[Role.INBOX], "subtitle": _label(request, where.id)}
+        troubles = lists.troubles(request.actor, where.id)
+        return {"title": ROLES[Role.INBOX], "subtitle": _label(request, where.id), "troubles": troubles}
     if where.place is Place.ROLE:
         return {"title": ROLES.get(where.role, where.id)}
     if where.place is Place.BRANCH:

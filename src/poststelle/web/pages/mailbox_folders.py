@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -37,14 +38,14 @@ def folders(request: Visit, account: str) -> HttpResponse:
     record = accounts.show(request.actor, account)
     found = reading.folders(request.actor, record.id) if Right.SEE in record.rights else []
     if request.method == "POST":
-        for folder in found:
-            _keep(request, folder, request.POST)
+        changed = [_keep(request, folder, request.POST) for folder in found]
         if wanted := request.POST.get("fetch_now"):
             handling.fetch_now(request.actor, wanted)
             messages.success(request, _("What the folder holds is being fetched."))
         else:
             messages.success(request, _("Saved."))
-        return redirect("mailbox-folders", record.id)
+        told = "?changed=1" if any(changed) else ""
+        return redirect(reverse("mailbox-folders", args=[record.id]) + told)
     lines = [
         Line(
             one, min(len(one.path) - 1, 8),
@@ -58,6 +59,7 @@ def folders(request: Visit, account: str) -> HttpResponse:
         "base": base_of(request), "account": record, "here": "folders", "area": "mailboxes", "lines": lines,
         "may_see": Right.SEE in record.rights, "may_change": Right.PROCESS in record.rights,
         "roles": [(role.value, ROLES[role]) for role in _GIVEN],
+        "has_changed": request.GET.get("changed") == "1" and record.incoming is not None,
         "missing": [(role.value, ROLES[role]) for role in _GIVEN if role not in here] if found else [],
     }  # fmt: skip
     return render(request, "mailbox_folders.html", context)
@@ -86,8 +88,8 @@ def _switches(folder: FolderRecord) -> list[tuple[str, bool]]:
     return [("show", folder.shown), ("fetch", folder.fetched), ("process", bool(folder.choices.get("process")))]
 
 
-def _keep(request: Visit, folder: FolderRecord, post: QueryDict) -> None:
-    """What the form says of one folder, where it differs from what holds."""
+def _keep(request: Visit, folder: FolderRecord, post: QueryDict) -> bool:
+    """What the form says of one folder, where it differs from what holds; whether it does."""
     changes: dict[str, object] = {}
     for name, holds in _switches(folder):
         said = post.get(f"{folder.id}.{name}")
@@ -96,8 +98,11 @@ def _keep(request: Visit, folder: FolderRecord, post: QueryDict) -> None:
     if changes:
         handling.choose(request.actor, folder.id, changes)
     subscribed = post.get(f"{folder.id}.subscribed")
-    if subscribed is not None and (subscribed == "1") != folder.subscribed:
+    differs = subscribed is not None and (subscribed == "1") != folder.subscribed
+    if differs:
         handling.subscribe(request.actor, folder.id, subscribed=subscribed == "1")
     role = post.get(f"{folder.id}.role")
     if role is not None and role != str(folder.choices.get("role", "")) and folder.role is not Role.INBOX:
         handling.set_role(request.actor, folder.id, Role(role) if role in {one.value for one in Role} else None)
+        return True
+    return differs or bool(changes)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -131,7 +132,7 @@ def sections(
             field("outgoing.login.username", _("User name for sending")),
             field("outgoing.login.password", _("Password for sending"), "password", help=kept, autocomplete="new-password"),
         ], SENDS),
-        _receiving(field, known),
+        _receiving(field, known, record),
         _folders(field, values, record),
         _sending(field, known, record),
         _senders(field, values),
@@ -188,7 +189,20 @@ def _files_for(field: MakeField, known: Known, name: str, label: str) -> list[Fi
     ]
 
 
-def _receiving(field: MakeField, known: Known) -> Section:
+def _space(record: AccountRecord | None) -> str:
+    """What to mind when mail is left on the server."""
+    if record is None or record.quota is None or not record.quota[1]:
+        return _("What stays on the server fills the space there; the test and the health board say how full it is.")
+    used, limit = record.quota
+    told = _("What stays on the server fills the space there: %(used)s of %(limit)s are taken (%(percent)s %%).")
+    return told % {
+        "used": filesizeformat(used),
+        "limit": filesizeformat(limit),
+        "percent": round(100 * used / limit),
+    }
+
+
+def _receiving(field: MakeField, known: Known, record: AccountRecord | None) -> Section:
     return Section("choices", _("How mail comes in"), "", [
         field("receiving.included", _("Receive: new mail is fetched"), "check"),
         field("receiving.automatic", _("By itself; otherwise only by Send/receive"), "check"),
@@ -196,8 +210,7 @@ def _receiving(field: MakeField, known: Known) -> Section:
         field("receiving.background", _("Keep everything here; otherwise only look at it live"), "check"),
         field("receiving.interval_minutes", _("Look every … minutes"), "number"),
         field("receiving.since", _("Treat as new only since"), "date", help=_("Older mail is kept and can be searched, nothing more.")),
-        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT),
-              help=_("What stays on the server fills the space there; the test and the health board say how full it is.")),
+        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT), help=_space(record)),
         field("receiving.after_days", _("Deleted on the server after … days"), "number"),
         *_files_for(field, known, "receiving.files_for", _("Files of what comes in are for")),
     ], RECEIVES, folded=True)  # fmt: skip

@@ -158,18 +158,30 @@ def change(request: Visit, account: str) -> HttpResponse:
     if request.method == "POST":
         accounts.administered(request.actor, record.id)
         try:
-            accounts.change(request.actor, record.id, forms.kept(record, forms.document(request.POST)))
+            changed = accounts.change(request.actor, record.id, forms.kept(record, forms.document(request.POST)))
         except Invalid as error:
             wrong = shown.by_row(wording.field_sentences(error))
         except Conflict as error:
             wrong = {"": str(wording.sentence(error))}
         else:
             messages.success(request, _("Saved."))
-            return redirect("mailboxes") if request.POST.get("then") == "close" else redirect("mailbox", record.id)
+            if request.POST.get("then") == "close":
+                return redirect("mailboxes")
+            told = "?changed=1" if _other_folders(record, changed) else ""
+            return redirect(reverse("mailbox", args=[record.id]) + told)
     values = (
         forms.typed(request.POST) if request.method == "POST" else forms.stored(record) | shown.identity_values(record)
     )
     return _form(request, values, wrong, record)
+
+
+def _other_folders(before: AccountRecord, now: AccountRecord) -> bool:
+    """Whether other folders are to be expected of the server than before."""
+    ways = [
+        (one.incoming, one.receiving.all_folders, one.receiving.subscribed_only, one.receiving.inbox_is_root)
+        for one in (before, now)
+    ]
+    return now.incoming is not None and ways[0] != ways[1]
 
 
 def remove(request: Visit, account: str) -> HttpResponse:
@@ -318,6 +330,7 @@ def _form(
         "general": list(dict.fromkeys(told for name, told in wrong.items() if name not in named)),
         "exceptions": [(EXCEPTIONS.get(one.what, one.what), one) for one in record.exceptions] if record else (),
         "notice": notice.show(request.actor) if record is None else None,
+        "has_changed": record is not None and may_change and not wrong and request.GET.get("changed") == "1",
         "has_read": request.POST.get("notice", ""), "unread": wrong.get("notice", ""),
         "templates": templates.within(request.actor) if record is None and request.actor.is_administrator else (),
         "needs_password": _needs_password(record), "is_archive": record is not None and record.kind is Kind.ARCHIVE,

@@ -20,8 +20,8 @@ from django.views.decorators.http import require_safe
 
 from poststelle.mail.query import OPERATORS, completions
 from poststelle.mail.records import SearchHit
+from poststelle.office import limits, preferences, reading
 from poststelle.office import lists as office_lists
-from poststelle.office import preferences, reading
 from poststelle.web import lists
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.names import GROUPS, OPERATOR_HELP, role_name
@@ -65,6 +65,8 @@ def found(request: Visit) -> dict[str, Any]:
     group = request.GET.get("group", "")
     group = group if group in _HEADINGS and not best else ""
     limit = GROUPED_WINDOW if group else WINDOW
+    if query:
+        limits.searches.spend(request.actor.name)
     page = reading.search(request.actor, query, limit, after, ranked=best) if query else None
     hits: Sequence[SearchHit] = page.items if page else ()
     headings = [""] * len(hits)

@@ -19,11 +19,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 from django.views.decorators.http import require_safe
 
-from poststelle.errors import Invalid, NotFound, NotPermitted
+from poststelle.errors import Invalid, NotFound, NotPermitted, TooOften
 from poststelle.mail import answer, calendar_answer
 from poststelle.mail.address import Address, format_address, parse_addresses
 from poststelle.mail.calendar import Event
-from poststelle.office import accounts, letters, outbox, reading, wording
+from poststelle.office import accounts, letters, limits, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import OUTGOING_STATES
 from poststelle.web.returning import back
@@ -43,6 +43,7 @@ def write(request: Visit) -> HttpResponse:
         return _form(request, senders, _begun(request, senders), {})
     typed = {name: request.POST.get(name, "") for name in _TYPED} | {"back": back(request, "")}
     try:
+        limits.letters.spend(request.actor.name)
         sent = outbox.submit(
             request.actor,
             _draft(typed, request.FILES.getlist("files"), _calendar_answer(request, typed)),
@@ -50,7 +51,7 @@ def write(request: Visit) -> HttpResponse:
         )
     except Invalid as error:
         return _form(request, senders, typed, _wrong(error))
-    except (NotFound, NotPermitted) as error:
+    except (NotFound, NotPermitted, TooOften) as error:
         return _form(request, senders, typed, {"": str(wording.sentence(error))})
     messages.success(request, sent.id, extra_tags=f"outgoing {typed['draft']}")
     return redirect(back(request, reverse("mail")))
