@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import mmap
+import os
 import resource
 import struct
 import sys
@@ -74,7 +75,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
+    except BrokenPipeError:
+        # Whoever asked was killed. What is still in the buffer is for nobody, and must not complain on the way out.
+        os._exit(0)
 
 
 if __name__ == "__main__":

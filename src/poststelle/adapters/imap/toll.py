@@ -12,7 +12,7 @@ import time
 from poststelle.adapters.imap import wire
 from poststelle.errors import ProtocolViolation
 
-_TURN_SECONDS, _FAIR_SECONDS = 0.002, 1.0
+_TURN_SECONDS, _FAIR_SECONDS = 0.002, 0.25
 _MOST_LITERALS = 100
 _SMALL = 64 * 1024
 _MOST_KEPT = 10_000
@@ -20,7 +20,7 @@ _MOST_IDLE_TALK = 50_000
 """Answers in one command that say nothing of messages or folders."""
 
 _IDLE_TALK = wire.Condition | wire.Other
-_OF_LITTLE_USE = _IDLE_TALK | wire.FolderStatus | wire.Numbers
+_OF_LITTLE_USE = _IDLE_TALK | wire.Capabilities | wire.Expunged | wire.FolderStatus | wire.Numbers
 
 _USED = wire.Condition | wire.Exists | wire.FolderStatus | wire.Listed | wire.QuotaRoot | wire.Rights | wire.Spaces
 
