@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -121,3 +122,19 @@ async def test_a_forged_position_is_only_now(busy_ada: Visitor) -> None:
     assert isinstance(news, dict)
     assert news["accounts"]
     await stream.close()
+
+
+def test_what_happens_while_a_page_is_made_is_told_to_it(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, read = an_account(ada.actor), outbox.page
+
+    def read_and_write(*wanted: Any) -> Any:
+        found = read(*wanted)
+        outbox.submit(ada.actor, outbox.Draft(account=account.id, to=["eva@kunde.test"]))
+        return found
+
+    monkeypatch.setattr(outbox, "page", read_and_write)
+    page = ada.page("/outbox/")
+    assert "eva@kunde.test" not in page
+    after = re.search(r'data-after="(\d+)"', page)
+    assert after is not None
+    assert [entry.kind for entry in feed.changes(ada.actor, int(after[1])).items] == ["outgoing-submitted"]

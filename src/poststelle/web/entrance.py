@@ -20,7 +20,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError, TooOften
-from poststelle.office import people, second_factors, sessions, wording
+from poststelle.office import feed, people, second_factors, sessions, wording
 from poststelle.office.actor import Actor
 from poststelle.web import confirming
 
@@ -50,6 +50,8 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         if refused is None and request.user.is_authenticated:
             actor = people.actor_of_session(str(request.user.pk))
             request.actor = actor  # type: ignore[attr-defined]  # see Visit
+            # Before the view reads anything: what happens in between is told twice then, and never not at all.
+            request.live_after = feed.latest()  # type: ignore[attr-defined]
             if _by_hand(request):
                 sessions.used(request.session)
             return _not_yet(request, actor)

@@ -17,7 +17,7 @@ THEMES = ("auto", "light", "dark")
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. The journal's position is read before anything else of the page, so that nothing falls in between."""
+    """Context processor. `live_after`: the journal's position before the page was read (`web.entrance`)."""
     actor = getattr(request, "actor", None)
     chosen = preferences.mine(actor) if actor is not None and actor.user is not None else DEFAULT
     theme = chosen.theme if chosen.theme in THEMES else request.COOKIES.get("theme", "auto")
@@ -26,7 +26,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "auto",
         "chosen": chosen,
         "folder_tree": SimpleLazyObject(lambda: _tree(request, actor)) if actor is not None else None,
-        "live_after": feed.latest,
+        "live_after": getattr(request, "live_after", feed.latest),
         "demo_logins": settings.DEMO_LOGINS,
     }
 
