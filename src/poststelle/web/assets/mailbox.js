@@ -20,11 +20,14 @@ export function mailboxForm(form) {
     field(`${way}.encryption`)?.addEventListener("change", () => follow(way));
   }
   field("kind").addEventListener("change", () => follow("incoming"));
-  field("address").addEventListener("change", () => {
+  const name = () => {
     const address = field("address").value.trim();
     if (!field("label").value) field("label").value = address;
     if (field("login.username") && !field("login.username").value) field("login.username").value = address;
-  });
+  };
+  field("address").addEventListener("change", name);
+  // Somebody may have typed faster than this script came.
+  if (field("address").value !== field("address").defaultValue) name();
   // A remedy changes the form and tests again; the secret that was typed stays.
   find("#probe", form)?.addEventListener("click", (event) => {
     const fix = event.target.closest("[data-fix]");
