@@ -113,7 +113,8 @@ class OpenAccount:
 
     async def look(self, folders: Collection[RemoteFolderId]) -> None:
         """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
-        await self._choose()  # somebody may have decided otherwise since the last round
+        if self._left_out is not None:
+            await self._choose()  # somebody may have decided otherwise since the last round
         mine, busy = [shelf for shelf in self._wanted() if shelf.folder in folders], self._fetching()
         try:
             for shelf in mine:
