@@ -10,7 +10,6 @@ mailbox is a generated one, or every `.eml` file of a directory.
 from __future__ import annotations
 
 import argparse
-import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -50,12 +49,7 @@ def main() -> None:
             maildir = used(*server.maildir(user).rglob("cur/*"), *server.maildir(user).rglob("new/*"))
             installation = Installation(Path(scratch) / "home", ca)
             installation.init()
-            document = {
-                "label": "disk", "address": user.address,
-                "incoming": {"protocol": "imap", "host": "localhost", "port": server.imaps_port, "encryption": "tls"},
-                "login": {"username": user.address, "password": user.password},
-            }  # fmt: skip
-            installation.run("account", "add", "--json", "-", given=json.dumps(document))
+            installation.add_mailbox("disk", user, server)
             installation.run("sync", "disk", "--once")
         finally:
             server.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import random
 import subprocess
@@ -30,12 +29,7 @@ def test_thirty_kills_between_the_first_sync_and_the_last_errand_lose_nothing_an
     dovecot.fill(user, letters(random.Random(11), MESSAGES, "Brief"))
     office = Installation(tmp_path / "home", ca)
     office.init()
-    document = {
-        "label": "Amt", "address": user.address,
-        "incoming": {"protocol": "imap", "host": "localhost", "port": dovecot.imaps_port, "encryption": "tls"},
-        "login": {"username": user.address, "password": user.password},
-    }  # fmt: skip
-    office.run("account", "add", "--json", "-", given=json.dumps(document))
+    office.add_mailbox("Amt", user, dovecot)
     expected = Counter(raw for _, raw, _ in everything_there(dovecot, user).elements())
     assert expected.total() == MESSAGES
     child = subprocess.run(

@@ -75,6 +75,11 @@ class Installation:
         else:
             shutil.copytree(untouched, self.home)
 
+    def add_mailbox(self, label: str, user: User, dovecot: Dovecot) -> None:
+        """The user's mailbox, set up and not yet fetched."""
+        document = account_document(label, user, dovecot)
+        self.run("account", "add", "--json", "-", given=json.dumps(document))
+
 
 def kill(process: subprocess.Popen[bytes]) -> bool:
     """End it with everything it started; whether it was still at work."""

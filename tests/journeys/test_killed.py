@@ -50,12 +50,7 @@ def furnished(tmp_path: Path, ca: CertificateAuthority, dovecot: Dovecot) -> tup
     dovecot.fill(user, letters(dice, MESSAGES // 3), folder="Akten")
     office = Installation(tmp_path / "home", ca)
     office.init()
-    document = {
-        "label": "Amt", "address": user.address,
-        "incoming": {"protocol": "imap", "host": "localhost", "port": dovecot.imaps_port, "encryption": "tls"},
-        "login": {"username": user.address, "password": user.password},
-    }  # fmt: skip
-    office.run("account", "add", "--json", "-", given=json.dumps(document))
+    office.add_mailbox("Amt", user, dovecot)
     return office, user
 
 
