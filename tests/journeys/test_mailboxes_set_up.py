@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.journeys.conftest import Open, Window
 from tests.journeys.office import Office, eventually
@@ -90,6 +90,21 @@ def test_the_owner_enters_the_password_behind_a_link_and_nobody_else_sees_it(
     assert again.status == 404
     page.goto(f"{office.address}/mailboxes/{number}/")
     assert user.password not in page.content()
+
+
+def test_a_click_on_a_page_whose_script_is_slow_to_come_is_heard(office: Office, ada: Window, dovecot: Dovecot) -> None:
+    office.add_mailbox("Langsam", dovecot.user("slow-script"), dovecot)
+    page = ada.page
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/app*.js", slowly)
+    page.goto(f"{office.address}/mailboxes/rights/?q=Langsam", wait_until="commit")
+    page.locator(".matrix td a").first.click()
+    expect(page.locator("#dialog")).to_contain_text("Langsam")
+    page.unroute("**/app*.js")
 
 
 def test_a_cell_of_the_matrix_gives_and_takes_rights(office: Office, ada: Window, dovecot: Dovecot) -> None:
