@@ -18,6 +18,7 @@ from poststelle.adapters.pop3 import session as pop3
 from poststelle.adapters.smtp import open_sender
 from poststelle.mail.settings import Encryption, Endpoint, Login
 from tests.servers.ca import Certificate
+from tests.servers.listening import listening
 
 EGRESS = EgressPolicy.of("127.0.0.0/8")
 
@@ -167,25 +168,9 @@ async def cheating(
     protocol: str, mode: str, context: ssl.SSLContext, *, implicit: bool = False
 ) -> AsyncIterator[Cheat]:
     """A server on a free port for as long as the block lasts. `implicit`: with TLS from the first byte."""
-    made, tasks = Cheat(DIALECTS[protocol], mode, context), set[asyncio.Task[None]]()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
-            await made.talk(reader, writer)
-        tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context if implicit else None)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    made = Cheat(DIALECTS[protocol], mode, context)
+    async with listening(made.talk, context if implicit else None) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def enter(endpoint: Endpoint, login: Login, trust: Trust) -> None:

@@ -17,6 +17,7 @@ from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.source import ImapSource, open_source
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Encryption, Endpoint, Login
+from tests.servers.listening import listening
 
 PASSWORD = "Kennwort-des-Tests"
 LOGIN = Login("nutzer", Secret(PASSWORD))
@@ -113,23 +114,5 @@ async def scripted(
 ) -> AsyncIterator[ScriptedImap]:
     """A server on a free port for as long as the block lasts. With `tls` it speaks TLS: at once, or when told to start."""
     made = ScriptedImap(answers or {}, tls if starttls else None)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.talk(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=None if starttls else tls, limit=1 << 20)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.talk, None if starttls else tls, 1 << 20) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,6 +16,7 @@ from poststelle.adapters.pop3.session import Limits
 from poststelle.adapters.pop3.source import Pop3Source, open_source
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Encryption, Endpoint, Login
+from tests.servers.listening import listening
 
 PASSWORD = "Kennwort-des-Tests"
 LOGIN = Login("nutzer", Secret(PASSWORD))
@@ -115,23 +116,6 @@ async def scripted_pop3(
     held: Sequence[tuple[str, bytes]] = (), answers: Mapping[str, Answer] | None = None
 ) -> AsyncIterator[ScriptedPop3]:
     """A server on a free port for as long as the block lasts."""
-    made, tasks = ScriptedPop3(held, answers or {}), set[asyncio.Task[None]]()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.talk(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    made = ScriptedPop3(held, answers or {})
+    async with listening(made.talk) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

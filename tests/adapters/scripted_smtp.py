@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from poststelle.mail.settings import Encryption, Endpoint
+from tests.servers.listening import listening
 
 HONEST: Mapping[str, bytes | None] = {
     "greeting": b"220 ready\r\n",
@@ -58,23 +59,5 @@ class ScriptedSmtp:
 async def scripted_smtp(answers: Mapping[str, bytes | None] | None = None) -> AsyncIterator[ScriptedSmtp]:
     """A server on a free port for as long as the block lasts."""
     made = ScriptedSmtp(answers or {})
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.talk(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.talk) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

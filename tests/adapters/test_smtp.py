@@ -35,6 +35,7 @@ from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Encryption, Endpoint, Login, Mechanism
 from tests.adapters.scripted_imap import scripted
 from tests.servers.ca import Certificate, CertificateAuthority
+from tests.servers.listening import listening
 
 EGRESS = EgressPolicy.of("127.0.0.0/8")
 PASSWORD = "Kennwort über alles"
@@ -395,24 +396,8 @@ def smtp_script(**answers: bytes | list[bytes] | None) -> AbstractAsyncContextMa
 @contextlib.asynccontextmanager
 async def served(made: Script) -> AsyncIterator[Script]:
     """The server on a free port for as long as the block lasts."""
-    tasks = set[asyncio.Task[None]]()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await made.talk(reader, writer)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1 << 22)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.talk, limit=1 << 22) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 TO = Envelope("a@example.test", ("b@example.test", "c@example.test", "d@example.test"))

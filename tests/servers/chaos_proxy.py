@@ -14,6 +14,8 @@ import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from tests.servers.listening import listening
+
 KINDS = ("cut", "reset", "half-close", "black-hole", "stall", "garbage", "flip", "drop", "dup", "slow")
 """End politely; end rudely; end one direction; swallow all from now on; pause; insert noise; turn a bit; lose a piece; say a piece
 twice; crawl for a while."""
@@ -141,22 +143,6 @@ class ChaosProxy:
 @contextlib.asynccontextmanager
 async def chaos_proxy(target: int) -> AsyncIterator[ChaosProxy]:
     """A proxy on a free port in front of `target` for as long as the block lasts."""
-    made, tasks = ChaosProxy(target), set[asyncio.Task[None]]()
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await made.carry(reader, writer)
-        tasks.discard(task)
-
-    server = await asyncio.start_server(carry, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    made = ChaosProxy(target)
+    async with listening(made.carry) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in [*tasks]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,6 +14,8 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
+from tests.servers.listening import listening
+
 Pieces = Callable[[bytes, bytes], Iterable[bytes]]
 Answer = bytes | Pieces | None
 
@@ -102,26 +104,8 @@ class HostileImap:
 async def hostile(answers: Mapping[str, Answer]) -> AsyncIterator[HostileImap]:
     """A server on a free port for as long as the block lasts."""
     made = HostileImap(answers)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.talk(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1 << 20)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.talk, limit=1 << 20) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # -- what they do ----------------------------------------------------------------------------------------------------

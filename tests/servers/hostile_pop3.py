@@ -8,6 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from tests.servers.hostile_imap import Answer
+from tests.servers.listening import listening
 
 RAW = b"Subject: Hallo\r\n\r\nGuten Tag\r\n"
 
@@ -28,13 +29,10 @@ HONEST: Mapping[str, Answer] = {
 @contextlib.asynccontextmanager
 async def hostile_pop3(answers: Mapping[str, Answer]) -> AsyncIterator[tuple[int, list[bytes]]]:
     """A server for as long as the block lasts: its port and what it was sent."""
-    given, heard, tasks = {**HONEST, **answers}, list[bytes](), set[asyncio.Task[None]]()
+    given, heard = {**HONEST, **answers}, list[bytes]()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with contextlib.suppress(ConnectionError, ValueError, asyncio.CancelledError):
+        with contextlib.suppress(ConnectionError, ValueError):
             line = b"greeting"
             while line:
                 answer = given.get(line.split()[0].decode("latin-1"), b"-ERR unknown\r\n")
@@ -45,17 +43,9 @@ async def hostile_pop3(answers: Mapping[str, Answer]) -> AsyncIterator[tuple[int
                     await writer.drain()
                 line = await reader.readline()
                 heard.append(line)
-        tasks.discard(task)
-        writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], heard
-    finally:
-        server.close()
-        for task in [*tasks]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with listening(talk) as port:
+        yield port, heard
 
 
 def _for_ever(begin: bytes, piece: bytes) -> Answer:

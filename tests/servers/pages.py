@@ -7,6 +7,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
 
+from tests.servers.listening import listening
+
 
 def page(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
     """A whole answer."""
@@ -41,23 +43,5 @@ class Pages:
 async def pages(answers: Mapping[str, bytes | list[bytes]], tls: ssl.SSLContext | None = None) -> AsyncIterator[Pages]:
     """A server for as long as the block lasts."""
     made = Pages(answers)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await made.talk(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made.talk, tls) as made.port:
         yield made
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
