@@ -114,6 +114,21 @@ def arrivals(batches: list[Batch]) -> list[Arrival]:
     return [arrival for batch in batches for arrival in batch.arrivals]
 
 
+async def test_one_list_says_of_every_folder_whether_anything_has_happened_in_it(
+    dovecot: Dovecot, ca: CertificateAuthority
+) -> None:
+    source = await opened(dovecot, dovecot.user("adapter-quiet"), ca)
+    folders = [folder.id for folder in await source.folders()]
+    cursors = {folder: (await whole_round(source, None, folder))[-1].cursor for folder in folders}
+    await source.folders()
+    assert [folder for folder in folders if not source.is_current(folder, cursors[folder])] == []
+    assert not source.is_current(INBOX, cursors[INBOX]), "it was true a moment ago, and stands for one look"
+    await source.perform(Append(INBOX, mail(1), frozenset(), ""))
+    await source.folders()
+    assert [folder for folder in folders if not source.is_current(folder, cursors[folder])] == [INBOX]
+    await source.close()
+
+
 @pytest.mark.parametrize("mechanism", [Mechanism.AUTO, Mechanism.PLAIN, Mechanism.LOGIN])
 @pytest.mark.parametrize("encryption", list(Encryption))
 async def test_every_log_in_over_every_encryption(

@@ -9,6 +9,8 @@ import pytest
 from poststelle.adapters.imap import command
 from poststelle.errors import FolderMissing, MessageTrouble
 from poststelle.mail.ports import (
+    FLAGGED,
+    SEEN,
     Append,
     ChangeFlags,
     Copy,
@@ -259,3 +261,34 @@ async def test_a_folder_is_renamed_below_the_personal_prefix_and_its_subscriptio
         'SUBSCRIBE "INBOX.Neu.2025"',
         'UNSUBSCRIBE "INBOX.Alt.2025"',
     ]
+
+
+SELECTED = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [PERMANENTFLAGS (%s)] limited\r\n{tag} OK [READ-WRITE]\r\n"
+
+
+@pytest.mark.parametrize(
+    ("permanent", "stored", "unkept"),
+    [
+        (rb"\Seen \Deleted Bezahlt", ["UID STORE 1 +FLAGS (\\Seen bezahlt)", "UID STORE 1 -FLAGS (\\Flagged)"], {"Wichtig"}),
+        (rb"\Seen \*", ["UID STORE 1 +FLAGS (Wichtig \\Seen bezahlt)", "UID STORE 1 -FLAGS (\\Flagged alt)"], set()),
+    ],
+)  # fmt: skip
+async def test_keywords_the_server_does_not_keep_are_not_sent_and_named(
+    permanent: bytes, stored: list[str], unkept: set[str]
+) -> None:
+    async with scripted({**offering(), "SELECT": SELECTED % permanent}) as server:
+        source = await server.open()
+        errand = ChangeFlags(INBOX, ids(1), frozenset({SEEN, "Wichtig", "bezahlt"}), frozenset({FLAGGED, "alt"}))
+        outcome = await source.perform(errand)
+        await source.close()
+    assert (outcome.gone, outcome.unkept) == (frozenset(), unkept)
+    assert said(server, "UID STORE") == stored
+
+
+async def test_a_keyword_the_server_does_not_keep_is_not_worth_a_word_to_it() -> None:
+    async with scripted({**offering(), "SELECT": SELECTED % rb"\Seen"}) as server:
+        source = await server.open()
+        outcome = await source.perform(ChangeFlags(INBOX, ids(1), frozenset({"Wichtig"})))
+        await source.close()
+    assert outcome.unkept == {"Wichtig"}
+    assert said(server, "UID STORE") == []

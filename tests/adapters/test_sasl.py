@@ -106,11 +106,11 @@ def test_a_name_with_comma_and_a_domain_goes_whole() -> None:
 )
 def test_a_scram_server_that_cheats_gets_no_proof(challenge: bytes, code: str) -> None:
     exchange = sasl.Exchange(Mechanism.SCRAM_SHA_1, PENCIL, nonce=SCRAM[Mechanism.SCRAM_SHA_1])
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(ProtocolViolation) as caught:
         exchange.answer(challenge)
     assert caught.value.code == code
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("final", [b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAA=", b"", b"x", b"v="])

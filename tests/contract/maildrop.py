@@ -166,6 +166,16 @@ class MaildropContract:
                 shown += page
         assert [arrival.id for arrival in shown] == [arrival.id for arrival in everything]
 
+    async def test_single_messages_are_described_as_they_are_listed(self, world: World) -> None:
+        for number in range(3):
+            await world.deliver(letter(f"brief-{number}"))
+        async with opened(world) as source:
+            inbox = await id_at(source, INBOX)
+            new, _, old = await listing(source, inbox)
+            described = {one.id: one for one in await source.describe(inbox, [old.id, new.id])}
+        assert {number: one.ordinal for number, one in described.items()} == {one.id: one.ordinal for one in (old, new)}
+        assert {one.size for one in described.values()} == {old.size, new.size}
+
     async def test_the_inbox_is_known_by_its_role(self, world: World) -> None:
         async with opened(world) as source:
             roles = {folder.path: folder.role for folder in await source.folders()}

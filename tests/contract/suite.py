@@ -78,6 +78,29 @@ class SourceContract(MaildropContract):
             await follower.catch_up(source)
             assert sorted(map(sorted, follower.held.values())) == [["Fristsache", FLAGGED], [ANSWERED, SEEN]]
 
+    async def test_a_folder_that_is_as_it_was_read_is_never_taken_for_changed_nor_the_other_way_round(
+        self, world: World
+    ) -> None:
+        """A source need not know; what it claims to know is so, and stands for one look only."""
+        await world.deliver(letter("eins"))
+        follower = Follower(INBOX)
+        async with opened(world) as source:
+            for change in (
+                world.deliver(letter("zwei")),
+                world.set_flags(INBOX, id_of("eins"), [SEEN]),
+                world.remove(INBOX, id_of("eins")),
+            ):
+                await follower.catch_up(source)
+                inbox = await id_at(source, INBOX)
+                assert follower.cursor is not None
+                if source.is_current(inbox, follower.cursor):
+                    assert not source.is_current(inbox, follower.cursor)
+                await change
+                await source.folders()
+                assert not source.is_current(inbox, follower.cursor)
+            await follower.catch_up(source)
+            assert len(follower.held) == 1
+
     async def test_flags_changed_here_reach_the_server_and_again_does_no_harm(self, world: World) -> None:
         await world.deliver(letter("eins"), flags=[SEEN, "Wiedervorlage"])
         await world.deliver(letter("zwei"), flags=[SEEN])
@@ -160,7 +183,12 @@ class SourceContract(MaildropContract):
                 with pytest.raises(FolderMissing) as caught:
                     await source.perform(errand)
                 assert caught.value.facts["folder"] == files
-            for look in (source.census(files), source.window(files, None, 5), source.search(files, ["neu"], 5)):
+            for look in (
+                source.census(files),
+                source.window(files, None, 5),
+                source.search(files, ["neu"], 5),
+                source.describe(files, [arrival.id]),
+            ):
                 with pytest.raises(FolderMissing):
                     await look
             assert len(await listing(source, inbox)) == 1

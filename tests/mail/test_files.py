@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poststelle.mail.files import dangers, safe_name, safe_type
+from poststelle.mail.files import dangers, named, safe_name, safe_type
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,11 @@ def test_what_could_run_loses_its_type(claimed: str) -> None:
 )
 def test_a_file_that_could_do_harm_says_how(name: str, content_type: str, expected: tuple[str, ...]) -> None:
     assert dangers(name, content_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "told"),
+    [("Plan.pdf", "text/calendar", "Plan.pdf"), ("", "text/calendar", "file.ics"), ("", "message/rfc822", "file.eml"), ("", "x/y", "file")],
+)  # fmt: skip
+def test_a_file_without_a_name_tells_what_it_is(name: str, content_type: str, told: str) -> None:
+    assert named(name, content_type) == told

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from poststelle.mail.html import MAX_QUOTE_LEVEL, document, linkify, sanitise, text_of
+from poststelle.mail.html import MAX_QUOTE_LEVEL, document, has_colours, linkify, sanitise, text_of
 from poststelle.mail.markup import MAX_DEPTH, bounded
 
 
@@ -120,10 +120,25 @@ def test_remote_images_are_left_out_and_counted_until_somebody_asks() -> None:
 
 def test_the_frame_page_is_complete_and_forbids_everything_else() -> None:
     page = document(sanitise("<p>x</p>", images=None, remote=False), title="<Titel>", language="de")
-    assert page.startswith('<!doctype html><html lang="de"><head><meta charset="utf-8">')
+    assert page.startswith('<!doctype html><html id="dark" lang="de"><head><meta charset="utf-8">')
     assert "default-src 'none'" in page
     assert "<title>&lt;Titel&gt;</title>" in page
-    assert page.endswith("<body><p>x</p></body></html>")
+    assert page.endswith('<body id="light"><p>x</p></body></html>')
+
+
+@pytest.mark.parametrize(
+    ("html", "coloured"),
+    [
+        ("<p>Rot und color: nicht gemeint</p>", False), ("<p style='border:1px solid'>x</p>", False),
+        ("<p style='color:#333'>x</p>", True), ("<p style='margin:0;background-color:#eee'>x</p>", True),
+        ("<p style='background:red'>x</p>", True), ("<table bgcolor=white><tr><td>x</table>", True), ("<font color=navy>x</font>", True),
+    ],
+)  # fmt: skip
+def test_only_a_mail_without_colours_of_its_own_is_shown_on_dark_ground(html: str, *, coloured: bool) -> None:
+    clean = sanitise(html, images=None, remote=False)
+    assert has_colours(clean.html) is coloured
+    assert ("color-scheme:light dark" in document(clean)) is not coloured
+    assert "color-scheme:light dark" not in document(clean, paper=True)
 
 
 def test_sanitised_html_is_not_changed_by_sanitising_it_again() -> None:

@@ -116,3 +116,20 @@ def test_a_server_may_wake_us_often_for_a_while_and_then_once_a_second() -> None
         now += (pause := wakings.pause(now))
     assert pause == pytest.approx(Wakings.SECONDS)
     assert wakings.pause(now + 60.0) == 0.0
+
+
+def test_a_server_that_wakes_us_for_new_mail_three_times_a_second_is_never_made_to_wait() -> None:
+    wakings = Wakings()
+    for number in range(1000):
+        assert wakings.pause(number / 3) == 0.0
+        wakings.woken(number / 3)
+        wakings.was_worth_it()
+
+
+def test_mail_that_pours_in_faster_is_fetched_four_times_a_second() -> None:
+    wakings, now = Wakings(), 0.0
+    for _ in range(1000):
+        now += wakings.pause(now)
+        wakings.woken(now)
+        wakings.was_worth_it()
+    assert now == pytest.approx(1000 * Wakings.WORTHWHILE_SECONDS, abs=Wakings.AT_ONCE * Wakings.SECONDS + 1.0)

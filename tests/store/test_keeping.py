@@ -18,7 +18,7 @@ from hypothesis import strategies as some
 from poststelle.errors import Conflict, Invalid
 from poststelle.mail.secret import Secret
 from poststelle.office import reading
-from poststelle.store import index
+from poststelle.store import health, index, index_file
 from poststelle.store.blobs import Origin, Segments
 from poststelle.store.keys import open_key_file
 from poststelle.store.secrets import Place, seal, unseal
@@ -74,6 +74,18 @@ def test_a_segment_cut_short_is_unreadable_and_says_so(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(Conflict, match="segment-unreadable"):
         store.index(name)
+
+
+@pytest.mark.django_db
+def test_the_newest_messages_are_proved_first(home: Path) -> None:
+    inbox = a_folder(an_account(an_office()))
+    a_message_in(inbox)
+    before = {*home.glob("segments/*/*.seg")}
+    a_message_in(inbox)
+    (newest,) = {*home.glob("segments/*/*.seg")} - before
+    newest.unlink()
+    assert [*health.every_message()] == [False, True]
+    assert (health.unreadable(1), health.unreadable(2)) == (1, 1)
 
 
 @given(some.text(max_size=200).filter(lambda text: "\ud800" not in text))
@@ -184,7 +196,7 @@ def test_a_damaged_index_is_put_aside_and_built_anew_from_the_bytes(home: Path) 
     (home / "search.db-wal").unlink(missing_ok=True)
     with pytest.raises(sqlite3.DatabaseError) as broken:
         everything_is_indexed()
-    assert index.is_damaged(broken.value)
+    assert index_file.is_damaged(broken.value)
     index.start_over()
     everything_is_indexed()
     assert [hit.placement.subject for hit in reading.search(clara, "mietvertrag").items] == ["Mietvertrag"]

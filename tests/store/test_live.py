@@ -11,7 +11,7 @@ import pytest
 from poststelle.adapters.memory import MemorySource
 from poststelle.mail.ports import RawMessage, RemoteFolder, RemoteId
 from poststelle.office import reading
-from poststelle.store import cache, live, models
+from poststelle.store import cache, health, live, models
 from poststelle.store.desk import AccountDesk
 from poststelle.store.messages import segments
 from poststelle.sync import live as looking
@@ -136,3 +136,17 @@ async def test_what_is_too_large_for_the_cache_is_named_and_not_fetched(shop: Sh
 def test_only_segments_of_the_cache_can_be_removed(home: Path) -> None:
     with pytest.raises(ValueError, match="0123"):
         segments().remove("0123")
+
+
+async def test_what_a_backup_leaves_out_is_neither_missed_nor_listed(shop: Shop) -> None:
+    shop.server.deliver(LOGIN, a_letter("Nur angesehen"))
+    (inbox, *_) = await listed(shop)
+    await look(shop, inbox)
+    for name in [*shop.tools.segments.cached_names()]:
+        shop.tools.segments.remove(name)
+    assert await shop.write(health.unreadable, 10) == 0
+    await dies(shop)
+    assert await raws(shop, inbox) == []
+    assert not await shop.write(models.Segment.objects.exists)
+    await look(shop, inbox)
+    assert len(await raws(shop, inbox)) == 1

@@ -12,7 +12,7 @@ from django.conf import settings
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord, FolderRecord
 from poststelle.office.actor import Actor
-from poststelle.store import index, search
+from poststelle.store import index, index_file, search
 from poststelle.store.search import find
 from tests.builders import (
     MORNING,
@@ -127,6 +127,17 @@ def test_what_fits_best_comes_first_when_ranked(cabinet: Cabinet) -> None:
     assert cabinet.found('"eine frist"', ranked=True) == ["Anderes"]
 
 
+def test_of_messages_with_a_phrase_those_come_first_that_have_it_in_their_subject(cabinet: Cabinet) -> None:
+    cabinet.keep("Die neue Akte", "Inhalt")
+    cabinet.keep("Neues", "hier ist die neue Akte, und die Akte ist die neue")
+    cabinet.keep("Akte", "neue")
+    assert cabinet.found('"die neue akte"') == ["Neues", "Die neue Akte"]
+    assert cabinet.found('"die neue akte"', ranked=True) == ["Die neue Akte", "Neues"]
+    assert cabinet.found('"die neue akte" "hier ist"', ranked=True) == ["Neues"]
+    assert cabinet.found('betreff:"neue akte"', ranked=True) == ["Die neue Akte"]
+    assert cabinet.found('"neue akte" -hier', ranked=True) == ["Die neue Akte"]
+
+
 def test_ranked_pages_follow_one_another(cabinet: Cabinet) -> None:
     for number in range(5):
         cabinet.keep(f"Akte {number}")
@@ -198,7 +209,7 @@ def test_an_index_of_another_layout_is_built_anew(cabinet: Cabinet, home: Path) 
 def test_mail_of_a_second_that_is_full_is_found_after_what_came_before(
     cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "_PER_SECOND", 2)
+    monkeypatch.setattr(index_file, "_PER_SECOND", 2)
     at = datetime(2026, 11, 1, 12, tzinfo=UTC)
     for number, received_at in ((0, at), *((number, at + timedelta(seconds=1)) for number in range(1, 8))):
         a_message_in(cabinet.inbox, a_letter(f"Vorgang {number}", "Guten Tag"), received_at=received_at)
@@ -206,6 +217,24 @@ def test_mail_of_a_second_that_is_full_is_found_after_what_came_before(
     found = cabinet.found("vorgang ")
     assert len(set(found)) == 8
     assert found[-1] == "Vorgang 0"
+
+
+def test_what_two_programs_index_of_the_same_seconds_stands_in_its_order_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "_PER_SECOND", 2)
+    fields = dict.fromkeys(("body", "subject", "sender", "recipients", "files", "attached", "place"), "a")
+    one, other = index_file.File(tmp_path / "search.db"), index_file.File(tmp_path / "search.db")
+    for number in range(1, 40, 4):
+        second = number % 3
+        one.put([(second, number, fields, 0), (second, number + 1, fields, 0)], number)
+        other.put([(second, number + 2, fields, 0), (1, number + 3, fields, 0)], number + 3)
+    with sqlite3.connect(tmp_path / "search.db") as db:
+        rows = db.execute("SELECT rowid, message FROM doc ORDER BY rowid").fetchall()
+    assert sorted(number for _, number in rows) == [*range(1, 41)]
+    assert [rowid for rowid, _ in rows] == [*range(40)]
+    for file in (one, other):
+        file.close()
 
 
 def test_a_very_long_page_is_whole(cabinet: Cabinet) -> None:

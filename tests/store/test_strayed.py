@@ -108,7 +108,7 @@ async def test_a_message_copied_here_is_copied_there_under_its_new_number(shop_w
     assert {name: len(found) for name, found in (await placed(shop)).items()} == {"INBOX": 1, "Akten": 1}
 
 
-@pytest.mark.parametrize("verb", [move, delete, copy])
+@pytest.mark.parametrize("verb", [move, delete])
 async def test_what_somebody_else_has_removed_meanwhile_is_gone_here_too(
     shop_with_a_letter: Shop, verb: Callable[[Reach, str, models.Folder], Any]
 ) -> None:
@@ -119,6 +119,18 @@ async def test_what_somebody_else_has_removed_meanwhile_is_gone_here_too(
         await shop.sync()
     assert there(shop) == (0, 0)
     assert await placed(shop) == {}
+
+
+async def test_a_copy_is_made_although_somebody_else_has_removed_the_original_meanwhile(
+    shop_with_a_letter: Shop,
+) -> None:
+    shop = shop_with_a_letter
+    await done(shop, copy)
+    shop.server.remove(LOGIN, INBOX, 1)
+    for _ in range(5):
+        await shop.sync()
+    assert there(shop) == (0, 1)
+    assert [*await placed(shop)] == ["Akten"]
 
 
 async def test_what_somebody_else_has_moved_meanwhile_keeps_its_place_here(shop_with_a_letter: Shop) -> None:

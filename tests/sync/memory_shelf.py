@@ -233,6 +233,13 @@ class MemoryDesk:
             row.path, row.role = folder.path, folder.role
         return [MemoryShelf(self._keeping, number) for number in listed]
 
+    async def resting(self) -> Mapping[RemoteFolderId, Cursor]:
+        found = {}
+        for number, row in self._keeping.folders.items():
+            if row.cursor is not None and not row.set_aside and await MemoryShelf(self._keeping, number).is_settled():
+                found[number] = row.cursor
+        return found
+
 
 class MemorySide:
     """Our side as the model plays with it (tests.sync.model_history.OurSide). People mark and file here, and do nothing else."""

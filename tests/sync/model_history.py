@@ -351,6 +351,9 @@ class TickingSource:
         self._clock.tick()
         return batch
 
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        return self._source.is_current(folder, since)
+
     async def fetch(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> AsyncIterator[RawMessage | Unfetchable]:
         self._clock.tick()
         async for answer in self._source.fetch(folder, ids):
@@ -376,6 +379,10 @@ class TickingSource:
         if isinstance(errand, Delete) and errand.folder in boxes:
             found = (boxes[errand.folder].find(remote) for remote in errand.ids)
             world.taken.update(message.raw for message in found if message is not None)
+
+    async def describe(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> Sequence[Arrival]:
+        self._clock.tick()
+        return await self._source.describe(folder, ids)
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
         self._clock.tick()
@@ -418,6 +425,10 @@ class TickingDesk:
         shelves = await self._desk.reconcile(folders)
         self._clock.tick()
         return [TickingShelf(self._clock, shelf) for shelf in shelves]
+
+    async def resting(self) -> Mapping[RemoteFolderId, Cursor]:
+        self._clock.tick()
+        return await self._desk.resting()
 
 
 class TickingShelf:

@@ -40,6 +40,9 @@ class ForgetfulSession:
     async def changes(self, folder: RemoteFolderId, since: Cursor | None) -> Batch:
         return Batch(since or Cursor("[]"), census=frozenset())
 
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        return False
+
     async def fetch(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> AsyncIterator[RawMessage | Unfetchable]:
         async for answer in self._source.fetch(folder, ids):
             yield answer

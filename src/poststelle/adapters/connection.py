@@ -17,7 +17,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -35,7 +35,13 @@ CONNECT_SECONDS = 10.0
 MAIL_PORTS = frozenset({25, 110, 143, 443, 465, 587, 993, 995, 2525})
 """What may be reached outside the networks an administrator has allowed."""
 
-_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254")))
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+    )
+)
+"""Where hosting companies tell a machine its secrets."""
 _INTERNAL_V4 = tuple(
     map(
         ipaddress.IPv4Network,
@@ -121,6 +127,10 @@ class EgressPolicy:
         if self._is_allowed(host_name(host), plain):
             return True
         return port in self.ports and not is_internal(address)
+
+    def openable(self, host: str, addresses: Sequence[Address], port: int) -> list[Address]:
+        """Those of the addresses, now forbidden on this port, that allowing them would open."""
+        return [one for one in addresses if replace(self, allow=(str(one),)).permits(host, one, port)]
 
     def _is_own(self, address: Address, port: int) -> bool:
         for host, own_port in self.own:

@@ -86,7 +86,7 @@ class MemoryServer:
     """Mailboxes with folders and messages, and mail between them.
 
     `modseq`: whether the server can say what changed and left since a moment; may be switched while it runs. `uidplus`: whether it
-    says where moved, copied and appended messages lie now. `clock` dates what is
+    says where moved, copied and appended messages lie now; `keywords`: those it keeps, None for any. `clock` dates what is
     delivered without a date; by default a clock that moves one minute per look. `first_uidvalidity`: where UIDVALIDITY values start;
     a server that forgets its messages and comes back must start higher than before, or ids would be used twice.
     """
@@ -101,6 +101,7 @@ class MemoryServer:
     ) -> None:
         self.modseq = modseq
         self.uidplus = uidplus
+        self.keywords: frozenset[str] | None = None
         self._clock = clock or _counting_clock()
         self._next_uidvalidity = first_uidvalidity
         self._mailboxes: dict[str, Mailbox] = {}
@@ -155,6 +156,12 @@ class MemoryServer:
         uid = self.folder(login, path).add(raw, flags_of(flags), received_at or self._clock())
         self.mailbox(login).announce()
         return uid
+
+    def kept(self, flags: frozenset[str]) -> frozenset[str]:
+        """Those of these flags that can be kept: the system's, and the keywords there is room for."""
+        if self.keywords is None:
+            return flags
+        return frozenset(flag for flag in flags if flag.startswith("\\") or flag in self.keywords)
 
     def set_quota(self, login: str, limit: int | None) -> None:
         """How many bytes the mailbox may hold; None: the server does not say and does not mind. Deliveries are never refused."""
@@ -255,11 +262,17 @@ class MemorySource:
         mailbox.listeners.add(self._wake)
         self._shape = mailbox.shape
         self._noticed = {folder.uidvalidity: folder.modseq for folder in mailbox.folders.values()}
+        self._listed: dict[RemoteFolderId, tuple[int, int, int]] = {}
 
     async def folders(self) -> Sequence[RemoteFolder]:
         self._step("folders")
         mailbox = self._server.mailbox(self._login)
         self._shape = mailbox.shape
+        if self._server.modseq:
+            self._listed = {
+                folder_id(folder.path): (folder.uidvalidity, folder.modseq, folder.uidnext)
+                for folder in mailbox.folders.values()
+            }
         return [
             RemoteFolder(
                 folder_id(folder.path),
@@ -272,7 +285,19 @@ class MemorySource:
             for folder in mailbox.folders.values()
         ]
 
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        try:
+            done = _Progress.read(since)
+        except CursorLost:
+            return False
+        if done.low != done.floor or self._listed.get(folder) != (done.uidvalidity, done.modseq, done.top):
+            return False
+        self._noticed[done.uidvalidity] = done.modseq
+        del self._listed[folder]
+        return True
+
     async def changes(self, folder: RemoteFolderId, since: Cursor | None) -> Batch:
+        self._listed.pop(folder, None)
         self._step("changes")
         box = self._folder(folder)
         flags: list[FlagChange] = []
@@ -341,11 +366,12 @@ class MemorySource:
         here = {remote_id: message for remote_id, message in found.items() if message is not None}
         gone = frozenset(found.keys() - here.keys())
         if isinstance(errand, ChangeFlags):
+            add = self._server.kept(errand.add)
             for message in here.values():
-                flags = (message.flags | errand.add) - errand.remove
+                flags = (message.flags | add) - errand.remove
                 if flags != message.flags:
                     self._server.set_flags(self._login, box.path, message.uid, tuple(flags))
-            return Outcome(gone)
+            return Outcome(gone, unkept=errand.add - add)
         if isinstance(errand, Delete):
             for message in here.values():
                 self._server.remove(self._login, box.path, message.uid)
@@ -405,6 +431,11 @@ class MemorySource:
         self._step("census")
         box = self._folder(folder)
         return frozenset(box.remote_id(uid) for uid in box.messages)
+
+    async def describe(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> Sequence[Arrival]:
+        self._step("describe")
+        box = self._folder(folder)
+        return [box.arrival(message) for one in ids if (message := box.find(one)) is not None]
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
         self._step("window")

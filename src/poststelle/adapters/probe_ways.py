@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, replace
 
 from poststelle.adapters import diagnosis
-from poststelle.adapters.connection import EgressPolicy, Tls, Trust, lookup, resolve
+from poststelle.adapters.connection import EgressPolicy, Tls, Trust, is_internal, lookup, resolve
 from poststelle.adapters.diagnosis import Way
 from poststelle.adapters.imap import session as imap
 from poststelle.adapters.imap import wire
@@ -147,7 +147,12 @@ class Direction:
             found = await resolve(host, port, egress=self._world.egress)
         except HostForbidden as forbidden:
             if self._world.inside:
-                forbidden.facts["addresses"] = [str(address) for address in (await lookup(host, port))[:4]]
+                found = (await lookup(host, port))[:4]
+                openable = self._world.egress.openable(host, found, port)
+                forbidden.facts |= {
+                    "addresses": [*map(str, found)], "openable": [*map(str, openable)],
+                    "internal": any(map(is_internal, found)),
+                }  # fmt: skip
             raise
         return {"addresses": [str(address) for address in found]}
 

@@ -34,6 +34,9 @@ READ_SECONDS = 60.0
 _HIGH_WATER = 256 * 1024
 _LOW_WATER = 64 * 1024
 _SLICE = 64 * 1024
+_RECORD = 16 * 1024
+"""The most a TLS record holds."""
+
 _SLOWEST = 1024
 """Bytes per second a long body must reach, measured after its first `READ_SECONDS`."""
 
@@ -152,6 +155,7 @@ class Connection(asyncio.Protocol):
         assert self._tls is not None
         assert self._cipher_in is not None
         view = memoryview(data)
+        pieces: list[bytes] = []  # a record each, and many servers' records are small: together they are handed on
         # Slices, because a memory BIO keeps the size it once grew to.
         for start in range(0, len(view), _SLICE):
             self._cipher_in.write(view[start : start + _SLICE])
@@ -159,18 +163,20 @@ class Connection(asyncio.Protocol):
                 if self._shaking_hands:
                     self._tls.do_handshake()
                     if self._refused(self._tls):
-                        return
+                        break
                     self._shaking_hands = False
-                while piece := self._tls.read(_SLICE):
-                    self._arrived(piece)
+                while piece := self._tls.read(_RECORD):
+                    pieces.append(piece)
             except ssl.SSLWantReadError:
                 self._flush()
             except ssl.SSLError as error:
                 self._fail(error)
-                return
+                break
             else:
                 self._ended = True
-                return
+                break
+        if pieces:
+            self._arrived(b"".join(pieces))
 
     def _refused(self, tls: ssl.SSLObject) -> bool:
         """Whether the certificate will not do, asked before our own last word of the handshake leaves."""

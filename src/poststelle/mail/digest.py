@@ -1,7 +1,7 @@
 """What is worth knowing of a message without opening it: the parsed columns of a list row, and the text for the search index.
 
-Derived from the bytes and nothing else, so it can be recomputed at any time (`VERSION` says by which reading). Runs in reader
-processes, away from everything else; never raises on any bytes.
+Derived from the bytes and nothing else, so it can be recomputed at any time. Runs in reader processes, away from everything else; never
+raises on any bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from poststelle.mail.address import Address
 from poststelle.mail.enclosures import enclosures
 from poststelle.mail.message import ParsedMessage, Raw, body_text, nested, parse, preview
 
-VERSION = 2
 MAX_REFERENCES = 200
 _PEOPLE = 20
 _OTHERS = 1_000

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from poststelle.mail.document import Fields, refused
+from poststelle.mail.plain import plain_of
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import (
     DEFAULT_PORTS,
@@ -169,7 +170,7 @@ class Parts:
         return Secret(value)
 
     def signature(self, where: str, value: object) -> Signature:
-        """A signature or a text template, never both."""
+        """A signature or a text template, never both. HTML alone brings its own text form along."""
         fields = self.fields
         document = fields.section(where, value) or {}
         fields.known(f"{where}.", document, {"text", "html", "template", "not_on_replies"})
@@ -179,7 +180,9 @@ class Parts:
         if template and (text or html):
             fields.wrong[f"{where}.template"] = "contradiction"
         if html and not text:
-            fields.wrong[f"{where}.text"] = "missing"
+            text = plain_of(html)
+            if not text:
+                fields.wrong[f"{where}.text"] = "missing"
         later = fields.boolean(f"{where}.not_on_replies", document.get("not_on_replies"), default=False)
         return Signature(text, html, template, later)
 

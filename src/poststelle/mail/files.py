@@ -32,6 +32,12 @@ _DECEIVING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]|\\s{5,}")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.I | re.S)
 
 
+_USUAL_ENDINGS = {
+    "application/pdf": ".pdf", "image/gif": ".gif", "image/jpeg": ".jpg", "image/png": ".png", "message/delivery-status": ".txt",
+    "message/rfc822": ".eml", "text/calendar": ".ics", "text/html": ".html", "text/plain": ".txt", "text/rfc822-headers": ".txt",
+}  # fmt: skip
+
+
 def safe_type(content_type: str) -> str:
     """The type itself where it is known to be harmless, else ``application/octet-stream``."""
     return content_type if content_type in KNOWN_TYPES else "application/octet-stream"
@@ -48,6 +54,11 @@ def safe_name(name: str) -> str:
     if dot and len(ending.encode()) <= 20:
         return f"{_cut(stem, 254 - len(ending.encode()))}.{ending}"
     return _cut(kept, 255)
+
+
+def named(name: str, content_type: str) -> str:
+    """The name as sent; for a file without one a name that tells what it is."""
+    return name or f"file{_USUAL_ENDINGS.get(content_type, '')}"
 
 
 def dangers(name: str, content_type: str) -> tuple[str, ...]:

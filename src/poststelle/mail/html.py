@@ -187,30 +187,52 @@ def _with_host(match: re.Match[str]) -> str:
 
 
 _POLICY = "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_OWN_COLOURS = re.compile(r'\b(?:bg)?color="|style="(?:[^"]*; )?(?:background|background-color|color): ')
+_SHADES = "#dark{color-scheme:light dark}#dark:target{color-scheme:dark}#dark:has(#light:target){color-scheme:light}"
 _STYLE = (
-    "html{color-scheme:light;background:#fff}body{margin:16px;color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif;"
+    "html{color-scheme:light}html,body{background:light-dark(#fff,#17191d)}"
+    "body{margin:16px;color:light-dark(#1a1a1a,#e7e9ec);font:15px/1.5 system-ui,sans-serif;"
     "overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
-    "blockquote{margin:0 0 0 2px;padding:0 0 0 12px;border-left:2px solid #c8ccd2}a{color:#0b57a4}"
-    "mark{padding:0 4px;border-radius:3px;background:#fff1c9;color:#6b3d00;font-size:13px}"
-    "details>summary{width:fit-content;margin:8px 0;padding:0 8px;border-radius:6px;background:#eef0f4;color:#4c5563;font-size:12px}"
+    "blockquote{margin:0 0 0 2px;padding:0 0 0 12px;border-left:2px solid light-dark(#c8ccd2,#4a515c)}"
+    "a{color:light-dark(#0b57a4,#8fb0ff)}"
+    "mark{padding:0 4px;border-radius:3px;background:light-dark(#fff1c9,#5c4711);color:light-dark(#6b3d00,#ffdf9e);font-size:13px}"
+    "details>summary{width:fit-content;margin:8px 0;padding:0 8px;border-radius:6px;background:light-dark(#eef0f4,#2b2f36);"
+    "color:light-dark(#4c5563,#b9c0ca);font-size:12px}"
     ".head{margin:0 0 16px;padding:0 0 16px;border-bottom:1px solid #c8ccd2;font-size:13px}.head div{display:flex;gap:8px}"
     ".head dt{flex:0 0 90px;color:#4c5563}.head dd{margin:0;min-width:0}.plain{white-space:pre-wrap}"
+    "@media print{body{margin:0}table{width:auto!important}td,th,pre{white-space:pre-wrap!important;overflow-wrap:anywhere}"
+    "img,tr{break-inside:avoid}}"
 )
 
 
+def has_colours(html: str) -> bool:
+    """Whether a sanitised fragment sets colours of its own, which were chosen for white paper."""
+    return _OWN_COLOURS.search(html) is not None
+
+
 def document(
-    sanitised: Sanitised, *, title: str = "", language: str = "", heading: Sequence[tuple[str, str]] = ()
+    sanitised: Sanitised,
+    *,
+    title: str = "",
+    language: str = "",
+    heading: Sequence[tuple[str, str]] = (),
+    paper: bool = False,
 ) -> str:
-    """The whole page of the sandboxed frame around a sanitised fragment. `heading`: name and value lines set above it, as plain text."""
+    """The whole page of the sandboxed frame around a sanitised fragment. `heading`: name and value lines set above it, as plain text.
+
+    It is dark where the system is, except on `paper` and where the mail has colours of its own; the fragments ``#dark`` and
+    ``#light`` of its address choose.
+    """
+    shades = "" if paper or has_colours(sanitised.html) else _SHADES
     policy = _POLICY.format(images="data: 'self'" if sanitised.remote else "data:")
     lines = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in heading)
     head = f'<dl class="head">{lines}</dl>' if lines else ""
     lang = f' lang="{escape(language)}"' if language else ""
     return (
-        f'<!doctype html><html{lang}><head><meta charset="utf-8">'
+        f'<!doctype html><html id="dark"{lang}><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}"><meta name="referrer" content="no-referrer">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{head}{sanitised.html}</body></html>"
+        f'<style>{_STYLE}{shades}</style></head><body id="light">{head}{sanitised.html}</body></html>'
     )
 
 

@@ -268,5 +268,11 @@ def preview(text: str, length: int = 200) -> str:
     """The beginning of a text on one line, quoted lines left out where there are others; an ellipsis tells it was cut."""
     text = text[: 20 * length]
     own = " ".join(line for line in text.split("\n") if not line.startswith(">"))
-    words = headers.clean(own) or headers.clean(text)
+    words = _beginning(own, length) or _beginning(text, length)
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
+def _beginning(text: str, length: int) -> str:
+    """The text cleaned; of a long one, as long as it is wanted, some more than that."""
+    words = headers.clean(text[: 2 * length])
+    return words if len(words) > length or len(text) <= 2 * length else headers.clean(text)

@@ -206,8 +206,10 @@ class _Scanner:
         return None
 
     def _hyphens(self, position: int, end: int) -> int:
-        """Where the next line beginning with two hyphens begins, or -1."""
-        at = self.raw.find(self.mark, position, end)
+        """Where the next line that may be a delimiter begins, or -1: two hyphens, and what follows them if only one may."""
+        only = next(iter(self.boundaries)) if len(self.boundaries) == 1 else b""
+        # What is longer is found sooner: an attachment is passed over several bytes at a time.
+        at = self.raw.find(self.mark + only, position, end + len(only))
         return at + 1 if at >= 0 else -1
 
     def _close(self, level: int, line: int, *, at_end: bool = False) -> None:

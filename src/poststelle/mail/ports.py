@@ -220,13 +220,15 @@ class Outcome:
     """How an errand ended. Passing trouble is raised instead, and the errand stays open.
 
     `gone`: those of its messages that are no longer there: nothing left to do about them. `ids`: where the others lie now, as
-    far as the server says (RFC 4315 COPYUID); `id`: the same for what was appended; `folder`: what was made or renamed.
+    far as the server says (RFC 4315 COPYUID); `id`: the same for what was appended; `folder`: what was made or renamed. `unkept`:
+    keywords that were to be added and that the server does not keep in this folder; everything else was done.
     """
 
     gone: frozenset[RemoteId] = frozenset()
     ids: Mapping[RemoteId, RemoteId] = field(default_factory=dict)
     id: RemoteId | None = None
     folder: RemoteFolderId | None = None
+    unkept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,10 @@ class Source(Protocol):
         """What changed since the cursor; with None everything, newest first. Raises CursorLost, FolderMissing."""
         ...
 
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        """Whether the latest `folders` said that nothing has changed since the cursor. False where that is not known; True once."""
+        ...
+
     def fetch(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> AsyncIterator[RawMessage | Unfetchable]:
         """Bytes or a reason for every id, in any order. Never marks anything as read."""
         ...
@@ -265,6 +271,10 @@ class Source(Protocol):
 
     async def census(self, folder: RemoteFolderId) -> frozenset[RemoteId]:
         """Everything the folder holds now, counted afresh. Raises FolderMissing."""
+        ...
+
+    async def describe(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> Sequence[Arrival]:
+        """These messages as the server lists them, in any order; what is not there (any more) is missing. Raises FolderMissing."""
         ...
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:

@@ -17,6 +17,7 @@ DENSITIES = ("comfortable", "compact")
 PREVIEWS = ("right", "below", "off")
 SIGNATURES = ("always", "new", "never")
 NOTIFICATIONS = ("off", "mine", "all")
+LAST = "last"
 COLUMNS = ("sender", "subject", "preview", "tags", "assignee", "attachments", "account", "size", "date")
 SLOWEST_REFRESH, LONGEST_DELAY = 3600, 60
 _FASTEST_REFRESH = 15
@@ -27,7 +28,8 @@ class Preferences:
     """One person's choices.
 
     `mark_read_after`: seconds a message must be open until it counts as read, None never. `signature`: when to put it: always, in
-    new messages only, never. `start`: where the program opens, a place (`mail.listing.Where` as text). `notifications`: the desktop
+    new messages only, never. `start`: where the program opens, a place (`mail.listing.Where` as text), or `LAST`: where one was last.
+    `totals`: folders tell how much they hold, not only what is unread. `notifications`: the desktop
     tells nothing, what is mine (assigned, mentioned, due), or every new message. `columns` of a list below the other, in order.
     `refresh`: seconds between looks for news, 0: live.
     """
@@ -42,6 +44,7 @@ class Preferences:
     columns: tuple[str, ...] = ("sender", "subject", "preview", "tags", "assignee", "attachments", "date")
     refresh: int = 0
     threads: bool = True
+    totals: bool = False
 
     def document(self) -> dict[str, object]:
         """As JSON."""
@@ -133,6 +136,8 @@ def _columns(given: object) -> tuple[str, ...]:
 def _start(given: object) -> str:
     if not isinstance(given, str):
         raise ValueError("not-text")
+    if given == LAST:
+        return given
     try:
         where = read_where(given)
     except Invalid as error:
@@ -146,5 +151,5 @@ def _start(given: object) -> str:
 _READ: Mapping[str, Callable[[object], object]] = {
     "theme": _one_of(*THEMES), "density": _one_of(*DENSITIES), "preview": _one_of(*PREVIEWS), "mark_read_after": _delay,
     "signature": _one_of(*SIGNATURES), "start": _start, "notifications": _one_of(*NOTIFICATIONS), "columns": _columns,
-    "refresh": _refresh, "threads": _truth,
+    "refresh": _refresh, "threads": _truth, "totals": _truth,
 }  # fmt: skip

@@ -169,6 +169,19 @@ class IdentityRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderRecord:
+    """An account as whoever writes a letter needs it. `identities`: its alternative senders."""
+
+    id: str
+    label: str
+    address: str
+    display_name: str
+    organisation: str
+    signature: Signature
+    identities: Sequence[IdentityRecord] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ExceptionRecord:
     """One exception from safe connections: which way, what (`Endpoint.exceptions`), who made it and when (ISO)."""
 
@@ -378,6 +391,15 @@ class Fix:
 
     code: str
     change: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedServer:
+    """A server inside the own network that mailboxes may use: an address, a network (CIDR) or a host name. `at`: ISO."""
+
+    server: str
+    by: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ committed. This module does not know how any of it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -150,4 +150,8 @@ class Desk(Protocol):
 
     async def reconcile(self, folders: Sequence[RemoteFolder]) -> Sequence[Shelf]:
         """Remember the folder tree as listed; a shelf for every folder that can hold messages."""
+        ...
+
+    async def resting(self) -> Mapping[RemoteFolderId, Cursor]:
+        """The folders of the latest listing in which nothing waits (`Shelf.is_settled`, nothing owed), and how far they were read."""
         ...

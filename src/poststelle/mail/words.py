@@ -15,6 +15,9 @@ import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 START_LENGTH = 3
+OURS = "\ue000"
+"""A letter of the private use area, which belongs to tokens for FTS5 and to no word for people: nobody can ask for these by typing."""
+
 _REMEMBERED, _WORTH_REMEMBERING = 60_000, 40
 _SHORTEST, _LONGEST = 3, 60
 _LONG_WORD = re.compile(r"[^\W\d_]{8,40}")

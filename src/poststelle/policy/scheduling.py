@@ -101,10 +101,10 @@ class Pace:
 
 
 class Wakings:
-    """How often one server may wake us: `AT_ONCE` times in a row, then once in `SECONDS`. Some never rest, and with mail that
-    pours in one look brings more than many."""
+    """How often one server may wake us: `AT_ONCE` times in a row, then once in `SECONDS`, or in `WORTHWHILE_SECONDS` where that brings
+    mail. Some never rest, and with mail that pours in one look brings more than many."""
 
-    AT_ONCE, SECONDS = 20, 1.0
+    AT_ONCE, SECONDS, WORTHWHILE_SECONDS = 20, 1.0, 0.25
 
     def __init__(self) -> None:
         self._level_at = 0.0
@@ -112,6 +112,10 @@ class Wakings:
     def woken(self, now: float) -> None:
         """It has woken us once more."""
         self._level_at = max(now, self._level_at) + self.SECONDS
+
+    def was_worth_it(self) -> None:
+        """There was new mail when it woke us last."""
+        self._level_at -= self.SECONDS - self.WORTHWHILE_SECONDS
 
     def pause(self, now: float) -> float:
         """Seconds during which it is not to be listened to."""

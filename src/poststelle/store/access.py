@@ -101,15 +101,28 @@ def granted_sql(
     *,
     folder: str | None = None,
     anywhere: bool = False,
+    of_few: bool = False,
 ) -> tuple[str, Sequence[object]]:
     """The same as a SQL condition on the column `account` (an account id) and `folder` (a folder id), with its parameters.
 
-    Without `folder` only grants on the whole account count, unless one of its folders is enough (`anywhere`).
+    Without `folder` only grants on the whole account count, unless one of its folders is enough (`anywhere`). `of_few`: the question
+    names few rows, each of which is looked up by itself instead of everything within reach.
     """
     if reach.user is None:
+        if of_few:
+            return f"EXISTS (SELECT 1 FROM store_account a WHERE a.id = {account} AND a.pool_id = %s)", [reach.pool]  # noqa: S608
         return f"{account} IN (SELECT id FROM store_account WHERE pool_id = %s)", [reach.pool]  # noqa: S608 - column names are ours
     held, parameters = grants_sql(reach, now)
     grants = f"{held} AND g.{_COLUMNS[right]}"
+    if of_few:
+        where = f"{grants} AND g.account_id = {account}"
+        if not anywhere:
+            where += (
+                " AND g.folder_id IS NULL"
+                if folder is None
+                else f" AND (g.folder_id IS NULL OR g.folder_id = {folder})"
+            )
+        return f"EXISTS (SELECT 1 {where})", parameters
     if anywhere:
         return f"{account} IN (SELECT g.account_id {grants})", parameters
     whole = f"{account} IN (SELECT g.account_id {grants} AND g.folder_id IS NULL)"

@@ -5,6 +5,7 @@ Secrets go in and come out only through `access_of`, which the engine and the pr
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from poststelle.mail.settings import (
     Scope,
     Sending,
 )
-from poststelle.store import grants, journal, models
+from poststelle.store import grants, journal, models, removal
 from poststelle.store.access import Reach, reachable
 from poststelle.store.account_rows import (
     endpoint,
@@ -43,12 +44,12 @@ from poststelle.store.account_rows import (
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import Servers, drop_unused, hosts, opened, opened_for, places, record
 from poststelle.store.people import user_record
-from poststelle.store.rows import change as change_rows
 from poststelle.store.settings_columns import receiving_of, sending_of, signature_of
 from poststelle.store.trouble import trouble_record
 from poststelle.store.way_out import Defaults, choose, login_for
 
 ACTIVE = "active"
+BREATH_SECONDS = 0.01
 ALL_RIGHTS = grants.ALL_RIGHTS
 
 
@@ -166,27 +167,17 @@ def tell_bulk(pool: int, kind: str, actor: str, **counts: int) -> None:
 
 
 def remove(reach: Reach, account: str, *, actor: str) -> None:
-    """Forget the account, its folders and placements. The server is not touched; messages stay in their segments."""
+    """Forget the account, its folders and placements: out of sight at once, then in steps (`store.removal`)."""
     with transaction.atomic():
         row = account_row(reach, account)
         logins = logins_of(row)
         journal.write(
             reach.pool, actor, "account-removed", f"account:{row.pk}", account=row.pk, facts={"label": row.label}
         )
-        _forget_placements(row)
-        row.delete()
+        removal.put_away(row)
         drop_unused(logins)
-
-
-def _forget_placements(row: models.Account) -> None:
-    # Django would load hundreds of thousands of placements to see what hangs on them.
-    placements = "SELECT p.id FROM store_placement p JOIN store_folder f ON f.id = p.folder_id WHERE f.account_id = %s"
-    account = row.pk.hex
-    change_rows("DELETE FROM store_errand WHERE account_id = %s", [account])
-    change_rows(f"UPDATE store_outgoing SET answers_id = NULL WHERE answers_id IN ({placements})", [account])  # noqa: S608
-    for table in ("store_placement", "store_setaside"):
-        folders = "SELECT id FROM store_folder WHERE account_id = %s"
-        change_rows(f"DELETE FROM {table} WHERE folder_id IN ({folders})", [account])  # noqa: S608
+    for _ in removal.forgotten():
+        time.sleep(BREATH_SECONDS)
 
 
 def find(reach: Reach, account: str) -> AccountRecord:
@@ -233,16 +224,7 @@ def _window(reach: Reach, rows: QuerySet[models.Account], limit: int, after: str
 
 def within(reach: Reach, *rights: Right) -> list[AccountRecord]:
     """All accounts within reach by any of these rights, on the whole or on a folder, by label."""
-    return _records(reach, _within(reach, rights))
-
-
-def senders(reach: Reach, *rights: Right) -> list[AccountRecord]:
-    """The same for whoever writes letters: without what only those who administer an account need to see, and without counts."""
-    return _records(reach, _within(reach, rights), briefly=True)
-
-
-def _within(reach: Reach, rights: Sequence[Right]) -> list[models.Account]:
-    return list(_base().filter(reachable(reach, *rights)).order_by("label", "pk"))
+    return _records(reach, list(_base().filter(reachable(reach, *rights)).order_by("label", "pk")))
 
 
 def office_account(reach: Reach) -> AccountRecord | None:
@@ -385,12 +367,10 @@ def _in_force(one: Endpoint | None) -> Endpoint | None:
     return replace(one, certificate=Certificate())
 
 
-def _records(reach: Reach, rows: Sequence[models.Account], *, briefly: bool = False) -> list[AccountRecord]:
+def _records(reach: Reach, rows: Sequence[models.Account]) -> list[AccountRecord]:
     numbers = [str(row.pk) for row in rows]
     rights = grants.rights(reach, numbers)
-    if briefly:
-        rights = {number: held - {Right.ADMINISTER} for number, held in rights.items()}
-    counts = {} if briefly else _counts(numbers)
+    counts = _counts(numbers)
     told = grants.records([number for number in numbers if Right.ADMINISTER in rights.get(number, ())])
     senders: dict[str, list[IdentityRecord]] = {}
     for one in models.Identity.objects.filter(account_id__in=numbers).order_by("position", "address"):

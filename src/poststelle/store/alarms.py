@@ -27,6 +27,11 @@ def latest() -> Mapping[str, tuple[str, datetime, bool]]:
     }
 
 
+def is_trouble() -> bool:
+    """Whether any account has trouble now."""
+    return models.Account.objects.filter(active=True, trouble__isnull=False).exists()
+
+
 def note(account: str, code: str, *, people: int) -> None:
     """So many people are told of this trouble (none: it is one they were told of lately)."""
     with transaction.atomic():

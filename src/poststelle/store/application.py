@@ -9,7 +9,7 @@ That is the entire conflict rule.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +17,6 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from poststelle.mail import digest as digests
 from poststelle.mail.digest import Digest
 from poststelle.mail.ports import SEEN, Arrival, RemoteId
 from poststelle.mail.settings import Kind
@@ -25,7 +24,7 @@ from poststelle.mail.shelf import Observation, Tally
 from poststelle.store import journal, keywords, places, repeated, sightings, threads
 from poststelle.store.blobs import CACHED, Entry, Written
 from poststelle.store.ids import uuid7
-from poststelle.store.rows import all_rows, change, chunks, column, flags_text, many, marks, one_row, stored
+from poststelle.store.rows import all_rows, change, chunks, column, flags_from, flags_text, many, marks, one_row, stored
 
 
 @dataclass(slots=True)
@@ -98,8 +97,8 @@ def keep_messages(pool: int, entries: Mapping[bytes, tuple[Written, Entry]], rea
     )
     many(
         'INSERT INTO store_message (pool_id, sha256, size, segment_id, "offset", length, subject, from_name, from_address,'  # noqa: S608
-        ' recipients, sent_at, message_id, "references", preview, has_attachments, defects, digest_version, created_at)'
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (pool_id, sha256) DO UPDATE"
+        ' recipients, sent_at, message_id, "references", preview, has_attachments, defects, created_at)'
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (pool_id, sha256) DO UPDATE"
         ' SET segment_id = excluded.segment_id, "offset" = excluded."offset", length = excluded.length WHERE EXISTS'
         f" (SELECT 1 FROM store_segment s WHERE s.id = store_message.segment_id AND s.name LIKE '{CACHED}%%') AND NOT EXISTS"
         f" (SELECT 1 FROM store_segment s WHERE s.id = excluded.segment_id AND s.name LIKE '{CACHED}%%')",
@@ -131,7 +130,6 @@ def _columns(one: Digest) -> tuple[object, ...]:
         _storable(one.preview),
         one.has_attachments,
         " ".join(one.defects),
-        digests.VERSION,
     )
 
 
@@ -148,10 +146,11 @@ def apply(
     `cached_at`: what is placed lies in the cache only (live view), shown at that moment.
     """
     with transaction.atomic():
-        row = one_row("SELECT generation FROM store_folder WHERE id = %s", [folder.hex])
+        row = one_row("SELECT generation, unkept FROM store_folder WHERE id = %s", [folder.hex])
         if row is None:
             return Tally()
-        return _Application(pool, account, folder, int(row[0]), seen, kept, cached_at).run()
+        unkept = frozenset(row[1] if isinstance(row[1], list) else json.loads(row[1]))
+        return _Application(pool, account, folder, int(row[0]), unkept, seen, kept, cached_at).run()
 
 
 def keeps_what_left(account: UUID) -> bool:
@@ -240,12 +239,13 @@ def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: S
 
 class _Application:
     def __init__(
-        self, pool: int, account: UUID, folder: UUID, generation: int, seen: Observation, kept: Kept,
+        self, pool: int, account: UUID, folder: UUID, generation: int, unkept: frozenset[str], seen: Observation, kept: Kept,
         cached_at: datetime | None,
     ) -> None:  # fmt: skip
         self._cached_at = stored(cached_at) if cached_at is not None else None
         self._pool, self._account, self._folder = pool, account, folder
         self._generation, self._keeps = generation, keeps_what_left(account)
+        self._unkept = unkept
         self._seen, self._kept = seen, kept
         self._placed_in = generation if seen.cursor is not None else 0
         self._arrivals: Mapping[RemoteId, Arrival] = {arrival.id: arrival for arrival in seen.arrivals}
@@ -350,12 +350,13 @@ class _Application:
 
     def _rename(self, known: Sequence[tuple[str, RemoteId]]) -> None:
         """These placements go by another id now, with the server's flags, and so do their errands."""
-        olds: dict[str, str] = {}
+        olds: dict[str, tuple[str, str]] = {}
         for some in chunks([number for number, _ in known]):
-            olds |= dict(all_rows(f"SELECT id, remote_id FROM store_placement WHERE id IN ({marks(some)})", some))  # noqa: S608
+            sql = f"SELECT id, remote_id, flags FROM store_placement WHERE id IN ({marks(some)})"  # noqa: S608
+            olds |= {number: (old, held) for number, old, held in all_rows(sql, some)}
         for number, remote in known:
-            if olds[number] != remote:
-                sightings.renumbered(self._folder, number, olds[number], remote)
+            if olds[number][0] != remote:
+                sightings.renumbered(self._folder, number, olds[number][0], remote)
         many(
             "UPDATE store_placement SET remote_id = %s, ordinal = %s, generation = %s WHERE id = %s",
             [(remote, self._arrivals[remote].ordinal, self._placed_in, number) for number, remote in known],
@@ -363,9 +364,10 @@ class _Application:
         wishes = places.wishes([number for number, _ in known])
         places.flag(
             {
-                number: places.with_wishes(flags, wishes.get(number, ()))
+                number: flags
                 for number, remote in known
-                if (flags := self._arrivals[remote].flags) is not None
+                if (flags := self._settled(self._arrivals[remote].flags, olds[number][1], wishes.get(number, ())))
+                is not None
             }
         )
 
@@ -398,11 +400,17 @@ class _Application:
         differing = {}
         for remote, placed in known.items():
             told = self._seen.flags[remote]
-            flags = places.with_wishes(told, wishes.get(placed.id, ())) if told is not None else None
+            flags = self._settled(told, placed.flags, wishes.get(placed.id, ()))
             if flags is not None and placed.flags != flags_text(flags):
                 differing[placed.id] = flags
         places.flag(differing)
         return [*differing]
+
+    def _settled(
+        self, told: frozenset[str] | None, held: str, wanted: Iterable[tuple[str, str]]
+    ) -> frozenset[str] | None:
+        """The server's word about flags, with what it does not keep and what it has not been told; None where it has no word."""
+        return places.with_wishes(told | (flags_from(held) & self._unkept), wanted) if told is not None else None
 
     def _show_again(self, known: Mapping[RemoteId, Placed]) -> None:
         """What a look shows has been used just now, and lies where the server has it."""

@@ -17,6 +17,7 @@ from poststelle.errors import Conflict
 from poststelle.mail.ports import Role
 from poststelle.store import journal, models, places
 from poststelle.store.blobs import CACHED, Origin, Segments, Written
+from poststelle.store.folder_rows import FolderRow
 from poststelle.store.rows import all_rows, change, chunks, column, many, marks
 from poststelle.store.settings_columns import receiving_of
 
@@ -27,7 +28,7 @@ _GO_WITH_IT = ("store_threadtopic", "store_looked", "store_presence")
 _IS_CACHED = f"name LIKE '{CACHED}%%'"
 
 
-def is_live(row: models.Folder) -> bool:
+def is_live(row: models.Folder | FolderRow) -> bool:
     """Whether the folder is on a server and its messages are not fetched."""
     account = row.account
     if row.place != places.REMOTE_PLACE or not row.selectable or row.vanished_at is not None:
@@ -158,23 +159,30 @@ def make_room(segments: Segments, most_bytes: int) -> None:
             )
             total -= size
         _forget_messages()
-        names = column(
-            f"SELECT name FROM store_segment s WHERE {_IS_CACHED} AND NOT EXISTS"  # noqa: S608
-            " (SELECT 1 FROM store_message m WHERE m.segment_id = s.id)",
-            [],
-        )
-        for some in chunks(names):
-            change(f"DELETE FROM store_segment WHERE name IN ({marks(some)})", some)  # noqa: S608
+        names = _forget_segments()
     for name in names:
         segments.remove(name)
 
 
 def clear_leftovers(segments: Segments) -> None:
-    """Files of the cache that no row names (written just before a crash, or forgotten just before one) go. Run while nobody writes."""
+    """Files of the cache that no row names (written just before a crash, or forgotten just before one) go, and what rows name of
+    files that are not there: a backup leaves the cache out. Run while nobody writes."""
     known = set(column(f"SELECT name FROM store_segment WHERE {_IS_CACHED}", []))  # noqa: S608
-    for name in segments.cached_names():
-        if name not in known:
-            segments.remove(name)
+    there = set(segments.cached_names())
+    for name in there - known:
+        segments.remove(name)
+    if lost := known - there:
+        with transaction.atomic():
+            for some in chunks(lost):
+                _forget(
+                    column(
+                        "SELECT p.id FROM store_placement p JOIN store_message m ON m.id = p.message_id"  # noqa: S608
+                        f" JOIN store_segment s ON s.id = m.segment_id WHERE s.name IN ({marks(some)})",
+                        some,
+                    )
+                )
+            _forget_messages()
+            _forget_segments()
 
 
 def _in_use() -> list[str]:
@@ -221,6 +229,18 @@ def _forget(placements: Sequence[str]) -> None:
             some,
         )
     places.remove(idle)
+
+
+def _forget_segments() -> list[str]:
+    """Segments of the cache no message lies in any more; their names."""
+    names = column(
+        f"SELECT name FROM store_segment s WHERE {_IS_CACHED} AND NOT EXISTS"  # noqa: S608
+        " (SELECT 1 FROM store_message m WHERE m.segment_id = s.id)",
+        [],
+    )
+    for some in chunks(names):
+        change(f"DELETE FROM store_segment WHERE name IN ({marks(some)})", some)  # noqa: S608
+    return names
 
 
 def _forget_messages() -> None:

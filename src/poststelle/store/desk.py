@@ -6,12 +6,12 @@ by `store.settling`, the folder tree by `store.listing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from poststelle.errors import Conflict, MessageTrouble
@@ -20,6 +20,7 @@ from poststelle.mail.ports import (
     ChangeFlags,
     Copy,
     CreateFolder,
+    Cursor,
     Delete,
     DeleteFolder,
     Errand,
@@ -31,13 +32,18 @@ from poststelle.mail.ports import (
     RenameFolder,
     Subscribe,
 )
-from poststelle.store import events, listing, models, places, settling
-from poststelle.store.rows import change, flags_from, many, one_row, stored
-from poststelle.store.shelf import FolderShelf, Tools, by_and_by
+from poststelle.store import events, listing, models, places, settling, sightings
+from poststelle.store.rows import change, chunks, flags_from, many, one_row, stored
+from poststelle.store.shelf import FolderShelf, Tools, by_and_by, resting
 
 _AT_ONCE, _BYTES_AT_ONCE = 1000, 16 << 20
 _NOT_TWICE = frozenset({"copy", "append"})
 _ALIKE_BEFORE_ALL_ARE = 3
+_TAKING_AWAY = frozenset({"move", "delete"})
+_NOT_IN_DOUBT = frozenset({places.TOLD, places.AWAITED, places.MISSED, places.SOUGHT})
+LONGEST_DOUBT = timedelta(hours=1)
+"""How long a message stays where it is until it is known whether it has been copied; then the copy is made of the bytes held here."""
+
 REMEMBERED = timedelta(days=7)
 _ABOUT_A_FOLDER = ("rename-folder", "delete-folder", "subscribe", "move", "copy", "delete", "change-flags")
 
@@ -81,8 +87,15 @@ class AccountDesk:
             self._tidied = True
             await self._tools.write(self._tidy)
         rows = await by_and_by(self._tools.write, listing.reconcile(self._pool, self._account, folders))
+        await self._tools.write(sightings.listed, self._account)
         self.shelves = [FolderShelf(self._tools, self._pool, self._account, number, folder) for number, folder in rows]
         return self.shelves
+
+    async def resting(self) -> Mapping[RemoteFolderId, Cursor]:
+        found: dict[RemoteFolderId, Cursor] = {}
+        for some in chunks(shelf.id for shelf in self.shelves):
+            found |= await self._tools.write(resting, some)
+        return found
 
     def _tidy(self) -> None:
         change(
@@ -91,13 +104,13 @@ class AccountDesk:
         )
 
     def _errands(self) -> list[tuple[str, Errand]]:
-        self._handed = {}
+        self._take_back()
         if (
             one_row("SELECT 1 FROM store_errand WHERE account_id = %s AND closed_at IS NULL", [self._account.hex])
             is None
         ):
             return []
-        settling.settle_here(self._pool, self._account)
+        settling.forget_what_is_due()
         size = 0
         latest: _Handed | None = None
         for row in executable(self._account)[:_AT_ONCE]:
@@ -118,6 +131,15 @@ class AccountDesk:
                 latest = self._handed[str(row.pk)] = _Handed([row], value)
         self._begin()
         return [(number, handed.errand) for number, handed in self._handed.items()]
+
+    def _take_back(self) -> None:
+        """What was handed out and came to nothing, because a folder was not to be found, has not been begun."""
+        left = [row.pk for handed in self._handed.values() for row in handed.rows]
+        self._handed = {}
+        many(
+            "UPDATE store_errand SET outcome = '' WHERE id = %s AND outcome = %s",
+            [(number, places.BEGUN) for number in left],
+        )
 
     def _begin(self) -> None:
         """What must not be done twice is marked before it is handed out: after a crash it is looked for first."""
@@ -149,13 +171,12 @@ class AccountDesk:
 
     def _refuse(self, rows: Sequence[int], trouble: MessageTrouble) -> None:
         """Which of several messages it is about is found out by telling them one by one; when it seems to be all, it is all."""
-        if len(rows) > 1:
+        if len(rows) > 1 and trouble.code != settling.MISSING:
             first = rows[0]
             self._one_by_one |= dict.fromkeys(rows, first)
             return
-        (number,) = rows
-        group = self._one_by_one.pop(number, None)
-        settling.refused(self._pool, [number], trouble)
+        group = self._one_by_one.pop(rows[0], None)
+        settling.refused(self._pool, rows, trouble)
         if group is None:
             return
         alike = self._alike.setdefault(group, [])
@@ -211,6 +232,14 @@ def accounts_with_errands() -> set[str]:
     return {str(number) for number in executable().order_by().values_list("account_id", flat=True).distinct()}
 
 
+def _copies_in_doubt() -> QuerySet[models.Errand]:
+    """Copies ordered before the errand at hand of the very message it takes away, and not surely made."""
+    rows = models.Errand.objects.filter(
+        folder=OuterRef("folder"), remote_id=OuterRef("remote_id"), kind="copy", closed_at=None, id__lt=OuterRef("id")
+    )
+    return rows.filter(created_at__gt=timezone.now() - LONGEST_DOUBT).exclude(outcome__in=_NOT_IN_DOUBT)
+
+
 def executable(account: UUID | None = None) -> QuerySet[models.Errand]:
     """Open errands whose time has come and that name nothing the server has still to name, oldest first; of one account or all."""
     rows = models.Errand.objects.filter(
@@ -220,8 +249,9 @@ def executable(account: UUID | None = None) -> QuerySet[models.Errand]:
         closed_at=None,
     ).exclude(kind=places.KEPT)
     rows = rows.exclude(remote_id__startswith=places.PENDING)
-    rows = rows.exclude(target__remote_id__startswith=places.PENDING).exclude(target__vanished_at__isnull=False)
+    rows = rows.exclude(target__remote_id__startswith=places.PENDING)
     rows = rows.exclude(folder__remote_id__startswith=places.PENDING, kind__in=_ABOUT_A_FOLDER)
+    rows = rows.filter(~Q(kind__in=_TAKING_AWAY) | ~Exists(_copies_in_doubt()))
     if account is not None:
         rows = rows.filter(account=account)
     return rows.select_related("folder", "target", "placement", "message__segment").order_by("id")

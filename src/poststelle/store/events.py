@@ -24,7 +24,7 @@ from poststelle.store.rows import change, many, stored
 EventCode = Literal[
     "connected", "logged-in", "folders-listed", "round", "push", "trouble", "retry", "suspended", "resumed", "errands", "errand-missed",
     "quota", "sent", "refused", "ledger-compared", "ledger-missing", "ledger-extra", "transcript-on", "transcript-off",
-    "sent-folder-gone", "folder-closed",
+    "sent-folder-gone", "folder-closed", "keywords-unkept",
 ]  # fmt: skip
 Level = Literal["info", "warning", "error"]
 LEVELS: Sequence[Level] = get_args(Level)

@@ -176,7 +176,8 @@ def refused(errand: models.Errand, code: str) -> None:
 
 
 def forget(row: models.Folder) -> None:
-    """The folder is no more, with everything in it."""
+    """The folder is no more, with everything in it; what was on its way out of it gets where it was to go."""
+    places.let_out(row.pk)
     places.remove(column("SELECT id FROM store_placement WHERE folder_id = %s", [row.pk.hex]))
     change("DELETE FROM store_setaside WHERE folder_id = %s", [row.pk.hex])
     change(

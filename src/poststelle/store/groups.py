@@ -8,17 +8,27 @@ from django.db import transaction
 from django.db.models import Q
 
 from poststelle.errors import Conflict, Invalid, NotFound
-from poststelle.mail.records import GroupRecord
+from poststelle.mail.records import GroupRecord, UserRecord
 from poststelle.store import journal, models
 from poststelle.store.access import Reach
 from poststelle.store.ids import is_id
-from poststelle.store.people import named, user_record
+from poststelle.store.people import named, person, person_columns, user_record
+from poststelle.store.rows import all_rows, id_text
 
 
 def within(reach: Reach) -> list[GroupRecord]:
     """Every group of the pool with its members, by name."""
-    rows = models.Group.objects.filter(pool=reach.pool).prefetch_related("members").order_by("name")
-    return [_record(row) for row in rows]
+    members: dict[str, list[UserRecord]] = {}
+    for group, *columns in all_rows(
+        f"SELECT m.group_id, {person_columns('u')} FROM store_group_members m JOIN store_group g ON g.id = m.group_id"  # noqa: S608
+        " JOIN store_user u ON u.id = m.user_id WHERE g.pool_id = %s ORDER BY u.name, u.email",
+        [reach.pool],
+    ):
+        member = person(columns)
+        if member is not None:
+            members.setdefault(group, []).append(member)
+    rows = all_rows("SELECT id, name FROM store_group WHERE pool_id = %s ORDER BY name", [reach.pool])
+    return [GroupRecord(id_text(number), name, members.get(number, [])) for number, name in rows]
 
 
 def find(reach: Reach, name: str) -> GroupRecord:

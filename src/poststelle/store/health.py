@@ -16,13 +16,16 @@ from poststelle.mail.records import HealthRecord
 from poststelle.mail.settings import Right
 from poststelle.store import models
 from poststelle.store.access import Reach, granted, granted_sql
+from poststelle.store.blobs import CACHED
 from poststelle.store.messages import content
 from poststelle.store.rows import all_rows, column, moment, one_row, stored
 from poststelle.store.trouble import trouble_record
 
 RATE_SECONDS = 300
 _LATEST_ENTRIES = 5_000
-_SAMPLE = 1_000
+_SAMPLE, _BEYOND = 1_000, 2**63 - 1
+_KEPT = f"m.segment_id NOT IN (SELECT id FROM store_segment WHERE name LIKE '{CACHED}%%')"  # noqa: S608
+"""The cache is no promise: no backup has it, and its server shows it again."""
 SAFETY_SECONDS = 1_800.0
 """Between rounds of an account whose server reports every folder by itself."""
 
@@ -33,20 +36,24 @@ def database_faults() -> list[str]:
 
 
 def unreadable(newest: int) -> int:
-    """How many of the newest messages do not give back their bytes."""
-    rows = all_rows("SELECT pool_id, sha256 FROM store_message ORDER BY id DESC LIMIT %s", [newest])
+    """How many of the newest messages that are kept for good do not give back their bytes."""
+    rows = all_rows(
+        f"SELECT pool_id, sha256 FROM store_message m WHERE {_KEPT} ORDER BY id DESC LIMIT %s",  # noqa: S608 - our own condition
+        [newest],
+    )
     return sum(not _readable(pool, bytes(sha256)) for pool, sha256 in rows)
 
 
 def every_message() -> Iterator[bool]:
-    """Message by message, whether it gives back its bytes; in bounded memory."""
-    after = 0
+    """Message by message that is kept for good, the newest first, whether it gives back its bytes; in bounded memory."""
+    before = _BEYOND
     while rows := all_rows(
-        "SELECT id, pool_id, sha256 FROM store_message WHERE id > %s ORDER BY id LIMIT %s", [after, _SAMPLE]
+        f"SELECT id, pool_id, sha256 FROM store_message m WHERE id < %s AND {_KEPT} ORDER BY id DESC LIMIT %s",  # noqa: S608
+        [before, _SAMPLE],
     ):
         for number, pool, sha256 in rows:
             yield _readable(pool, bytes(sha256))
-            after = number
+            before = number
 
 
 def _readable(pool: int, sha256: bytes) -> bool:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from poststelle.mail.records import JournalRecord, Page
@@ -42,7 +42,7 @@ KINDS = frozenset(
         "assigned", "status-changed", "follow-up-set", "follow-up-due", "note-added", "note-changed", "note-removed",
         "answering-changed", "tag-changed", "tag-removed", "tree-arranged", "shared-tree-arranged", "messages-looked-up",
         "messages-kept", "token-revoked", "sessions-ended", "second-factor-added", "second-factor-removed", "second-factor-reset",
-        "recovery-codes-made", "second-factor-required", "sign-on-linked", "alarm-sent", "notice-changed",
+        "recovery-codes-made", "second-factor-required", "sign-on-linked", "alarm-sent", "notice-changed", "egress-allowed", "egress-revoked",
     }
 )  # fmt: skip
 
@@ -102,7 +102,8 @@ def digest_of(
 
 def latest() -> int:
     """The id of the newest entry, 0 when there is none."""
-    return Journal.objects.aggregate(newest=Max("id"))["newest"] or 0
+    row = one_row("SELECT max(id) FROM store_journal", [])
+    return int(row[0] or 0) if row else 0
 
 
 def since(reach: Reach, after: int, limit: int, *, administrator: bool = False) -> Page[JournalRecord]:

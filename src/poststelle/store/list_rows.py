@@ -83,12 +83,12 @@ class Extras:
 
 def labels(reach: Reach, accounts: Collection[str]) -> dict[str, str]:
     """What these accounts (ids) are called, as far as some of their mail is within reach."""
-    may, bound = granted_sql(reach, Right.SEE, "a.id", anywhere=True)
+    may, bound = granted_sql(reach, Right.SEE, "t.id", anywhere=True, of_few=True)
     return {
         str(UUID(str(number))): label
         for some in chunks(accounts)
         for number, label in all_rows(
-            f"SELECT a.id, a.label FROM store_account a WHERE a.id IN ({marks(some)}) AND {may}",  # noqa: S608
+            f"SELECT t.id, t.label FROM store_account t WHERE t.id IN ({marks(some)}) AND {may}",  # noqa: S608
             [*(UUID(one).hex for one in some), *bound],
         )
     }
@@ -96,9 +96,9 @@ def labels(reach: Reach, accounts: Collection[str]) -> dict[str, str]:
 
 def troubles(reach: Reach, account: str) -> list[TroubleRecord]:
     """What is the matter with an account some of whose mail is within reach: one record or none."""
-    may, bound = granted_sql(reach, Right.SEE, "a.id", anywhere=True)
+    may, bound = granted_sql(reach, Right.SEE, "t.id", anywhere=True, of_few=True)
     found = all_rows(
-        f"SELECT a.trouble, a.trouble_since FROM store_account a WHERE a.id = %s AND a.trouble IS NOT NULL AND {may}",  # noqa: S608
+        f"SELECT t.trouble, t.trouble_since FROM store_account t WHERE t.id = %s AND t.trouble IS NOT NULL AND {may}",  # noqa: S608
         [UUID(account).hex, *bound],
     )
     told = (trouble_record(json.loads(column), moment(since)) for column, since in found)

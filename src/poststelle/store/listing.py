@@ -207,7 +207,7 @@ def _put(pool: int, account: UUID, some: Sequence[RemoteFolder], known: dict[str
     `known` follows. A folder that people have begun to delete since the list was matched is left alone.
     """
     with transaction.atomic():
-        if one_row("SELECT 1 FROM store_account WHERE id = %s", [account.hex]) is None:
+        if one_row("SELECT 1 FROM store_account WHERE id = %s AND pool_id = %s", [account.hex, pool]) is None:
             return False
         numbers = [known[folder.id].id for folder in some if folder.id in known]
         now = {row.id: row for row in _read(f"id IN ({marks(numbers)}) AND place = 'remote'", numbers)}

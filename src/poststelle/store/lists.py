@@ -25,7 +25,7 @@ from poststelle.store.rows import all_rows, marks, one_row
 from poststelle.store.scopes import Scope
 
 SORTED_MOST = 100_000
-_FOLDERS_AT_ONCE = 50
+_FIRST_LOOK = 4
 _KEYS = {Sort.SENDER: "by_sender", Sort.SUBJECT: "by_subject", Sort.SIZE: "size"}
 _DATE = ("received_at", "ordinal", "id")
 _LONGEST_CURSOR = 400
@@ -168,12 +168,11 @@ class Listing:
         unknown = [*dict.fromkeys(thread for thread in threads if thread not in self._heads)]
         condition, bound = self.scope.where("q")
         for some in (unknown[at : at + 200] for at in range(0, len(unknown), 200)):
-            values = ", ".join(["(%s)"] * len(some))
             self._heads |= dict(
                 all_rows(
                     f"SELECT t.column1, (SELECT q.id FROM {using('q', _BY_THREAD)} WHERE q.thread = t.column1 AND {condition}"  # noqa: S608
                     " ORDER BY q.received_at DESC, q.ordinal DESC, q.id DESC LIMIT 1)"
-                    f" FROM (VALUES {values}) t",
+                    f" FROM (VALUES {_values(some)}) t",
                     [*bound, *some],
                 )
             )
@@ -210,28 +209,41 @@ class Listing:
     def _merged(
         self, folders: Sequence[str], count: int, key: Key | None, *, upwards: bool, inclusive: bool
     ) -> list[Row]:
-        """Many folders as one, by date: those whose next row is nearest first, until no other can hold one of the rows."""
+        """Many folders as one, by date: a few rows of each, then more of those whose rows all stand in the window."""
         nearest = self._nearest(folders, key, upwards=upwards, inclusive=inclusive)
+        # A folder whose next row is behind as many others holds none of the rows.
+        wanted = [folder for _, folder in nearest[:count]]
         newest_first = self.descending is not upwards
+        found: dict[str, list[Row]] = {}
         rows: list[Row] = []
-        for at in range(0, len(nearest), _FOLDERS_AT_ONCE):
-            some = nearest[at : at + _FOLDERS_AT_ONCE]
-            last = rows[-1].key.received_at if len(rows) == count else None
-            if last is not None and (some[0][0] < last if newest_first else some[0][0] > last):
-                break
-            selects, bound = [], []
-            for _, folder in some:
-                scope = Scope((folder,), self.scope.condition, self.scope.parameters)
-                condition, parameters = self._with(scope.where(), key, upwards=upwards, inclusive=inclusive)
-                selects.append(
-                    f"SELECT * FROM (SELECT {self._columns} FROM {using('p', self._index)} WHERE {condition}"  # noqa: S608
-                    f" ORDER BY {self._order(upwards=upwards)} LIMIT %s) x"
-                )
-                bound += [*parameters, count]
-            order = self._order(upwards=upwards).replace("p.", "")
-            found = all_rows(f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT %s", [*bound, count])
-            rows = sorted([*rows, *map(_row, found)], key=lambda row: row.key.date, reverse=newest_first)[:count]
+        each = max(_FIRST_LOOK, 2 * count // max(len(wanted), 1))
+        while wanted:
+            each = min(each, count)
+            found |= self._first(wanted, each, key, upwards=upwards, inclusive=inclusive)
+            together = (row for some in found.values() for row in some)
+            rows = sorted(together, key=lambda row: row.key.date, reverse=newest_first)[:count]
+            shown = {row.id for row in rows}
+            wanted = [one for one in wanted if each < count and len(found[one]) == each and found[one][-1].id in shown]
+            each *= 4
         return rows
+
+    def _first(
+        self, folders: Sequence[str], each: int, key: Key | None, *, upwards: bool, inclusive: bool
+    ) -> dict[str, list[Row]]:
+        """The first rows of every folder behind the key, at most so many of each."""
+        condition, bound = self._with(
+            (self.scope.condition.format(p="p"), self.scope.parameters), key, upwards=upwards, inclusive=inclusive
+        )
+        order = self._order(upwards=upwards)
+        found: dict[str, list[Row]] = {folder: [] for folder in folders}
+        for folder, *row in all_rows(
+            f"SELECT f.column1, {self._columns.replace('p.', 'o.')} FROM (VALUES {_values(folders)}) f JOIN store_placement o ON o.id IN"  # noqa: S608
+            f" (SELECT p.id FROM {using('p', self._index)} WHERE p.folder_id = f.column1 AND {condition} ORDER BY {order} LIMIT %s)"
+            f" ORDER BY {order.replace('p.', 'o.')}",
+            [*folders, *bound, each],
+        ):
+            found[folder].append(_row(tuple(row)))
+        return found
 
     def _nearest(
         self, folders: Sequence[str], key: Key | None, *, upwards: bool, inclusive: bool
@@ -247,7 +259,7 @@ class Listing:
                 for folder, at in all_rows(
                     f"SELECT f.column1, (SELECT p.received_at FROM {using('p', self._index)} WHERE p.folder_id = f.column1"  # noqa: S608
                     f" AND {condition} ORDER BY {self._order(upwards=upwards)} LIMIT 1)"
-                    f" FROM (VALUES {', '.join(['(%s)'] * len(some))}) f",
+                    f" FROM (VALUES {_values(some)}) f",
                     [*bound, *some],
                 )
                 if at is not None
@@ -347,6 +359,11 @@ def _teach_keys() -> None:
     connection.ensure_connection()
     connection.connection.create_function("sender_key", 2, sender_key, deterministic=True)
     connection.connection.create_function("subject_key", 1, subject_key, deterministic=True)
+
+
+def _values(items: Sequence[object]) -> str:
+    """Placeholders for the rows of a VALUES."""
+    return ", ".join(["(%s)"] * len(items))
 
 
 def using(alias: str, index: str) -> str:

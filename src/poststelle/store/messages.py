@@ -14,18 +14,18 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings as django_settings
-from django.db.models import Count
 
 from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AddressRecord, FolderRecord, Page, PlacementRecord, SetAsideRecord
 from poststelle.mail.settings import Right
-from poststelle.store import models
-from poststelle.store.access import Reach, granted_folders, granted_sql, reachable
+from poststelle.store import folder_rows, models
+from poststelle.store.access import Reach, granted_sql, reachable
 from poststelle.store.blobs import Segments
 from poststelle.store.cache import is_live
-from poststelle.store.places import LIMBO_PLACE, REMOTE_PLACE
-from poststelle.store.rows import all_rows, chunks, flags_from, marks, moment, one_row
+from poststelle.store.folder_rows import FolderRow
+from poststelle.store.places import REMOTE_PLACE
+from poststelle.store.rows import all_rows, chunks, flags_from, id_text, marks, moment, one_row, stored
 from poststelle.store.settings_columns import receiving_of
 
 _COLUMNS = (
@@ -42,29 +42,24 @@ def segments() -> Segments:
 
 def folders(reach: Reach, account: str | None = None) -> list[FolderRecord]:
     """The folders within reach, of one account or of all, as the server lists them (unselectable and empty ones too)."""
-    rows = (
-        models.Folder.objects.filter(granted_folders(reach, Right.SEE))
-        .exclude(place=LIMBO_PLACE)
-        .select_related("account")
-    )
+    condition, bound = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id")
     if account is not None:
         number = _number(account, "account-unknown")
         if not models.Account.objects.filter(reachable(reach, Right.SEE), pk=number).exists():
             raise NotFound("account-unknown", account=account)
-        rows = rows.filter(account=number)
-    counts = _set_aside_counts([row.pk for row in rows]) if rows else {}
-    return [_folder(row, counts.get(row.pk, 0)) for row in rows if row.vanished_at is None or row.total]
+        condition, bound = f"f.account_id = %s AND {condition}", [number.hex, *bound]
+    rows = folder_rows.where(f"f.place <> 'limbo' AND (f.vanished_at IS NULL OR f.total > 0) AND {condition}", bound)
+    return [_folder(row) for row in rows]
 
 
 def folder(reach: Reach, number: str) -> FolderRecord:
     """One folder. Raises NotFound."""
     chosen = _number(number, "folder-unknown")
-    may, bound = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id")
-    there = f"SELECT 1 FROM store_folder f WHERE f.id = %s AND f.place <> 'limbo' AND {may}"  # noqa: S608
-    row = models.Folder.objects.select_related("account").filter(pk=chosen).first() if one_row(there, [chosen.hex, *bound]) else None  # fmt: skip
-    if row is None:
+    may, bound = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id", of_few=True)
+    rows = folder_rows.where(f"f.id = %s AND f.place <> 'limbo' AND {may}", [chosen.hex, *bound])
+    if not rows:
         raise NotFound("folder-unknown", folder=number)
-    return _folder(row, _set_aside_counts([row.pk]).get(row.pk, 0))
+    return _folder(rows[0])
 
 
 def set_aside(reach: Reach, number: str) -> list[SetAsideRecord]:
@@ -92,7 +87,7 @@ def page(reach: Reach, number: str, limit: int, after: str | None) -> Page[Place
 
 def placement(reach: Reach, number: str, right: Right = Right.SEE) -> PlacementRecord:
     """One placement within reach by `right`. Raises NotFound."""
-    condition, parameters = granted_sql(reach, right, "f.account_id", folder="f.id")
+    condition, parameters = granted_sql(reach, right, "f.account_id", folder="f.id", of_few=True)
     row = one_row(
         f"SELECT {_COLUMNS} FROM {_TABLES} WHERE p.id = %s AND {condition}",  # noqa: S608
         [_number(number, "message-unknown").hex, *parameters],
@@ -100,6 +95,21 @@ def placement(reach: Reach, number: str, right: Right = Right.SEE) -> PlacementR
     if row is None:
         raise NotFound("message-unknown", message=number)
     return _placement(row)
+
+
+def arrived(reach: Reach, number: str, ids: tuple[str, str], since: datetime, limit: int) -> list[PlacementRecord]:
+    """The unread placements of a folder with an id from the first to the last, received `since`, newest first.
+
+    None of a folder out of reach.
+    """
+    condition, bound = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id", of_few=True)
+    first, last = (_number(one, "message-unknown").hex for one in ids)
+    rows = all_rows(
+        f"SELECT {_COLUMNS} FROM {_TABLES} WHERE p.folder_id = %s AND p.id BETWEEN %s AND %s AND NOT p.seen"  # noqa: S608
+        f" AND p.received_at >= %s AND {condition} ORDER BY p.received_at DESC LIMIT %s",
+        [_number(number, "folder-unknown").hex, first, last, stored(since), *bound, limit],
+    )
+    return [_placement(row) for row in rows]
 
 
 def by_ids(numbers: Sequence[str]) -> dict[str, PlacementRecord]:
@@ -125,8 +135,7 @@ def placements_of(
     if not messages:
         return []
     further, bound = (f" AND {only[0]}", only[1]) if only[0] else ("", ())
-    # The plus: a few messages are looked up, not every placement of every folder within reach.
-    condition, parameters = granted_sql(reach, Right.SEE, "+f.account_id", folder="+f.id")
+    condition, parameters = granted_sql(reach, Right.SEE, "f.account_id", folder="f.id", of_few=True)
     found: dict[int, PlacementRecord] = {}
     marks = ", ".join(["%s"] * len(messages))
     for number, *row in all_rows(
@@ -185,20 +194,15 @@ def _number(text: str, code: str) -> UUID:
         raise NotFound(code) from error
 
 
-def _set_aside_counts(numbers: Sequence[UUID]) -> dict[UUID, int]:
-    rows = models.SetAside.objects.filter(folder__in=numbers).values_list("folder_id").annotate(Count("pk"))
-    return dict(rows)
-
-
-def _folder(row: models.Folder, aside: int) -> FolderRecord:
+def _folder(row: FolderRow) -> FolderRecord:
     receiving, choices = receiving_of(row.account.receiving), row.choices
     is_inbox = row.role == Role.INBOX.value
     shown = is_inbox or row.place != REMOTE_PLACE or receiving.shows(subscribed=row.subscribed)
     fetched = is_inbox or row.place != REMOTE_PLACE or receiving.fetches(subscribed=row.subscribed)
     return FolderRecord(
-        id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
-        selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + aside,
-        set_aside=aside, synced_at=row.synced_at, place=row.place, subscribed=row.subscribed, owner=row.owner,
+        id=row.id, account_id=row.account_id, path=tuple(row.path), role=Role(row.role),
+        selectable=row.selectable, total=row.total, unread=row.unread, expected=row.total + row.remaining + row.aside,
+        set_aside=row.aside, synced_at=row.synced_at, place=row.place, subscribed=row.subscribed, owner=row.owner,
         rights=row.rights, choices=choices, live=is_live(row),
         shown=bool(choices.get("show", shown)), fetched=bool(choices.get("fetch", fetched)),
     )  # fmt: skip
@@ -210,7 +214,7 @@ def _placement(row: tuple[Any, ...]) -> PlacementRecord:
         flags, has_attachments, preview, message_id, _,
     ) = row  # fmt: skip
     return PlacementRecord(
-        id=str(UUID(str(number))), folder_id=str(UUID(str(folder_id))), account_id=str(UUID(str(account_id))),
+        id=id_text(number), folder_id=id_text(folder_id), account_id=id_text(account_id),
         content=bytes(sha256).hex(), subject=subject, sender=AddressRecord(from_name, from_address),
         recipients=[AddressRecord(name, address) for name, address in json.loads(recipients)],
         received_at=moment(received_at), sent_at=_maybe(sent_at), size=size, flags=flags_from(flags),

@@ -15,7 +15,7 @@ from poststelle.mail.records import UserRecord
 from poststelle.mail.secret import Secret
 from poststelle.store import journal
 from poststelle.store.models import Office, Pool, User
-from poststelle.store.rows import one_row
+from poststelle.store.rows import all_rows, id_text, one_row
 
 
 def office_name() -> str | None:
@@ -118,24 +118,33 @@ def user_record(user: User) -> UserRecord:
     return UserRecord(str(user.pk), user.email, user.name, user.language, user.is_administrator, user.is_service)
 
 
+_PERSON = ("id", "email", "name", "language", "is_administrator", "is_service")
+
+
 def person_columns(alias: str) -> str:
     """What `person` needs of a user's row, for plain SQL."""
-    return ", ".join(f"{alias}.{name}" for name in ("id", "email", "name", "language", "is_administrator"))
+    return ", ".join(f"{alias}.{name}" for name in _PERSON)
 
 
 def person(row: Sequence[Any]) -> UserRecord | None:
     """The record of those columns; None where a join found nobody."""
-    number, email, name, language, is_administrator = row
-    return (
-        UserRecord(str(UUID(str(number))), email, name, language, bool(is_administrator))
-        if number is not None
-        else None
-    )
+    number, email, name, language, is_administrator, is_service = row
+    if number is None:
+        return None
+    return UserRecord(id_text(number), email, name, language, bool(is_administrator), bool(is_service))
 
 
 def find_user(name: str) -> UserRecord:
     """An active person by e-mail address (any case) or id. Raises NotFound."""
-    return user_record(_user(name))
+    try:
+        condition, bound = "u.id = %s", UUID(name).hex
+    except ValueError:
+        condition, bound = "lower(u.email) = lower(%s)", name
+    row = one_row(f"SELECT {person_columns('u')} FROM store_user u WHERE u.is_active AND {condition}", [bound])  # noqa: S608
+    found = person(row) if row else None
+    if found is None:
+        raise NotFound("user-unknown", user=name)
+    return found
 
 
 def named(name: str) -> UserRecord | None:
@@ -167,7 +176,11 @@ def the_pool() -> int:
 
 def users(pool: int, *, active: bool = True) -> list[UserRecord]:
     """Everybody who can log in, by name; or (`active` false) who has been blocked."""
-    return [user_record(user) for user in User.objects.filter(pool=pool, is_active=active).order_by("name", "email")]
+    rows = all_rows(
+        f"SELECT {person_columns('u')} FROM store_user u WHERE u.pool_id = %s AND u.is_active = %s ORDER BY u.name, u.email",  # noqa: S608
+        [pool, active],
+    )
+    return [found for row in rows if (found := person(row)) is not None]
 
 
 def first_administrator() -> UserRecord:
@@ -176,14 +189,3 @@ def first_administrator() -> UserRecord:
     if user is None:
         raise Conflict("not-set-up")
     return user_record(user)
-
-
-def _user(name: str) -> User:
-    active = User.objects.filter(is_active=True)
-    try:
-        user = active.filter(pk=UUID(name)).first()
-    except ValueError:
-        user = active.filter(email__iexact=name).first()
-    if user is None:
-        raise NotFound("user-unknown", user=name)
-    return user

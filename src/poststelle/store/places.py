@@ -334,9 +334,14 @@ def told(errands: Sequence[int]) -> None:
         "UPDATE store_errand SET outcome = %s WHERE id = %s AND closed_at IS NULL AND outcome NOT IN ('told', 'awaited')",
         [(TOLD, number) for number in errands],
     )
-    idle = []
+    close(_unnamed(errands), DONE)
+
+
+def _unnamed(errands: Sequence[int]) -> list[int]:
+    """Those of these errands by whose name nothing goes any more."""
+    found: list[int] = []
     for some in chunks(errands):
-        idle += [
+        found += [
             number
             for number, target in all_rows(
                 f"SELECT id, target_id FROM store_errand WHERE closed_at IS NULL AND id IN ({marks(some)})",  # noqa: S608
@@ -344,7 +349,40 @@ def told(errands: Sequence[int]) -> None:
             )
             if not named(number, target)
         ]
-    close(idle, DONE)
+    return found
+
+
+def brought(errands: Sequence[int]) -> None:
+    """Their server no longer has what they were to take from there, but its bytes are here: they are appended. What is in doubt stays so.
+
+    What nobody waits for any more is closed.
+    """
+    many(
+        "UPDATE store_errand SET kind = 'append', folder_id = NULL, remote_id = '', batch = CASE kind WHEN 'copy' THEN batch END,"
+        " message_id = (SELECT p.message_id FROM store_placement p WHERE p.id = placement_id),"
+        ' "add" = (SELECT p.flags FROM store_placement p WHERE p.id = placement_id),'
+        " outcome = CASE WHEN outcome IN ('begun', 'doubted') THEN outcome ELSE '' END"
+        " WHERE id = %s AND closed_at IS NULL AND placement_id IS NOT NULL",
+        [(number,) for number in errands],
+    )
+    close(_unnamed(errands), GONE)
+
+
+def let_out(folder: UUID) -> None:
+    """The folder is about to be forgotten: what was to leave it and has not surely left is brought from here."""
+    leaving = all_rows(
+        "SELECT id, kind, outcome FROM store_errand WHERE closed_at IS NULL AND folder_id = %s AND target_id <> %s"
+        " AND kind IN ('move', 'copy', 'append') AND placement_id IS NOT NULL",
+        [folder.hex] * 2,
+    )
+    surely = [
+        number
+        for number, kind, outcome in leaving
+        if outcome in {TOLD, AWAITED} or (kind == "move" and outcome in {MISSED, SOUGHT})
+    ]
+    many("UPDATE store_errand SET folder_id = NULL, batch = NULL WHERE id = %s", [(number,) for number in surely])
+    told(surely)
+    brought([number for number, *_ in leaving if number not in surely])
 
 
 def flag(changes: Mapping[str, frozenset[str]]) -> None:

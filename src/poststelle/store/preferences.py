@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from poststelle.mail import preferences
 from poststelle.mail.preferences import Preferences
@@ -15,7 +17,12 @@ _VIEW, _TOGGLED = "view", "toggled"
 def of(user: str) -> Preferences:
     """A person's preferences."""
     kept = preference(user, _VIEW)
-    return preferences.stored(kept) if isinstance(kept, Mapping) else preferences.DEFAULT
+    return _read(json.dumps(kept)) if isinstance(kept, Mapping) else preferences.DEFAULT
+
+
+@lru_cache(1_000)
+def _read(kept: str) -> Preferences:
+    return preferences.stored(json.loads(kept))
 
 
 def put(user: str, chosen: Preferences) -> None:

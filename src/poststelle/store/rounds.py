@@ -35,6 +35,12 @@ _OWN_KINDS = (
 """Journal entries that tell of the engine's own work, after which there is nothing to be done."""
 
 
+_CHANGED_BY_A_ROUND = (
+    "state", "trouble", "trouble_since", "failures", "retry_at", "failing_since", "syncing", "standing", "synced_at",
+    "sync_wanted_at", "last_round_at", "last_round",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What was committed since a position of the journal. `accounts` None: something that may concern any of them."""
@@ -131,7 +137,7 @@ def finished(
             # A wish made while the round was running is answered by the next one.
             row.sync_wanted_at = None
         row.last_round_at, row.last_round = started_at, _shortened(report)
-        row.save()
+        row.save(update_fields=_CHANGED_BY_A_ROUND)
 
 
 def confirmed(moments: Mapping[str, datetime]) -> None:

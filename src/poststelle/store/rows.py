@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection
 
@@ -78,6 +79,13 @@ def flags_from(text: str) -> frozenset[str]:
 def stored(at: datetime) -> Any:
     """An aware moment in the shape Django's column holds it."""
     return connection.ops.adapt_datetimefield_value(at)
+
+
+def id_text(value: Any) -> str:
+    """A stored id as text; a page writes hundreds."""
+    if isinstance(value, UUID):
+        return str(value)
+    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
 
 
 def moment(value: Any) -> datetime:

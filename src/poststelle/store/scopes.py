@@ -60,9 +60,7 @@ class Scope:
 
 def visible(reach: Reach, right: Right = Right.SEE, *, of_few: bool = False) -> tuple[str, list[Any]]:
     """A condition on a folder ``f``: within reach and shown at all. `of_few`: the question names few placements or threads."""
-    # The plus keeps SQLite from walking all folders within reach, and all that lies in them, instead of looking the few up.
-    plus = "+" if of_few else ""
-    condition, parameters = granted_sql(reach, right, f"{plus}f.account_id", folder=f"{plus}f.id")
+    condition, parameters = granted_sql(reach, right, "f.account_id", folder="f.id", of_few=of_few)
     return f"{condition} AND f.place <> 'limbo'", [*parameters]
 
 
@@ -173,7 +171,7 @@ def waiting(reach: Reach, place: Place) -> int:
     """How many messages stand in a place of somebody's work; of mentions those not looked at."""
     mine, bound = _theirs(reach, place)
     unseen = " AND x.seen_at IS NULL" if place is Place.MENTIONS else ""
-    may, more = visible(reach)
+    may, more = visible(reach, of_few=True)
     row = one_row(
         f"SELECT count(DISTINCT p.message_id) FROM store_placement p WHERE p.message_id IN ({mine}{unseen})"  # noqa: S608
         f" AND EXISTS (SELECT 1 FROM store_folder f WHERE f.id = p.folder_id AND {may})",

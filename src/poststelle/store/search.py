@@ -12,7 +12,7 @@ import base64
 import re
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, time
 from unicodedata import normalize
@@ -28,7 +28,8 @@ from poststelle.mail.records import Page, PlacementRecord, SearchHit
 from poststelle.mail.settings import Right
 from poststelle.store import guards, messages
 from poststelle.store.access import Reach, granted_sql
-from poststelle.store.index import reader, rowid_of, said, said_of
+from poststelle.store.index import reader
+from poststelle.store.index_file import rowid_of, said, said_of
 from poststelle.store.rows import all_rows, one_row
 from poststelle.store.tokens import WITH_FILES, account_token, pool_token, start_token
 
@@ -39,6 +40,7 @@ _WEIGHED = (
     "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
     " ORDER BY bm25(words, 1.0, 10.0, 6.0, 3.0, 4.0, 0.5, 0.0, 1.0), rowid DESC"
 )
+_NAMED = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC"
 _NEWEST = (
     "SELECT d.rowid, d.message FROM words JOIN doc d ON d.rowid = words.rowid WHERE words MATCH ?"
     " AND words.rowid < ? AND words.rowid >= ? ORDER BY words.rowid DESC LIMIT ?"
@@ -124,9 +126,7 @@ class _Search:
         if not newest:
             return Page([], None)
         rows = dict(newest)
-        weighed = (
-            self._db.execute(_WEIGHED, (self._weighing(), newest[-1][0], newest[0][0])) if self._query.terms else ()
-        )
+        weighed = self._weighed(newest[-1][0], newest[0][0])
         # What only continues a word being typed is not weighed: it follows, newest first.
         best = {rowid: rows[rowid] for (rowid,) in weighed if rowid in rows} | rows
         in_order, wanted = [*best.items()], min(skip + limit, _MOST_HITS) + 1
@@ -137,6 +137,18 @@ class _Search:
                 break
         following = skip + limit if skip + limit < min(len(hits), _MOST_HITS) else None
         return Page(self._shown(hits[skip : skip + limit]), None if following is None else _cursor(following))
+
+    def _weighed(self, oldest: int, newest: int) -> Iterable[tuple[int]]:
+        """What fits between two rows, the best first; and perhaps what has only the words of a phrase."""
+        terms = [term for term in self._query.terms if not term.excluded]
+        if not terms:
+            return ()
+        if any(len(term.words) == 1 for term in terms):
+            return self._db.execute(_WEIGHED, (self._weighing(), oldest, newest))
+        # Of phrases alone BM25 would weigh every message with all their words, which may be a hundred times as many: here counts
+        # whether the subject has them.
+        named = " AND ".join(_phrase(term, _WHERE.get(term.where, _WHERE["subject"])) for term in terms)
+        return self._db.execute(_NAMED, (named, oldest, newest))
 
     def _is_worth(self, wanted: int, share: float) -> bool:
         """Whether looking into messages is quicker than merging: the one costs by the messages it takes, the other by all there are."""
@@ -227,10 +239,9 @@ class _Search:
 
     def _term(self, term: Term, *, weighing: bool = False) -> str:
         where = _WHERE.get(term.where, _SURFACE)
-        forms = [f'"{" ".join(form)}"' for form in _spelled(term.words)]
-        open_ended = term.open_ended and len(term.words[-1]) >= words.START_LENGTH
         if len(term.words) > 1 or term.exact:
-            return f"({where} : ({' OR '.join(form + ('*' if open_ended else '') for form in forms)}))"
+            return _phrase(term, where)
+        forms, open_ended = _forms(term), _is_open_ended(term)
         (word,) = term.words
         stem = self._stems.of(word)
         if term is self._open and not weighing:
@@ -272,6 +283,20 @@ def _is_open(term: Term) -> bool:
     if term.exact or term.excluded or term.where or not term.open_ended or len(term.words) > 1:
         return False
     return all(len(form) > words.START_LENGTH for form in words.spellings(term.words[0]))
+
+
+def _phrase(term: Term, where: str) -> str:
+    """The words next to each other, in these columns."""
+    end = "*" if _is_open_ended(term) else ""
+    return f"({where} : ({' OR '.join(form + end for form in _forms(term))}))"
+
+
+def _forms(term: Term) -> list[str]:
+    return [f'"{" ".join(form)}"' for form in _spelled(term.words)]
+
+
+def _is_open_ended(term: Term) -> bool:
+    return term.open_ended and len(term.words[-1]) >= words.START_LENGTH
 
 
 def _unmarked(text: str) -> str:

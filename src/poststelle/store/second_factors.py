@@ -98,6 +98,11 @@ def is_linked(user_id: str, provider: str) -> bool:
     return bool(SocialAccount.objects.filter(user=user_id, provider=provider).exists())
 
 
+def linked() -> int:
+    """How many people the identity provider's names are known of."""
+    return int(SocialAccount.objects.values("user").distinct().count())
+
+
 def link(user_id: str, provider: str, uid: str, *, actor: str) -> None:
     """From now on the identity provider's name for this person is this one."""
     with transaction.atomic():

@@ -20,6 +20,7 @@ from django.utils import timezone
 from poststelle.errors import NotFound
 from poststelle.mail.records import SessionRecord
 from poststelle.store import journal
+from poststelle.store.rows import moment, one_row, stored
 
 LIFETIME, IDLE = timedelta(days=7), timedelta(hours=12)
 _STRANGERS = timedelta(hours=1)
@@ -56,16 +57,22 @@ class SessionStore(DatabaseStore):
 
     def load(self) -> dict[str, Any]:
         """What is in it; empty once it has ended."""
-        row: Any = self._get_session_from_db()  # type: ignore[attr-defined]  # the stubs do not know it
-        if row is None:
-            return {}
-        data: dict[str, Any] = self.decode(row.session_data)
         now = timezone.now()
-        if row.user_id is not None and (now - row.seen_at > IDLE or now - began(data, row.seen_at) > LIFETIME):
-            self.model.objects.filter(pk=row.pk).delete()
+        # By plain SQL: every request begins with this.
+        row = one_row(
+            "SELECT session_data, user_id, seen_at FROM store_session WHERE session_key = %s AND expire_date > %s",
+            [self.session_key, stored(now)],
+        )
+        if row is None:
             self._session_key = None
             return {}
-        self.seen_at = row.seen_at
+        data: dict[str, Any] = self.decode(row[0])
+        seen_at = moment(row[2])
+        if row[1] is not None and (now - seen_at > IDLE or now - began(data, seen_at) > LIFETIME):
+            self.model.objects.filter(pk=self.session_key).delete()
+            self._session_key = None
+            return {}
+        self.seen_at = seen_at
         return data
 
     async def aload(self) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from poststelle.errors import MessageTrouble
 from poststelle.mail.ports import Outcome, RemoteId
-from poststelle.store import events, folders, journal, models, places, sightings
+from poststelle.store import events, folders, journal, keywords, models, places, sightings
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, one_row, stored
 
 _RESOLVED = frozenset({"move", "copy", "append"})
 _FROM_A_FOLDER = frozenset({"move", "copy", "delete"})
-FULL = "mailbox-full"
+FULL, MISSING = "mailbox-full", "folder-missing"
 UNTIL_ROOM = timedelta(hours=1)
 
 
@@ -46,6 +46,8 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
             folders.performed(rows[0], outcome)
             places.close([rows[0].pk], places.DONE)
         else:
+            if rows[0].folder_id is not None:
+                keywords.unkept(rows[0].folder_id, flags_from(rows[0].add), outcome.unkept)
             places.close([row.pk for row in rows if errands[row.pk] not in outcome.gone], places.DONE)
             sightings.wait_for_a_new_id([row.pk for row in rows if errands[row.pk] in outcome.gone])
 
@@ -59,6 +61,8 @@ def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
         rows = [row for row in _rows(errands) if row.closed_at is None]
         if trouble.code == FULL:
             rows = _postponed(rows)
+        if trouble.code == MISSING:
+            rows = _moot(rows)
         told: dict[UUID | None, list[str]] = {}
         for row in rows:
             told.setdefault(row.folder_id or row.target_id, []).append(_undone(row, trouble.code))
@@ -81,27 +85,25 @@ def _postponed(rows: Sequence[models.Errand]) -> list[models.Errand]:
     return [row for row in rows if row not in waiting]
 
 
-def settle_here(pool: int, account: UUID) -> None:
-    """Close what no server has to be told: deletions of what is kept here only, errands about folders that are no more."""
-    forget_what_is_due()
-    missing = all_rows(
-        "SELECT e.id, (SELECT f.vanished_at FROM store_folder f WHERE f.id = e.target_id) FROM store_errand e"
-        " WHERE e.account_id = %s AND e.closed_at IS NULL AND e.outcome IN ('', 'looked', 'missed', 'sought') AND e.kind <> 'kept'"
-        " AND (e.target_id IN (SELECT id FROM store_folder WHERE account_id = %s AND vanished_at IS NOT NULL)"
-        " OR e.folder_id IN (SELECT id FROM store_folder WHERE account_id = %s AND vanished_at IS NOT NULL))",
-        [account.hex] * 3,
+def _moot(rows: Sequence[models.Errand]) -> list[models.Errand]:
+    """What was to be done in a folder that is no more has nothing to be done to, or is done with the bytes held here. The errands whose
+    folder is there, or was to be filled."""
+    gone = set(
+        models.Folder.objects.filter(
+            pk__in={number for row in rows for number in (row.folder_id, row.target_id)}, vanished_at__isnull=False
+        ).values_list("pk", flat=True)
     )
-    if not missing:
-        return
-    refused(pool, [number for number, target in missing if target is not None], MessageTrouble("folder-missing"))
-    with transaction.atomic():
-        for row in _rows([number for number, target in missing if target is None]):
-            if row.kind == "delete":
-                _deleted([row.pk])
-            elif row.kind in _RESOLVED:
-                places.told([row.pk])
-            else:
-                places.close([row.pk], places.GONE)
+    moot = [row for row in rows if row.folder_id in gone and row.target_id not in gone]
+    for row in moot:
+        if row.kind == "delete":
+            _deleted([row.pk])
+        elif row.kind == "copy":
+            places.brought([row.pk])
+        elif row.kind in _RESOLVED:
+            places.told([row.pk])
+        else:
+            places.close([row.pk], places.GONE)
+    return [row for row in rows if row not in moot]
 
 
 def forget_what_is_due() -> None:

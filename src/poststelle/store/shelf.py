@@ -33,13 +33,17 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD = 3
 DAY_SECONDS = 86400
-_IS_SETTLED = (
-    "SELECT f.generation = f.swept AND NOT f.loss_accepted AND f.fetch_wanted_at IS NULL"
+_SETTLED = (
+    "f.generation = f.swept AND NOT f.loss_accepted AND f.fetch_wanted_at IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM store_placement p WHERE p.folder_id = f.id AND p.generation = 0)"
     " AND NOT EXISTS (SELECT 1 FROM store_errand e WHERE e.target_id = f.id AND e.closed_at IS NULL AND e.outcome <> '')"
     " AND NOT EXISTS (SELECT 1 FROM store_errand e WHERE e.folder_id = f.id AND e.closed_at IS NULL"
     " AND e.outcome IN ('missed', 'sought'))"
-    " FROM store_folder f WHERE f.id = %s"
+)
+_IS_SETTLED = f"SELECT {_SETTLED} FROM store_folder f WHERE f.id = %s"  # noqa: S608 - a constant
+_RESTING = (
+    f"SELECT f.remote_id, f.cursor FROM store_folder f WHERE f.cursor IS NOT NULL AND {_SETTLED} AND NOT EXISTS (SELECT 1"  # noqa: S608
+    " FROM store_setaside s WHERE s.folder_id = f.id AND s.generation = f.generation AND s.attempts < %s)"
 )
 
 
@@ -63,6 +67,15 @@ async def by_and_by(write: Write, work: Generator[None, None, T]) -> T:
     while await write(go_on):
         pass
     return done[0]
+
+
+def resting(folders: Sequence[UUID]) -> dict[RemoteFolderId, Cursor]:
+    """See `mail.shelf.Desk.resting`; of these folders."""
+    rows = all_rows(
+        f"{_RESTING} AND f.id IN ({marks(folders)})",
+        [ATTEMPTS_BEFORE_SETTING_ASIDE_FOR_GOOD, *(folder.hex for folder in folders)],
+    )
+    return {RemoteFolderId(remote): Cursor(cursor) for remote, cursor in rows}
 
 
 Read = Callable[[Sequence[Raw]], Awaitable[Sequence[Digest]]]

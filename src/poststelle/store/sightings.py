@@ -15,17 +15,26 @@ from poststelle.mail.ports import RemoteId
 from poststelle.store import places
 from poststelle.store.rows import all_rows, change, chunks, column, many, marks, one_row, stored
 
+_WITHOUT_A_LOOK = ((places.DOUBTED, places.LOOKED), (places.BEGUN, places.DOUBTED))
 _AFTER_A_LOOK = {places.BEGUN: places.DOUBTED, places.DOUBTED: places.LOOKED, places.TOLD: places.AWAITED}
 
 
+_SURELY_TOLD = (
+    f"CASE WHEN e.outcome IN ('{places.TOLD}', '{places.AWAITED}') THEN 3"
+    f" WHEN e.kind = 'move' AND e.outcome IN ('{places.MISSED}', '{places.SOUGHT}') THEN 2"
+    f" WHEN e.outcome IN ('{places.BEGUN}', '{places.DOUBTED}', '{places.LOOKED}') THEN 1 ELSE 0 END"
+)
+"""How sure it is that the server has done an errand: a move whose message has left its old folder more likely than a copy in doubt."""
+
+
 def awaiting(folder: UUID, messages: Sequence[int]) -> dict[int, list[int]]:
-    """Errands whose name in the folder waits for one of these messages to arrive; by message, those already told last."""
+    """Errands whose name in the folder waits for one of these messages to arrive; by message, those most surely told last."""
     found: dict[int, list[int]] = {}
     for some in chunks(messages):
         for errand, message in all_rows(
             "SELECT e.id, p.message_id FROM store_placement p JOIN store_errand e ON e.placement_id = p.id"  # noqa: S608
             " WHERE e.closed_at IS NULL AND e.target_id = %s AND e.kind IN ('move', 'copy', 'append')"
-            f" AND p.message_id IN ({marks(some)}) ORDER BY e.outcome <> '', e.id DESC",
+            f" AND p.message_id IN ({marks(some)}) ORDER BY {_SURELY_TOLD}, e.id DESC",
             [folder.hex, *some],
         ):
             if places.named(errand, folder.hex):
@@ -121,6 +130,21 @@ def looked(folder: UUID, *, keeps: bool) -> list[str]:
     return gone
 
 
+def listed(account: UUID) -> None:
+    """The folders have been listed. Those the list lacks nobody looks at: for what may have been put there, the list is a look; what
+    was not found there is asked for once more, and then either the folder is not found or it was the list that was short."""
+    lacking = "(SELECT id FROM store_folder WHERE account_id = %s AND vanished_at IS NOT NULL)"
+    many(
+        f"UPDATE store_errand SET outcome = %s WHERE account_id = %s AND closed_at IS NULL AND outcome = %s AND target_id IN {lacking}",  # noqa: S608
+        [(after, account.hex, outcome, account.hex) for outcome, after in _WITHOUT_A_LOOK],
+    )
+    change(
+        "UPDATE store_errand SET outcome = '' WHERE account_id = %s AND closed_at IS NULL"  # noqa: S608
+        f" AND outcome IN ('{places.MISSED}', '{places.SOUGHT}') AND folder_id IN {lacking}",
+        [account.hex] * 2,
+    )
+
+
 def _sought(folder: UUID) -> None:
     """The folder has been looked at whole: what errands did not find there, and did not come under another id, is gone from it."""
     rows = all_rows(
@@ -138,7 +162,7 @@ def _sought(folder: UUID) -> None:
         for number, kind, remote, placed, _ in believed
         if kind != "copy"
     )
-    places.told([number for number, kind, *_ in believed if kind == "copy"])
+    places.brought([number for number, kind, *_ in believed if kind == "copy"])
 
 
 def give_up(errands: Sequence[int], *, keeps: bool) -> list[str]:

@@ -16,7 +16,7 @@ from poststelle.mail.order import collated
 from poststelle.mail.work import TagRecord
 from poststelle.store import journal, models
 from poststelle.store.access import Reach
-from poststelle.store.rows import all_rows, column
+from poststelle.store.rows import all_rows, column, one_row
 from poststelle.store.scopes import visible
 
 LABELS: Mapping[str, str] = {
@@ -107,7 +107,8 @@ def distrust(user: str, address: str) -> None:
 
 def is_trusted(user: str, address: str) -> bool:
     """Whether the person said so."""
-    return models.Trust.objects.filter(user=UUID(user), address=address.lower()).exists()
+    found = one_row("SELECT 1 FROM store_trust WHERE user_id = %s AND address = %s", [UUID(user).hex, address.lower()])
+    return found is not None
 
 
 def trusted(user: str) -> list[str]:

@@ -9,11 +9,9 @@ import json
 from datetime import datetime
 from uuid import UUID
 
-from poststelle.mail.words import START_LENGTH
+from poststelle.mail.words import OURS, START_LENGTH
 from poststelle.store.rows import all_rows, moment
 
-# A letter of the private use area, which belongs to tokens for FTS5 and to no word for people: nobody can ask for these by typing.
-OURS = "\ue000"
 WITH_FILES = f"{OURS}files"
 
 

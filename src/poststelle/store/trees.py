@@ -24,7 +24,7 @@ from poststelle.mail.tree import EntryKind, Tree, TreeAccount, TreeEntry
 from poststelle.store import grants, models
 from poststelle.store.access import Reach, reachable
 from poststelle.store.branches import branches
-from poststelle.store.rows import all_rows, marks
+from poststelle.store.rows import all_rows, id_text, marks
 from poststelle.store.scopes import visible
 from poststelle.store.trouble import trouble_record
 
@@ -201,8 +201,8 @@ def _accounts(reach: Reach, *, bare: bool = False) -> dict[str, _Account]:
         found[text] = _Account(account, own)
     remaining = all_rows("SELECT account_id, sum(remaining) FROM store_folder WHERE remaining > 0 GROUP BY account_id")
     for number, count in remaining:
-        if (one := found.get(_text(number))) is not None:
-            found[_text(number)] = _Account(one.account._replace(remaining=count), one.is_own)
+        if (one := found.get(id_text(number))) is not None:
+            found[id_text(number)] = _Account(one.account._replace(remaining=count), one.is_own)
     return found
 
 
@@ -219,8 +219,10 @@ def _folders(reach: Reach, accounts: set[str] | None) -> dict[str, list[_Folder]
         bound,
     ):
         names = _path(path) if isinstance(path, str) else tuple(path)
-        by_account.setdefault(account, []).append(_Folder(_text(number), names, role, bool(selectable), total, unread))
-    return {_text(account): _ordered(found) for account, found in by_account.items()}
+        by_account.setdefault(account, []).append(
+            _Folder(id_text(number), names, role, bool(selectable), total, unread)
+        )
+    return {id_text(account): _ordered(found) for account, found in by_account.items()}
 
 
 _HIDDEN = (
@@ -262,10 +264,3 @@ def _path(text: str) -> tuple[str, ...]:
 
 
 _collated = lru_cache(maxsize=20_000)(collated)
-
-
-def _text(value: Any) -> str:
-    """A stored id as text; this is done for thousands at every look."""
-    if isinstance(value, UUID):
-        return str(value)
-    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"

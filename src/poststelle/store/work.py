@@ -106,7 +106,8 @@ def tasks(messages: Sequence[int]) -> dict[int, TaskRecord]:
         ):
             due_at = moment(at) if at is not None else None
             is_due = due_at is not None and due_at <= now and status != Status.DONE.value
-            found[message] = TaskRecord(Status(status), person(people[:5]), due_at, person(people[5:]), is_due)
+            assignee, reminded = people[: len(people) // 2], people[len(people) // 2 :]
+            found[message] = TaskRecord(Status(status), person(assignee), due_at, person(reminded), is_due)
     return found
 
 

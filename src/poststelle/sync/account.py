@@ -14,6 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from poststelle.errors import FolderMissing, TryAgain
 from poststelle.mail.ports import RemoteFolderId, RemoteId, Role, Source
@@ -21,6 +22,7 @@ from poststelle.mail.shelf import Desk, Shelf, Tally
 from poststelle.sync.errands import carry_out_errands
 from poststelle.sync.folder import Alive, DoubtfulLoss, FolderRound, glance, nobody, sync_folder
 
+S = TypeVar("S", bound=Shelf)
 OpenSource = Callable[[], Awaitable[Source]]
 
 INBOX_GLANCE_SECONDS = 1.0
@@ -38,9 +40,19 @@ async def sync_account(
     """
     await carry_out_errands(source, desk)
     shelves = await desk.reconcile(await source.folders())
-    async with Turns(open_source, source, shelves, alive=alive) as turns:
+    async with Turns(open_source, source, await restless(source, desk, shelves), alive=alive) as turns:
         await work_off(turns, desk)
         return turns.tallies
+
+
+async def restless(source: Source, desk: Desk, shelves: Iterable[S]) -> list[S]:
+    """Those with something to do: here or, as the server has just listed them, there."""
+    resting = await desk.resting()
+    return [
+        shelf
+        for shelf in shelves
+        if (since := resting.get(shelf.folder)) is None or not source.is_current(shelf.folder, since)
+    ]
 
 
 async def sync_one(open_source: OpenSource, source: Source, shelf: Shelf) -> Tally:
@@ -75,7 +87,8 @@ async def work_off(turns: Turns, desk: Desk, *, patience: float = math.inf) -> b
 class Turns:
     """Folders brought up to date over one session, a batch at a time. A context manager.
 
-    `tallies`: what was done, by remote folder id. `closed`: the folders the server would not open. `alive`: see `sync.folder.Alive`.
+    `tallies`: what was done, by remote folder id; `fetched`: the bytes of all. `closed`: the folders the server would not open.
+    `alive`: see `sync.folder.Alive`.
     """
 
     def __init__(
@@ -83,6 +96,7 @@ class Turns:
     ) -> None:
         self.source = source
         self.tallies: dict[str, Tally] = {}
+        self.fetched = 0
         self.closed: set[RemoteFolderId] = set()
         self._open_source = open_source
         self._alive = alive
@@ -150,8 +164,12 @@ class Turns:
         except BaseException:
             await one.abandon()
             raise
-        self.tallies[shelf.folder] = self.tallies.get(shelf.folder, Tally()) + done
+        self._count(shelf, done)
         return more
+
+    def _count(self, shelf: Shelf, done: Tally) -> None:
+        self.tallies[shelf.folder] = self.tallies.get(shelf.folder, Tally()) + done
+        self.fetched += done.bytes
 
     async def look_at_the_inbox(self) -> None:
         """What has arrived there is not to wait for the rest. The session must be settled."""
@@ -160,7 +178,7 @@ class Turns:
             return
         if any(one.shelf is inbox for one in self._open):
             done = await glance(self.source, inbox, alive=self._alive)
-            self.tallies[inbox.folder] = self.tallies.get(inbox.folder, Tally()) + done
+            self._count(inbox, done)
         elif inbox is not self._latest and inbox.folder not in self:
             self._fresh.appendleft(inbox)
             self._names.add(inbox.folder)

@@ -29,7 +29,7 @@ from poststelle.mail.ports import Arrival, Batch, Cursor, FlagChange, RemoteId, 
 
 FIRST_BATCH = 50
 BATCH = 400
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 UNTOLD_SIZE = 256 * 1024
 """What a message is taken for whose size the server keeps to itself."""
 
@@ -130,7 +130,8 @@ class Round:
         self._left = 0
         self._census_due = False
         self._gone: list[RemoteId] = []
-        self._batch_limit = FIRST_BATCH
+        # The newest first, soon; but what has come to a known folder since is mostly one batch.
+        self._batch_limit = BATCH if self._before.complete else FIRST_BATCH
 
     @classmethod
     async def begin(cls, session: Session, selection: Selection, since: Mark | None) -> Round:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from poststelle.adapters.imap import command, wire
@@ -42,8 +43,9 @@ async def change(
     selection = await session.hold(errand.folder, writable=writable)
     uids = sorted(uid for uid_validity, uid in map(split_id, errand.ids) if uid_validity == selection.uid_validity)
     if isinstance(errand, ChangeFlags):
-        here = await _change_flags(session, uids, errand)
-        return Outcome(_missing(errand.ids, selection, here))
+        lasting = _lasting(errand, selection)
+        here = await _change_flags(session, uids, lasting)
+        return Outcome(_missing(errand.ids, selection, here), unkept=errand.add - lasting.add)
     here = await present(session, uids)
     gone = _missing(errand.ids, selection, here)
     made: dict[RemoteId, RemoteId] = {}
@@ -70,6 +72,18 @@ def _missing(ids: Iterable[RemoteId], selection: Selection, here: frozenset[int]
 
 
 # -- flags -----------------------------------------------------------------------------------------------------------
+
+
+def _lasting(errand: ChangeFlags, selection: Selection) -> ChangeFlags:
+    """Without the keywords that the server would forget at the end of the session, or refuse."""
+    permanent = selection.permanent
+    if permanent is None:
+        return errand
+
+    def kept(flags: frozenset[str]) -> frozenset[str]:
+        return frozenset(flag for flag in flags if flag.startswith("\\") or flag.lower() in permanent)
+
+    return replace(errand, add=kept(errand.add), remove=kept(errand.remove))
 
 
 async def _change_flags(session: Session, uids: Sequence[int], errand: ChangeFlags) -> frozenset[int]:

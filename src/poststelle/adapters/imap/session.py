@@ -79,9 +79,14 @@ class Session:
 
     def distrust(self, *names: str) -> None:
         """From now on take these capabilities as not offered."""
+        if not names:
+            return
         self.distrusted |= set(names)
         self.capable -= self.distrusted
         self.enabled -= self.distrusted
+
+    def _trusted(self, offered: frozenset[str]) -> frozenset[str]:
+        return offered - self.distrusted if self.distrusted else offered
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -100,6 +105,8 @@ class Session:
             while (size := wire.literal_size(bytes(parts[-1]))) is not None:
                 parts.append(await self._literal(size, in_memory=self._toll.literal(size, literals)))
                 parts.append(await self.connection.readline(self.limits.line, wait))
+            if literals:
+                self._toll.arrives()
             response = wire.parse(parts, self.limits.depth)
         self._harvest(response)
         await self._toll.answer(response)
@@ -110,6 +117,7 @@ class Session:
         complete = False
         while not complete:
             piece, complete = await self.connection.read_piece(self.limits.line, self.limits.read_seconds)
+            self._toll.arrives()
             numbers.feed(piece, last=complete)
             await self._toll.answer(numbers)
         return numbers
@@ -124,12 +132,12 @@ class Session:
 
     def _harvest(self, response: wire.Response) -> None:
         if isinstance(response, wire.Capabilities):
-            self.capable = response.names - self.distrusted
+            self.capable = self._trusted(response.names)
         elif isinstance(response, wire.Enabled):
             self.enabled |= response.names - self.distrusted
         elif isinstance(response, wire.Condition):
             if response.code == "CAPABILITY":
-                self.capable = wire.capabilities(response.argument) - self.distrusted
+                self.capable = self._trusted(wire.capabilities(response.argument))
             if response.status == "BYE":
                 self._broken = True
             if response.code == "NOTIFICATIONOVERFLOW":

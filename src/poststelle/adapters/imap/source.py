@@ -78,15 +78,12 @@ class ImapSource:
 
     async def changes(self, folder: RemoteFolderId, since: Cursor | None) -> Batch:
         """See `Source.changes`."""
-        announced = self._folders.states.pop(folder, None)
-        if asyncio.get_running_loop().time() - self._listed_at > _FRESH_SECONDS:
-            announced = None
         mark = Mark.of(since) if since is not None else None
         if self._round is None or self._round[0] != folder or self._round[1].cursor != since:
             self._round = None
-            if mark is not None and announced is not None and mark.is_current(*announced):
-                self._watch.seen[folder] = announced
+            if mark is not None and self._is_current(folder, mark):
                 return Batch(mark.cursor)
+            self._folders.states.pop(folder, None)
             selection = await self._session.hold(folder, anew=True)
             self._watch.seen[folder] = selection.state
             if mark is not None and mark.is_current(*selection.state):
@@ -101,6 +98,21 @@ class ImapSource:
         if not batch.more:
             self._round = None
         return batch
+
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        """See `Source.is_current`; servers with LIST-STATUS and CONDSTORE say it."""
+        try:
+            return self._is_current(folder, Mark.of(since))
+        except CursorLost:
+            return False
+
+    def _is_current(self, folder: RemoteFolderId, mark: Mark) -> bool:
+        announced = self._folders.states.get(folder)
+        too_long_ago = asyncio.get_running_loop().time() - self._listed_at > _FRESH_SECONDS
+        if announced is None or too_long_ago or not mark.is_current(*announced):
+            return False
+        self._watch.seen[folder] = self._folders.states.pop(folder)
+        return True
 
     # -- bodies ------------------------------------------------------------------------------------------------------
 
@@ -173,6 +185,12 @@ class ImapSource:
         """See `Source.census`."""
         selection = await self._session.hold(folder, anew=True)
         return frozenset(remote_id(selection.uid_validity, uid) for uid in await search(self._session, b"ALL"))
+
+    async def describe(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> Sequence[Arrival]:
+        """See `Source.describe`."""
+        selection = await self._session.hold(folder)
+        uids = sorted(uid for uid_validity, uid in map(split_id, ids) if uid_validity == selection.uid_validity)
+        return await described(self._session, selection.uid_validity, uids)
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
         """See `Source.window`. Newest means the highest UID."""

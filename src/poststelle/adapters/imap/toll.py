@@ -40,8 +40,8 @@ class Toll:
         self._had = 0.0
 
     def arrives(self) -> None:
-        """The next answer has begun to come."""
-        self._began = time.thread_time()
+        """The next answer, or its next piece, is there: from now on it costs time. (Asking for CPU time would cost some itself.)"""
+        self._began = time.perf_counter()
 
     async def answer(self, response: wire.Response) -> None:
         """One has been read, or a piece of a long one; whoever waits gets a turn. Raises ProtocolViolation("too-much-data")."""
@@ -49,14 +49,16 @@ class Toll:
         self._idle_talk += isinstance(response, _IDLE_TALK)
         if self._answers > self._limits.numbers or self._idle_talk > _MOST_IDLE_TALK:
             raise ProtocolViolation("too-much-data", limit=_MOST_IDLE_TALK)
-        worked = time.thread_time() - self._began
+        now = time.perf_counter()
+        worked = now - self._began
         self._turn += worked
         self._had += worked if isinstance(response, _OF_LITTLE_USE) else 0.0
         if self._turn > _TURN_SECONDS:
             # Whoever has had much of what is of little use gets less: others are not to wait for it.
             await asyncio.sleep(4 * self._turn if self._had > _FAIR_SECONDS else 0)
             self._turn = 0.0
-        self._began = time.thread_time()
+            now = time.perf_counter()
+        self._began = now
 
     def literal(self, size: int, before: list[int]) -> bool:
         """Whether the next literal of an answer, after others of these sizes, may lie in memory; else in a file.

@@ -31,7 +31,8 @@ _FILLING = frozenset({b"APPEND", b"UID COPY", b"UID MOVE", b"CREATE", b"RENAME"}
 class Selection:
     """The folder in hand. `uid_next` and `highest_modseq` are 0 where the server did not say; `exists` follows its reports.
 
-    A HIGHESTMODSEQ told without CONDSTORE being offered is not believed: nothing could be asked with it.
+    A HIGHESTMODSEQ told without CONDSTORE being offered is not believed: nothing could be asked with it. `permanent`: the flags
+    that are kept beyond the session, in lower case (RFC 9051 section 7.1, PERMANENTFLAGS); None where any is, or nothing was said.
     """
 
     name: bytes
@@ -40,6 +41,7 @@ class Selection:
     uid_next: int = 0
     exists: int = 0
     highest_modseq: int = 0
+    permanent: frozenset[str] | None = None
 
     @property
     def state(self) -> tuple[int, int, int, int]:
@@ -55,6 +57,9 @@ def selection_of(
     for response in untagged:
         if isinstance(response, wire.Exists):
             made.exists = response.count
+        elif isinstance(response, wire.Condition) and response.code == "PERMANENTFLAGS" and made.writable:
+            told = frozenset(response.argument.decode("latin-1").strip("() ").lower().split())
+            made.permanent = None if "\\*" in told else told
         elif isinstance(response, wire.Condition) and response.argument.isdigit() and len(response.argument) < 21:
             number = int(response.argument)
             if response.code == "UIDVALIDITY":

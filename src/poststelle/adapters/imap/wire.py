@@ -7,6 +7,7 @@ This module does not know connections, cursors or what the answers are for.
 
 from __future__ import annotations
 
+import functools
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from poststelle.adapters.imap.reader import Body, Reader, Value, internal_date, 
 from poststelle.errors import ProtocolViolation
 
 LONGEST_NAME = 1024
+_USUAL_CAPABILITIES = 2048
 """Bytes of a folder name; the rest of a longer one is not read (Q5)."""
 
 MOST_FLAGS = 1000
@@ -405,5 +407,14 @@ def _mailbox(value: Value) -> bytes:
 
 
 def capabilities(text: bytes) -> frozenset[str]:
-    """The names in a CAPABILITY answer or response code."""
+    """The names in a CAPABILITY answer or response code. All sessions with a server share them."""
+    return _usual_capabilities(bytes(text)) if len(text) < _USUAL_CAPABILITIES else _capabilities(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _usual_capabilities(text: bytes) -> frozenset[str]:
+    return _capabilities(text)
+
+
+def _capabilities(text: bytes) -> frozenset[str]:
     return frozenset(text.decode("ascii", "replace").upper().split())

@@ -115,6 +115,11 @@ class Pop3Source:
             more=more,
         )
 
+    def is_current(self, folder: RemoteFolderId, since: Cursor) -> bool:
+        """See `Source.is_current`; it is not known before the mailbox is locked anew."""
+        del folder, since
+        return False
+
     async def _read_ahead(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Fetch what is to be reported, as far as it fits into a batch: when a message came is written in it only."""
         self._ahead = {}
@@ -176,6 +181,12 @@ class Pop3Source:
         # A session keeps others out of the maildrop: what it sees is what there is.
         _, now = await self._look(anew=self._too_early() <= 0)
         return frozenset(now.by_id)
+
+    async def describe(self, folder: RemoteFolderId, ids: Sequence[RemoteId]) -> Sequence[Arrival]:
+        """See `Source.describe`."""
+        self._only_inbox(folder)
+        session, now = await self._look()
+        return await _announced(session, [now.by_id[one] for one in ids if one in now.by_id])
 
     async def window(self, folder: RemoteFolderId, before: Arrival | None, limit: int) -> Sequence[Arrival]:
         """See `Source.window`. Newest is what the server numbers highest."""

@@ -21,7 +21,8 @@ class Folder(models.Model):
     or ``limbo`` (what is being deleted, until its server confirms: never shown). `identity`: RemoteFolder.identity.
     `choices` holds what people set: ``show``, ``fetch``, ``process``, ``role``. `ledger`: the latest comparison with the server.
     `fetch_wanted_at`: somebody wants it fetched once although it is not fetched otherwise, until it has been reported whole.
-    `cursors_lost`: when within the last day (seconds since 1970). `keywords`: those ever seen in it (store.keywords).
+    `cursors_lost`: when within the last day (seconds since 1970). `keywords`: those ever seen in it, `unkept`: those its server does
+    not keep, so that they stay here only (store.keywords).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -49,6 +50,7 @@ class Folder(models.Model):
     total = models.PositiveIntegerField(default=0)
     unread = models.PositiveIntegerField(default=0)
     keywords = models.JSONField(default=list)
+    unkept = models.JSONField(default=list)
     remaining = models.PositiveIntegerField(default=0)
     synced_at = models.DateTimeField(null=True)
 
@@ -65,7 +67,7 @@ class Segment(models.Model):
 
 
 class Message(models.Model):
-    """The bytes of a message and what a list needs to know of them. `digest_version` tells which parser read them."""
+    """The bytes of a message and what a list needs to know of them."""
 
     # Every index that matters begins with the pool anyway.
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT, db_index=False)
@@ -84,7 +86,6 @@ class Message(models.Model):
     preview = models.TextField()
     has_attachments = models.BooleanField()
     defects = models.TextField()
-    digest_version = models.PositiveSmallIntegerField()
     thread = models.BigIntegerField(db_default=0, default=0, db_index=True)
     created_at = models.DateTimeField()
 
