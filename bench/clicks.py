@@ -1,6 +1,6 @@
 """How long an office of a million messages lets its people wait: 50 browsers clicking at once, over HTTP, at the real web server.
 
-    POSTSTELLE_HOME=/a/folder/of/its/own python -m bench.clicks [--users 50] [--seconds 60] [--think 3] [--index] [--rounds 1]
+    POSTSTELLE_HOME=/a/folder/of/its/own python -m bench.clicks [--users 50] [--seconds 60] [--think 3] [--index] [--rounds 1] [--probes 50]
 
 The office is that of `bench.lists`. The web runs in a process of its own as `serve` runs it; this process only asks, over one kept
 connection per person, for the parts a page asks for, and waits for the last byte. Two loads, both with everybody logged in:
@@ -9,6 +9,9 @@ connection per person, for the parts a page asks for, and waits for the last byt
   what the issue's "50 users clicking at once" means here: somebody who clicks every few seconds, all day;
 - *closed loop*: nobody thinks. This saturates the machine whatever it costs to answer; it shows the rate, not a wait anybody would see.
 
+With `--probes` the clicking is measured a second time while that many mailboxes are being tested at a server that thinks for three
+seconds about every command (issue 4: fifty tests at a time do not slow the mail view).
+
 Milliseconds from the click to the last byte, and the server's processor time per click.
 """
 
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -23,11 +27,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 GOALS = {"list": 100, "threads": 100, "message": 100, "tree": 100, "search": 150}
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+MAIL_SERVER_SECONDS = 3.0
+_TOKEN = "a" * 32
 _SHARES = {"list": 32, "threads": 20, "message": 40, "tree": 4, "search": 4}
 _PLACES = ("inbox", "inbox", "inbox", "role:sent", "role:archive", "mine")
 _ONLY = ("", "", "", "", "unread", "flagged", "attachments")
@@ -80,6 +87,70 @@ class Browser:
             body += (await reader.readexactly(size + 2))[:-2]
         await reader.readline()
         return body
+
+
+class Probes:
+    """So many tests of a mailbox at a time, in an administrator's browsers, at a mail server that takes its time."""
+
+    def __init__(self, many: int, port: int, cookie: str) -> None:
+        self._many, self._port, self._cookie = many, port, cookie
+        self.begun = self.steps = 0
+
+    @contextlib.asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Until left."""
+        server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        testing = [asyncio.create_task(self._test(port, number / self._many)) for number in range(self._many)]
+        try:
+            yield
+        finally:
+            for one in testing:
+                one.cancel()
+            await asyncio.gather(*testing, return_exceptions=True)
+            server.close()
+
+    async def _test(self, mail_port: int, at: float) -> None:
+        from tests.web.test_mailboxes import FORM
+
+        await asyncio.sleep(at * MAIL_SERVER_SECONDS)
+        there = {
+            "incoming.host": "127.0.0.1",
+            "incoming.port": str(mail_port),
+            "incoming.encryption": "none",
+            "outgoing.host": "",
+        }
+        body = urlencode(FORM | there | {"csrfmiddlewaretoken": _TOKEN}).encode()
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                writer.write(
+                    f"POST /mailboxes/test/ HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sessionid={self._cookie}; csrftoken={_TOKEN}\r\n"
+                    f"X-Lines: 1\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n".encode()
+                    + body
+                )
+                self.begun += 1
+                head = await reader.readuntil(b"\r\n\r\n")
+                if not head.startswith(b"HTTP/1.1 200"):
+                    raise ValueError(f"a test is refused: {head[:200]!r}")
+                while line := await reader.readline():
+                    self.steps += b'<tr class="step' in line
+            finally:
+                writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from tests.adapters.scripted_imap import HONEST
+
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await asyncio.sleep(MAIL_SERVER_SECONDS)
+            writer.write(HONEST["greeting"] or b"")
+            while line := await reader.readline():
+                tag, _, command = line.strip().partition(b" ")
+                answer = HONEST.get(command.partition(b" ")[0].decode("latin-1").upper()) or b"{tag} BAD\r\n"
+                await asyncio.sleep(MAIL_SERVER_SECONDS)
+                writer.write(answer.replace(b"{tag}", tag))
+        writer.close()
 
 
 class Clerk:
@@ -138,12 +209,13 @@ class Clerk:
         self._rows = rows or self._rows
 
 
-async def load(clerks: Sequence[Clerk], seconds: float, think: float) -> None:
-    """All of them at once."""
+async def load(clerks: Sequence[Clerk], seconds: float, think: float, probes: Probes | None = None) -> None:
+    """All of them at once, while mailboxes are tested."""
     for clerk in clerks:
         await clerk.arrive()
-    until = time.monotonic() + seconds
-    await asyncio.gather(*(clerk.work(until, think) for clerk in clerks))
+    async with probes.going_on() if probes is not None else contextlib.nullcontext():
+        until = time.monotonic() + seconds
+        await asyncio.gather(*(clerk.work(until, think) for clerk in clerks))
 
 
 def sessions(people: int) -> list[str]:
@@ -188,9 +260,10 @@ def _processor(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bool) -> None:
+def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bool, probes: int = 0) -> None:
     """One load and its table."""
     port = free_port()
+    testing = Probes(probes, port, cookies[0]) if probes else None
     web = served(port)
     try:
         clerks = [Clerk(Browser(port, cookie), seed, search=search) for seed, cookie in enumerate(cookies)]
@@ -198,7 +271,7 @@ def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bo
         for clerk in clerks:
             clerk.begin_anew()
         began, spent = time.monotonic(), _processor(web.pid)
-        asyncio.run(load(clerks, seconds, think))
+        asyncio.run(load(clerks, seconds, think, testing))
         spent, took = _processor(web.pid) - spent, time.monotonic() - began
     finally:
         web.terminate()
@@ -209,6 +282,8 @@ def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bo
         if think
         else f"{len(cookies)} people, closed loop"
     )
+    if testing is not None:
+        name += f", {probes} mailboxes tested at a time ({testing.begun} tests begun, {testing.steps} steps told)"
     print(f"\n{name}: {len(every) / seconds:.1f} clicks/s, {spent * 1000 / (len(every) + len(cookies)):.1f} ms of processor"
           f" time each, web process {spent / took * 100:.0f} % busy\n\n| click | count | p50 ms | p95 ms | p99 ms | goal p95 |\n|---|---|---|---|---|---|")  # fmt: skip
     for kind, goal in GOALS.items():
@@ -225,11 +300,12 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--index", action="store_true", help="build the search index too, and search")
+    parser.add_argument("--probes", type=int, default=0, metavar="N", help="once more while N mailboxes are tested")
     parser.add_argument("--no-loop", action="store_true", help="leave the closed loop out")
     chosen = parser.parse_args()
     home = Path(os.environ["POSTSTELLE_HOME"])
     home.mkdir(mode=0o700, exist_ok=True)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "poststelle.run.settings"
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "poststelle.run.settings", "POSTSTELLE_EGRESS_ALLOW": "127.0.0.1/32"}
     import django
 
     django.setup()
@@ -240,6 +316,8 @@ def main() -> None:
     cookies = sessions(chosen.users)
     for _ in range(chosen.rounds):
         measured(cookies, chosen.seconds, chosen.think, search=chosen.index)
+        if chosen.probes:
+            measured(cookies, chosen.seconds, chosen.think, search=chosen.index, probes=chosen.probes)
         if not chosen.no_loop:
             measured(cookies, chosen.seconds / 3, 0, search=chosen.index)
 

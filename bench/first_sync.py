@@ -183,7 +183,10 @@ def mbsync_and_notmuch(place: Place) -> Cost:
 
 
 def poststelle(place: Place) -> Cost:
-    """Durable and searchable. The data folder and the account are made before the clock starts."""
+    """Durable and searchable, without the words of attachments, which are read when no more mail comes (notmuch reads none).
+
+    The data folder and the account are made before the clock starts.
+    """
     home = emptied(place, "poststelle")
     command = [sys.executable, "-c", "import sys; from poststelle.run.cli import main; sys.exit(main())"]
     environment = {

@@ -29,9 +29,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from poststelle.policy.scheduling import Limits
 from tests.servers.ca import CertificateAuthority
 
-PACE = 50
+PACE = int(Limits().connects_per_second)
 FOLDERS = ("INBOX", "Sent", "Drafts", "Trash", "Archiv", "Projekte")
 LISTED = b"".join(b'* LIST () "/" %s\r\n' % name.encode() for name in FOLDERS)
 SELECTED = b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 1] ok\r\n"

@@ -192,8 +192,8 @@ def _keep(pool: int, some: list[Made]) -> dict[bytes, Digest]:
         now = stored(_NEWEST)
         many(
             'INSERT INTO store_message (pool_id, sha256, size, segment_id, "offset", length, subject, from_name, from_address,'
-            ' recipients, sent_at, message_id, "references", preview, has_attachments, defects, digest_version, thread, created_at)'
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', 2, %s, %s)",
+            ' recipients, sent_at, message_id, "references", preview, has_attachments, defects, thread, created_at)'
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '', %s, %s)",
             [
                 (
                     pool, entry.sha256, entry.size, segment.pk, entry.offset, entry.length, made["subject"], *made["sender"],

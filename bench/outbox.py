@@ -45,9 +45,9 @@ from bench.smtp import ours as bare_sender  # noqa: E402
 from poststelle.mail import compose  # noqa: E402
 from poststelle.mail.address import Address  # noqa: E402
 from poststelle.office import accounts, outbox, sending  # noqa: E402
-from poststelle.office.accounts import egress  # noqa: E402
 from poststelle.office.actor import Actor  # noqa: E402
 from poststelle.office.doors import NetworkDoors  # noqa: E402
+from poststelle.office.egress import rule  # noqa: E402
 from tests.builders import an_office  # noqa: E402
 
 TEXT = RAW.partition(b"\r\n\r\n")[2].decode()
@@ -96,7 +96,7 @@ def send_all() -> None:
 
     async def whole() -> None:
         for numbers in (await write(sending.due)).values():
-            async with sending.Line(NetworkDoors(egress()), write) as line:
+            async with sending.Line(NetworkDoors(rule), write) as line:
                 for number in numbers:
                     await sending.send(number, line, write)
         await write(lambda: connection.close())  # noqa: PLW0108 - the thread that runs it has one of its own

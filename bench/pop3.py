@@ -1,16 +1,20 @@
-"""A whole POP3 maildrop over TLS: Poststelle's adapter beside raw reading and poplib, on the same Dovecot.
+"""A whole POP3 maildrop over TLS: Poststelle's adapter beside raw reading, poplib and, where installed, getmail6, on the same Dovecot.
 
-Poststelle lists, asks for the headers (when each message came) and fetches, as a first synchronisation does; the others only
-fetch. Run from the checkout: python -m bench.pop3 u2k --rounds 3
+Poststelle lists, asks for the headers (when each message came) and fetches, as a first synchronisation does; raw and poplib only
+fetch; getmail writes a Maildir, as it always does, and its start counts. Run from the checkout: python -m bench.pop3 u2k --rounds 3
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
+import os
 import poplib
+import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,7 +89,27 @@ def ours(arguments: Sequence[str]) -> int:
         return runner.run(whole())
 
 
-CONTENDERS: Mapping[str, Contender] = {"raw": raw, "poplib": standard, "poststelle": ours}
+def getmail(arguments: Sequence[str]) -> int:
+    """getmail6 into a new Maildir. It refuses to deliver as root."""
+    port, ca_file, user, password = arguments
+    owner = "nobody" if os.geteuid() == 0 else getpass.getuser()
+    with tempfile.TemporaryDirectory() as directory:
+        mail = Path(directory) / "mail"
+        for made in (mail, mail / "cur", mail / "new", mail / "tmp"):
+            made.mkdir()
+            shutil.chown(made, owner)
+        Path(directory).chmod(0o755)
+        (Path(directory) / "getmailrc").write_text(
+            f"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {port}\nusername = {user}\n"
+            f"password = {password}\nca_certs = {ca_file}\n[destination]\ntype = Maildir\npath = {mail}/\nuser = {owner}\n"
+            "[options]\nread_all = true\nverbose = 0\n",
+            "utf-8",
+        )
+        subprocess.run(["getmail", f"--getmaildir={directory}"], check=True, capture_output=True)
+        return len([*(mail / "new").iterdir()])
+
+
+CONTENDERS: Mapping[str, Contender] = {"raw": raw, "poplib": standard, "poststelle": ours, "getmail": getmail}
 
 
 def main() -> None:
@@ -107,7 +131,8 @@ def main() -> None:
             server.fill(user, messages)
             words = [str(server.pop3s_port), str(authority.ca_file), user.address, user.password]
             print(f"{len(messages)} messages, {sum(map(len, messages)) / 1e6:.0f} MB over TLS\n")
-            print(compare("bench.pop3", list(CONTENDERS), words, rounds=given.rounds, expected=len(messages)))
+            installed = [name for name in CONTENDERS if name != "getmail" or shutil.which("getmail")]
+            print(compare("bench.pop3", installed, words, rounds=given.rounds, expected=len(messages)))
         finally:
             server.stop()
 

@@ -5,9 +5,10 @@ the administrator, who sees everything, and somebody who sees one small mailbox 
 
 - *index*: messages per second of one core, in tenths of the mailbox, to see whether the rate falls;
 - *search*: p50 and p95 in ms per class of question, newest 50 with their rows, and ranked;
-- *notmuch*: `notmuch search --output=messages` over the first N messages of the same mailbox (its indexing takes minutes).
+- *notmuch*: `notmuch search --output=messages` over the first N messages of the same mailbox (its indexing takes minutes);
+- *Dovecot*: SEARCH TEXT over the first N, which Dovecot reads for every question: its time grows with N.
 
-    python -m bench.search [--messages 100000] [--notmuch 2000] [--cpu]
+    python -m bench.search [--messages 100000] [--notmuch 2000] [--dovecot 2000] [--cpu]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import hashlib
+import imaplib
 import itertools
 import os
 import random
@@ -52,6 +54,8 @@ from poststelle.store.application import Kept, apply  # noqa: E402
 from poststelle.store.blobs import Entry, Origin, Written  # noqa: E402
 from poststelle.store.search import find  # noqa: E402
 from tests.builders import a_folder, a_person, an_account, an_office  # noqa: E402
+from tests.servers.ca import CertificateAuthority  # noqa: E402
+from tests.servers.dovecot import Dovecot  # noqa: E402
 
 BATCH = 1_000
 SMALL_SHARE = 100
@@ -187,10 +191,35 @@ def notmuch(messages: int, asked: Mapping[str, Sequence[str]], mailbox: Path) ->
         print(f"notmuch {name:12}{percentile(seconds, 0.5):8.1f} /{percentile(seconds, 0.95):7.1f}")
 
 
+def dovecot(messages: int, asked: Mapping[str, Sequence[str]], scratch: Path) -> None:
+    scratch.mkdir()
+    server = Dovecot(CertificateAuthority(scratch).good())
+    try:
+        user = server.user("search")
+        server.fill(user, (made.raw for made in itertools.islice(generate(SIZES["u100k"], 1), messages)))
+        client = imaplib.IMAP4(server.host, server.imap_port)
+        client.login(user.address, user.password)
+        client.select("INBOX", readonly=True)
+        print()
+        for name in ("rare", "medium", "common", "phrase"):
+            seconds = []
+            for query in asked[name]:
+                client.literal = query.strip('" ').encode()  # type: ignore[attr-defined]  # imaplib's way to send a string
+                start = time.perf_counter()
+                said, _ = client.uid("SEARCH", "CHARSET", "UTF-8", "TEXT")
+                seconds.append(time.perf_counter() - start)
+                assert said == "OK", query
+            print(f"Dovecot {name:12}{percentile(seconds, 0.5):8.1f} /{percentile(seconds, 0.95):7.1f}")
+        client.logout()
+    finally:
+        server.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the search index.")
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--notmuch", type=int, default=0, metavar="N")
+    parser.add_argument("--dovecot", type=int, default=0, metavar="N")
     parser.add_argument(
         "--cpu", action="store_true", help="processor time of searches instead of the clock: for a busy machine"
     )
@@ -211,6 +240,8 @@ def main() -> None:
     )
     if chosen.notmuch:
         notmuch(chosen.notmuch, asked, Path(HOME) / "mail")
+    if chosen.dovecot:
+        dovecot(chosen.dovecot, asked, Path(HOME) / "dovecot")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ Held = Counter[tuple[str, bytes, frozenset[str]]]
 PATIENCE = 20.0
 LONGEST = 0.5
 ARRIVALS = 5
-ROUNDS = 4
-"""Until both sides are at rest: what may have been told already is looked for twice."""
+ROUNDS = 6
+"""Until both sides are at rest: what may have been told already is looked for twice, then told again, and what has to wait for that
+after it."""
 
 
 def sync() -> None:

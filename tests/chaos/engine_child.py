@@ -102,14 +102,7 @@ class Household:
 
         if access.incoming.host == "mail.amt.test":
             return MemorySource(self.server, HEALTHY)
-        if self.bulk:
-            from poststelle.adapters.connection import Trust
-            from poststelle.adapters.imap.source import open_source
-
-            return await open_source(
-                access.incoming, access.login, egress=self._network().egress, tls=Trust(), bulk=True
-            )
-        return await self._network().source(access, bulk=bulk)
+        return await self._network().source(access, bulk=bulk or self.bulk)
 
     async def sender(self, access: Any) -> Any:
         return await self._network().sender(access)
@@ -118,10 +111,10 @@ class Household:
         await self._network().reach(endpoint)
 
     def _network(self) -> Any:
-        from poststelle.office.accounts import egress
         from poststelle.office.doors import NetworkDoors
+        from poststelle.office.egress import rule
 
-        return NetworkDoors(egress())
+        return NetworkDoors(rule)
 
     async def endure(self, told: dict[str, Any]) -> dict[str, Any]:
         """One bad account, from being added until it has been judged or its time is up."""

@@ -12,13 +12,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from poststelle.adapters.connection import Trust
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.source import open_source
 from poststelle.mail.ports import FLAGGED, SEEN, Role, Sender, Source
 from poststelle.mail.settings import Endpoint
 from poststelle.office import accounts, handling, reading
-from poststelle.office.accounts import egress
+from poststelle.office.egress import rule
 from poststelle.store import models
 from poststelle.store.accounts import Access
 from tests.builders import a_letter, an_account
@@ -70,7 +72,7 @@ class ImpatientDoors:
         return await open_source(
             access.incoming,
             access.login,
-            egress=egress(),
+            egress=await sync_to_async(rule)(),
             tls=Trust(settings.POSTSTELLE.ca_file),
             limits=LIMITS,
             bulk=bulk,

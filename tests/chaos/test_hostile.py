@@ -1,15 +1,23 @@
 """Servers that mean harm, one after the other, before an engine in a process of its own: its memory stays where it was, the account
-is set aside with a reason or goes on as if nothing were, and mail to a healthy mailbox beside it comes as quickly as ever."""
+is set aside with a reason or goes on as if nothing were, and mail to a healthy mailbox beside it comes as quickly as ever.
+
+Almost all of that is waiting, so a few such engines endure at the same time, each of them one server after the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -18,8 +26,9 @@ from tests.servers.hostile_imap import FOLDERS, RESTLESS, SCENARIOS, hostile
 from tests.servers.hostile_pop3 import SCENARIOS as POP3_SCENARIOS
 from tests.servers.hostile_pop3 import hostile_pop3
 
+AT_ONCE = 5
 MOST_MIB = 200.0
-PATIENCE = 60.0
+PATIENCE, GOODBYE_SECONDS = 60.0, 20.0
 A_MOMENT = 0.5
 """Seconds of the engine's work that may always lie between mail to the healthy mailbox and its being here."""
 
@@ -101,10 +110,33 @@ class Engine:
         return await self.hear()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+@dataclass(frozen=True, slots=True)
+class Endured:
+    """What a server did to an engine, what the engine said to it, and what mail to the healthy mailbox usually costs that engine."""
+
+    found: Mapping[str, Any]
+    usual: float
+    heard: Sequence[bytes]
+    connections: int = 0
+
+    @classmethod
+    async def by(cls, engine: Engine, name: str) -> Endured:
+        """The server of that name, alone before the engine."""
+        if name in POP3_SCENARIOS:
+            async with hostile_pop3(POP3_SCENARIOS[name]) as (port, heard):
+                return cls(await engine.endure(name, port), engine.usual, heard)
+        async with hostile({**SCENARIOS, **RESTLESS, **FOLDERS}[name]) as server:
+            found = await engine.endure(name, server.port, bulk="bomb" in name)
+            return cls(found, engine.usual, server.heard, server.connections)
+
+
+Everything: TypeAlias = Mapping[str, "asyncio.Future[Endured]"]
+
+
+@asynccontextmanager
+async def engine_in(home: Path) -> AsyncIterator[Engine]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.chaos.engine_child", str(tmp_path_factory.mktemp("home")),
+        sys.executable, "-m", "tests.chaos.engine_child", str(home),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
@@ -115,7 +147,57 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engi
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), GOODBYE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+class Ordeal:
+    """Every server asked for, each before one of a few engines. An engine that breaks is replaced, and one test knows of it."""
+
+    def __init__(self, names: Sequence[str], homes: Sequence[Path]) -> None:
+        # Whoever takes longest comes first.
+        self._waiting = deque(sorted(names, key=lambda name: name not in FOLDERS))
+        self.endured = {name: asyncio.get_running_loop().create_future() for name in names}
+        self._engines = [asyncio.create_task(self._go_on(home)) for home in homes]
+
+    async def _go_on(self, home: Path) -> None:
+        while self._waiting:
+            name = ""
+            try:
+                async with engine_in(home) as engine:
+                    while self._waiting:
+                        name = self._waiting.popleft()
+                        self.endured[name].set_result(await Endured.by(engine, name))
+            except Exception as error:
+                self.endured[name or self._waiting.popleft()].set_exception(error)
+
+    async def end(self) -> None:
+        self._waiting.clear()
+        _, late = await asyncio.wait(self._engines, timeout=GOODBYE_SECONDS)
+        for one in late:
+            one.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endured(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Everything]:
+    """What became of each server, as soon as it is known."""
+    names = [item.callspec.params["name"] for item in request.session.items if item.path == request.path]  # type: ignore[attr-defined]
+    place = tmp_path_factory.mktemp("engines")
+    furnishing = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "import sys; from tests.chaos.engine_child import furnish; furnish(sys.argv[1])", str(place / "new"),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert await furnishing.wait() == 0
+    homes = [Path(shutil.copytree(place / "new", place / str(number))) for number in range(min(AT_ONCE, len(names)))]
+    ordeal = Ordeal(names, homes)
+    yield ordeal.endured
+    await ordeal.end()
 
 
 def assert_nobody_was_disturbed(found: Mapping[str, Any], usual: float) -> None:
@@ -137,37 +219,34 @@ def assert_endured(found: Mapping[str, Any], usual: float) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_a_hostile_server_costs_little_is_judged_and_disturbs_nobody(engine: Engine, name: str) -> None:
-    async with hostile(SCENARIOS[name]) as server:
-        found = await engine.endure(name, server.port, bulk="bomb" in name)
-    assert_endured(found, engine.usual)
+async def test_a_hostile_server_costs_little_is_judged_and_disturbs_nobody(endured: Everything, name: str) -> None:
+    one = await endured[name]
+    assert_endured(one.found, one.usual)
     # Whoever is judged is left alone for a while: no busy loop.
-    assert server.connections <= 4
+    assert one.connections <= 4
     if "starttls" in name or "scram" in name:
-        assert not any(b"geheim" in line for line in server.heard)
+        assert not any(b"geheim" in line for line in one.heard)
 
 
 @pytest.mark.parametrize("name", RESTLESS)
-async def test_a_server_that_gives_no_rest_gets_few_words_and_disturbs_nobody(engine: Engine, name: str) -> None:
-    async with hostile(RESTLESS[name]) as server:
-        found = await engine.endure(name, server.port)
-    assert_nobody_was_disturbed(found, engine.usual)
-    assert found["worst"] < LONGEST, found
-    assert found["held"] == 3
-    assert server.connections <= 2
-    assert len(server.heard) < MOST_WORDS_TO_THE_RESTLESS
+async def test_a_server_that_gives_no_rest_gets_few_words_and_disturbs_nobody(endured: Everything, name: str) -> None:
+    one = await endured[name]
+    assert_nobody_was_disturbed(one.found, one.usual)
+    assert one.found["worst"] < LONGEST, one.found
+    assert one.found["held"] == 3
+    assert one.connections <= 2
+    assert len(one.heard) < MOST_WORDS_TO_THE_RESTLESS
 
 
 @pytest.mark.parametrize("name", POP3_SCENARIOS)
-async def test_a_hostile_maildrop_costs_little_is_judged_and_disturbs_nobody(engine: Engine, name: str) -> None:
-    async with hostile_pop3(POP3_SCENARIOS[name]) as (port, heard):
-        assert_endured(await engine.endure(name, port), engine.usual)
+async def test_a_hostile_maildrop_costs_little_is_judged_and_disturbs_nobody(endured: Everything, name: str) -> None:
+    one = await endured[name]
+    assert_endured(one.found, one.usual)
     if "starttls" in name:
-        assert not any(b"geheim" in line for line in heard)
+        assert not any(b"geheim" in line for line in one.heard)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-async def test_a_hundred_thousand_folders_fit(engine: Engine, name: str) -> None:
-    async with hostile(FOLDERS[name]) as server:
-        found = await engine.endure(name, server.port)
-    assert_nobody_was_disturbed(found, engine.usual)
+async def test_a_hundred_thousand_folders_fit(endured: Everything, name: str) -> None:
+    one = await endured[name]
+    assert_nobody_was_disturbed(one.found, one.usual)

@@ -31,12 +31,14 @@ from poststelle.office import (
     choosing,
     departures,
     discovery,
+    egress,
     events,
     feed,
     groups,
     hand_over,
     handling,
     health,
+    identity_provider,
     invitations,
     kinds,
     ledger,
@@ -55,6 +57,7 @@ from poststelle.office import (
     rights,
     second_factors,
     sessions,
+    special_folders,
     templates,
     tokens,
     trees,
@@ -118,6 +121,12 @@ class House:
 
         return asyncio.run(ask())
 
+    def first_look(self) -> object:
+        async def ask() -> object:
+            return await anext(identity_provider.test(self.bob))
+
+        return asyncio.run(ask())
+
     def first_step_of_server(self) -> object:
         async def ask() -> object:
             return await anext(outgoing_servers.probe(self.bob, "Adas"))
@@ -163,6 +172,9 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "reading.tree": (lambda it: reading.tree(it.bob),),
     "reading.folders": (lambda it: reading.folders(it.bob, it.account),),
     "reading.folder": (lambda it: reading.folder(it.bob, it.folder),),
+    "reading.arrived": (
+        lambda it: reading.arrived(it.bob, it.folder, (it.message, it.message), datetime.min.replace(tzinfo=UTC), 5),
+    ),
     "reading.page": (lambda it: reading.page(it.bob, it.folder),),
     "reading.set_aside": (lambda it: reading.set_aside(it.bob, it.folder),),
     "reading.placement": (lambda it: reading.placement(it.bob, it.message),),
@@ -192,9 +204,16 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "handling.set_role": (lambda it: handling.set_role(it.bob, it.folder, None),),
     "handling.fetch_now": (lambda it: handling.fetch_now(it.bob, it.folder),),
     "handling.choose": (lambda it: handling.choose(it.bob, it.folder, {"show": False}),),
+    "special_folders.create": (lambda it: special_folders.create(it.bob, it.account),),
     "reading.search": (lambda it: reading.search(it.bob, "geheim"),),
     "alarms.sound": (lambda it: alarms.sound(it.bob),),
     "health.everything": (lambda it: health.everything(it.bob),),
+    "egress.allowed": (lambda it: egress.allowed(it.bob),),
+    "egress.set_up": (lambda it: egress.set_up(it.bob),),
+    "egress.allow": (lambda it: egress.allow(it.bob, "10.0.0.1"),),
+    "egress.revoke": (lambda it: egress.revoke(it.bob, "10.0.0.1"),),
+    "identity_provider.set_up": (lambda it: identity_provider.set_up(it.bob),),
+    "identity_provider.test": (lambda it: it.first_look(),),
     "notice.show": (lambda it: notice.show(it.bob),),
     "notice.unread": (lambda it: notice.unread(it.bob, ""),),
     "notice.put": (lambda it: notice.put(it.bob, "Neuer Text"),),
@@ -266,10 +285,14 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
         lambda it: accounts.to_probe(it.bob, an_account_document("Neu")),
         lambda it: accounts.to_probe(it.bob, {}, it.account),
     ),
+    "accounts.is_untested": (
+        lambda it: accounts.is_untested(it.bob, an_account_document("Neu")),
+        lambda it: accounts.is_untested(it.bob, {}, it.account),
+    ),
     "accounts.administered": (lambda it: accounts.administered(it.bob, it.account),),
     "kinds.consequences": (lambda it: kinds.consequences(it.bob, it.account),),
     "kinds.to_archive": (lambda it: kinds.to_archive(it.bob, it.account),),
-    "kinds.move": (lambda it: asyncio.run(kinds.move(it.bob, it.account, {}, NetworkDoors(accounts.egress()))),),
+    "kinds.move": (lambda it: asyncio.run(kinds.move(it.bob, it.account, {}, NetworkDoors(egress.rule))),),
     "kinds.duplicate": (lambda it: kinds.duplicate(it.bob, it.account),),
     "logins.within": (lambda it: logins.within(it.bob),),
     "logins.show": (lambda it: logins.show(it.bob, it.login), lambda it: logins.show(it.bob, "Haus")),
@@ -352,6 +375,7 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "work.looked": (lambda it: work.looked(it.bob, it.message),),
     "work.offered_tags": (lambda it: work.offered_tags(it.bob),),
     "work.add_tag": (lambda it: work.add_tag(it.bob, "Neu"),),
+    "work.tag_named": (lambda it: work.tag_named(it.bob, "Neu"),),
     "work.change_tag": (lambda it: work.change_tag(it.bob, "Geheim", "Neu", ""),),
     "work.remove_tag": (lambda it: work.remove_tag(it.bob, "Geheim"),),
     "work.trust_sender": (lambda it: work.trust_sender(it.bob, it.message),),
@@ -374,7 +398,7 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
 }
 
 OPEN = {
-    "accounts.egress": "says where the installation may connect to; nobody's data",
+    "egress.rule": "says where the installation may connect to; nobody's data",
     "account_documents.": "only rewrites and checks what its caller was given",
     "accounts.caretaker": "names whoever acts",
     "outgoing_servers.document_of": "only rewrites a record its caller was given",
@@ -383,6 +407,8 @@ OPEN = {
     "discovery.settings_of": "a list that comes with the program",
     "probing.": "tests settings its caller has checked; reports are one's own",
     "bulk.wrong_lines": "counts what its caller was given",
+    "single_sign_on.confirm": "looks whether the identity provider means the acting person",
+    "special_folders.missing": "counts what its caller was given",
     "hand_over.look": "the link is the right, and shows office, address and who asks",
     "hand_over.submit": "the link is the right",
     "invitations.look": "the link is the right",

@@ -88,3 +88,17 @@ def test_a_message_whose_attachment_kills_is_marked_and_the_next_is_read(
     attachments.stop(5)
     assert found(ada, "kirchturm ") == ["Bombe"]
     assert index.attachments_behind() == (0, 1)
+
+
+def test_attachments_are_not_read_while_many_messages_come_in(home: Path) -> None:
+    ada = an_office()
+    inbox = a_folder(an_account(ada))
+    a_message_in(inbox, a_letter("Post", attachments=[("a.txt", "text/plain", b"Sonnenuhr")]))
+    everything_is_indexed()
+    attachments = Attachments()
+    attachments.look(many=True)
+    attachments.start()
+    time.sleep(0.1)
+    assert not found(ada, "sonnenuhr ")
+    eventually(lambda: found(ada, "sonnenuhr "))
+    attachments.stop(5)

@@ -244,10 +244,10 @@ class _Deaf(MemorySource):
 async def test_a_mailbox_nothing_is_heard_of_is_noticed_told_and_tried_again(
     office: Office, kind: type[MemorySource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("poststelle.sync.folder.LONGEST_SILENCE", 0.3)
-    monkeypatch.setattr(watcher, "LONGEST_SILENCE", 0.3)
-    monkeypatch.setattr(incoming, "LONGEST_SILENCE", 0.3)
-    monkeypatch.setattr(second_session, "LONGEST_SILENCE", 0.3)
+    monkeypatch.setattr("poststelle.sync.folder.LONGEST_SILENCE", 2.0)
+    monkeypatch.setattr(watcher, "LONGEST_SILENCE", 2.0)
+    monkeypatch.setattr(incoming, "LONGEST_SILENCE", 2.0)
+    monkeypatch.setattr(second_session, "LONGEST_SILENCE", 2.0)
     monkeypatch.setattr(engine, "LOOK_ANYWAY_SECONDS", 0.2)
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
     account = await office.mailbox("eins")

@@ -76,3 +76,15 @@ def test_the_notice_is_written_and_read_by_command(terminal: Terminal) -> None:
     assert terminal("notice", "put", "-", stdin="") == 0, terminal.err
     assert terminal("notice", "show") == 0
     assert terminal.out == ""
+
+
+def test_internal_servers_are_allowed_and_taken_back_by_command(terminal: Terminal) -> None:
+    assert terminal("internal", "allow", "127.0.0.1") == 0, terminal.err
+    assert [one["server"] for one in terminal.json("internal", "list", "--json")] == ["127.0.0.1"]
+    document = json.dumps(an_account_document(incoming={"host": "127.0.0.1", "port": 1}, outgoing=None))
+    # Nobody listens there, but it may be asked.
+    assert terminal("account", "probe", "--json", "-", stdin=document) == 1
+    assert terminal("internal", "revoke", "127.0.0.1") == 0, terminal.err
+    assert terminal("internal", "revoke", "127.0.0.1") == 1
+    assert terminal("sign-on", "test") == 1
+    assert "No identity provider is set up." in terminal.err

@@ -143,6 +143,7 @@ async def test_a_mailbox_whose_every_round_takes_long_comes_to_rest_all_the_same
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incoming, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(incoming, "LOOKING_SECONDS", 0.0)
     account = await office.mailbox("eins")
     for number in range(40):
         office.server.create_folder("eins", (f"Akte {number}",))
@@ -151,6 +152,18 @@ async def test_a_mailbox_whose_every_round_takes_long_comes_to_rest_all_the_same
         assert office.doors.opened["eins"] == 2
         office.server.deliver("eins", a_letter("Danach"), path=("Akte 7",))
         await until(partial(office.has, account, "Danach"))
+
+
+async def test_looking_through_many_folders_without_news_takes_no_second_session(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "PATIENCE_SECONDS", 0.0)
+    account = await office.mailbox("eins")
+    for number in range(40):
+        office.server.create_folder("eins", (f"Akte {number}",))
+    async with office.at_work():
+        await until(lambda: office.synced(account))
+        assert office.doors.opened["eins"] == 1
 
 
 async def test_a_server_that_allows_one_session_is_worked_off_over_that_one(

@@ -24,7 +24,7 @@ async def test_what_the_second_session_fetches_comes_compressed(
     office: Office, ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incoming, "PATIENCE_SECONDS", 0.0)
-    office.doors = NetworkDoors(EgressPolicy.of("127.0.0.0/8"))  # type: ignore[assignment]
+    office.doors = NetworkDoors(lambda: EgressPolicy.of("127.0.0.0/8"))  # type: ignore[assignment]
     server = Dovecot(ca.good(), plugins=True)
     try:
         user = server.user("viel")

@@ -32,6 +32,7 @@ from django.urls import Resolver404, resolve, set_script_prefix
 _waiting = get_asgi_application()
 
 from poststelle.run.cells import warden  # noqa: E402 - Django has to be set up first
+from poststelle.run.turns import turns  # noqa: E402 - Django has to be set up first
 from poststelle.web.live import watch  # noqa: E402 - Django has to be set up first
 
 THREADS = 16
@@ -54,12 +55,16 @@ class _Pages(ASGIHandler):
         with closing(body):
             loop = asyncio.get_running_loop()
             # What a view leaves behind in its context (the language) must not reach the next one.
-            response = await loop.run_in_executor(self._threads, copy_context().run, self._answer, scope, body)
+            response = await loop.run_in_executor(self._threads, copy_context().run, self._in_turn, scope, body)
             try:
                 await self.send_response(response, send)
             finally:
                 if response.streaming:
                     await sync_to_async(response.close)()
+
+    def _in_turn(self, scope: Mapping[str, Any], body: IO[bytes]) -> HttpResponseBase:
+        with turns.taken():
+            return self._answer(scope, body)
 
     def _answer(self, scope: Mapping[str, Any], body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))
@@ -78,6 +83,7 @@ class _Pages(ASGIHandler):
 
 
 _pages = _Pages()
+resolve("/")  # every page is loaded before somebody waits for one
 
 
 async def application(

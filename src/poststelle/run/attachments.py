@@ -1,13 +1,14 @@
 """The slower pass behind the index: the words of attachments, message by message, the newest first.
 
-A thread of its own, which rests while mail pours in, so that neither mail nor its own words ever wait for it. What is left to do stands in the index; killed at
-any moment, it goes on with the message it was at.
+A thread of its own, which rests while mail comes in, so that neither mail nor its own words ever wait for it. What is left to do stands
+in the index; killed at any moment, it goes on with the message it was at.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import closing
 
 from django.db import connection
@@ -19,6 +20,8 @@ from poststelle.store import index, messages
 log = logging.getLogger(__name__)
 
 LOOK_ANYWAY_SECONDS, SET_BACK_SECONDS = 60.0, 10.0
+REST_SECONDS = 1.5
+"""So long after many messages nothing is read: a mailbox that comes in is whole, and can be searched, before its attachments."""
 _AT_ONCE = 20
 
 
@@ -29,14 +32,17 @@ class Attachments:
         self._extractor = extractor or Extractor()
         self._stopping = threading.Event()
         self._fresh = threading.Event()
+        self._rests_until = 0.0
         self._thread = threading.Thread(target=self._run, name="attachments", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def look(self) -> None:
-        """There may be something to read."""
+    def look(self, *, many: bool) -> None:
+        """Messages have come: there may be something to read; where many have, once no more come."""
+        if many:
+            self._rests_until = time.monotonic() + REST_SECONDS
         self._fresh.set()
 
     def stop(self, seconds: float) -> None:
@@ -47,10 +53,16 @@ class Attachments:
         if self._thread.is_alive():
             self._thread.join(seconds)
 
+    @property
+    def _rest(self) -> float:
+        return max(0.0, self._rests_until - time.monotonic())
+
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
+            while not self._stopping.wait(self._rest):
                 self._fresh.clear()
+                if self._rest:
+                    continue
                 try:
                     done = self._some()
                 except Exception:  # a locked file or a full disk passes; mail and its own words go on meanwhile
@@ -79,4 +91,6 @@ class Attachments:
                 if not complete:
                     log.info("message %s: not all of its attachments could be read", number)
                 writer.attach(number, text, complete=complete)
+                if self._rest:
+                    break
         return len(some)

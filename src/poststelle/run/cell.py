@@ -18,7 +18,6 @@ import os
 import resource
 import signal
 import socket
-import struct
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,11 +28,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from poststelle.mail import extract, opened
 from poststelle.mail.folding import Labels
 from poststelle.run import drawing
+from poststelle.run.cells import LENGTHS, SECONDS
 from poststelle.run.extractor import confine, prepare
 
-LENGTHS = struct.Struct(">QQ")
 MEMORY_LIMIT = 1 << 30
-CPU_SECONDS, SECONDS = 15, 20
+CPU_SECONDS = 15
 _PIECE = 1 << 20
 _zones: list[ZoneInfo] = []
 
@@ -101,19 +100,12 @@ def answer(asked: socket.socket) -> None:
 
 
 def _plain(value: object) -> object:
-    """Moments keep what they are: a day is none."""
+    """Moments keep what they are: a day is none. Undone by `cells.restored`."""
     if isinstance(value, datetime):
         return {"moment": value.isoformat()}
     if isinstance(value, date):
         return {"day": value.isoformat()}
     raise TypeError(type(value))
-
-
-def restored(value: dict[str, Any]) -> Any:
-    """`_plain` undone, for `json.loads` as its ``object_hook``. Raises ValueError for a moment that is none."""
-    if value.keys() == {"moment"}:
-        return datetime.fromisoformat(value["moment"])
-    return date.fromisoformat(value["day"]) if value.keys() == {"day"} else value
 
 
 def guard(control: socket.socket) -> None:

@@ -1,12 +1,13 @@
 """The command line: ``poststelle …``. Says which commands there are, opens the data folder, turns failures into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 an account needs a person. What a command does is in ``run.commands``; those
-modules are imported once Django is set up for the data folder, so that help is there at once and ``--home`` comes first.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 an account needs a person. What a command does is in ``run.commands``. A command is
+somebody's waiting: it loads what it needs and no more, help nothing at all, and nothing before ``--home`` is known.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -14,10 +15,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from poststelle.errors import Conflict, Invalid, NeedsAttention, PoststelleError
-from poststelle.run.configuration import PREFIX, Configuration, ConfigurationError, load
+
+if TYPE_CHECKING:
+    from poststelle.run.configuration import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     os.umask(0o077)
     given = parser().parse_args(arguments)
-    for name in ("home", "host", "port", "demo"):
-        if (value := getattr(given, name, None)) is not None:
-            os.environ[PREFIX + name.upper()] = str(value)
     try:
-        return _run(given, load())
+        return _run(given)
     except PoststelleError as error:
         _tell(error)
         return NEEDS_PERSON if isinstance(error, NeedsAttention) else FAILED
-    except ConfigurationError as error:
-        sys.stderr.write(f"poststelle: {error}\n")
-        return FAILED
     except BrokenPipeError:
         # Whoever read our output has had enough; keep Python from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -142,6 +139,8 @@ def _add_office(commands: _Commands) -> None:
 
 
 def _add_log_in(commands: _Commands) -> None:
+    sign_on = _group(commands, "sign-on", "the office's identity provider")
+    _add_json_lines(_command(sign_on, "test", "office.try_sign_on", "ask it what it says of itself"))
     factor = _group(commands, "second-factor", "authenticator apps and passkeys")
     _command(
         factor, "reset", "office.reset_factors", "take a person's second factors away and log them out"
@@ -210,6 +209,7 @@ def _add_kinds(within: _Commands) -> None:
     for name, does, text in (
         ("copy", "copy", "print the document of a second mailbox like this one, without secrets"),
         ("hand-over", "link", "print a one-time link by which the owner enters the password"),
+        ("create-folders", "create_folders", "make the special folders that are missing, named as the others are"),
         ("way-out", "way_out", "say which server sends for a mailbox, and why"),
     ):
         _command(within, name, f"kinds.{does}", text).add_argument("label", metavar="LABEL")
@@ -275,6 +275,11 @@ def _add_rights(commands: _Commands) -> None:
     _command(notice, "show", "shared.show_notice", "print it")
     text = _command(notice, "put", "shared.put_notice", "another text; an empty one switches it off")
     text.add_argument("file", metavar="FILE", help="the text; - for standard input")
+    internal = _group(commands, "internal", "servers inside the own network that mailboxes may use")
+    _add_json(_command(internal, "list", "shared.list_internal", "list them, with those of the setting egress_allow"))
+    for name, told in (("allow", "open connections to it from now on"), ("revoke", "no new connections there")):
+        one = _command(internal, name, f"shared.{name}_internal", told)
+        one.add_argument("server", metavar="SERVER", help="an address, a network (CIDR) or a server name")
     group = _group(commands, "group", "people who get rights together")
     _add_json(_command(group, "list", "shared.list_groups", "list groups"))
     people = _command(group, "put", "shared.put_group", "make a group, or give one other people")
@@ -364,7 +369,32 @@ _OPEN_THEMSELVES = {"office.init", "operation.serve", "operation.doctor"}
 """Commands that make the data folder, or look at it before anything is changed."""
 
 
-def _run(given: argparse.Namespace, configuration: Configuration) -> int:
+def _run(given: argparse.Namespace) -> int:
+    # Nothing of what is loaded now is garbage, and half a million objects would be searched for some.
+    gc.disable()
+    from poststelle.run.configuration import PREFIX, ConfigurationError, load
+
+    for name in ("home", "host", "port", "demo"):
+        if (value := getattr(given, name, None)) is not None:
+            os.environ[PREFIX + name.upper()] = str(value)
+    try:
+        configuration = load()
+    except ConfigurationError as error:
+        sys.stderr.write(f"poststelle: {error}\n")
+        return FAILED
+    try:
+        command = _command_of(given, configuration)
+        gc.freeze()
+        gc.enable()
+        return command(given, configuration)
+    finally:
+        _close_database()
+
+
+def _command_of(
+    given: argparse.Namespace, configuration: Configuration
+) -> Callable[[argparse.Namespace, Configuration], int]:
+    """What carries it out, with Django set up for the data folder."""
     from poststelle.run.data_folder import DATABASE
 
     if given.does not in {"office.init", "operation.serve"} and not (configuration.home / DATABASE).exists():
@@ -387,7 +417,17 @@ def _run(given: argparse.Namespace, configuration: Configuration) -> int:
     command: Callable[[argparse.Namespace, Configuration], int] = getattr(
         importlib.import_module(f"poststelle.run.commands.{module}"), name
     )
-    return command(given, configuration)
+    return command
+
+
+def _close_database() -> None:
+    """Whoever closes it last folds its log into it. What is frozen is not closed by the end of the process."""
+    from django.conf import settings
+
+    if settings.configured:
+        from django.db import connections
+
+        connections.close_all()
 
 
 def _language(environment: Mapping[str, str]) -> str | None:

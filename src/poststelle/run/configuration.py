@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from poststelle.adapters.connection import EgressPolicy
 from poststelle.mail.provider import Places
 from poststelle.mail.relay import read_relay
 
@@ -80,7 +79,10 @@ class Configuration(BaseModel):
     @field_validator("egress_allow")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        EgressPolicy.of(",".join(value))
+        if value:
+            from poststelle.adapters.connection import EgressPolicy
+
+            EgressPolicy.of(",".join(value))
         return value
 
     @field_validator("discovery_nameserver")

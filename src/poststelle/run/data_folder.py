@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.core.management import call_command
+from django.apps import apps
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from poststelle.errors import Conflict
 
@@ -27,6 +28,8 @@ def prepare(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     (home / SEGMENTS).mkdir(exist_ok=True, mode=0o700)
     if not is_current():
+        from django.core.management import call_command
+
         with _alone(home):
             # Whoever had the lock before us may have done it already; migrate then does nothing.
             call_command("migrate", interactive=False, verbosity=0)
@@ -34,6 +37,16 @@ def prepare(home: Path) -> None:
 
 def is_current() -> bool:
     """Whether the tables are those of this release. Raises Conflict("data-newer") when they are those of a later one."""
+    shipped = {
+        (app.label, module.name)
+        for app in apps.get_app_configs()
+        for module in pkgutil.iter_modules([str(Path(app.path) / "migrations")])
+    }
+    # Every command asks: only where something differs are the migrations themselves loaded and looked at.
+    if shipped == MigrationRecorder(connection).applied_migrations().keys():
+        return True
+    from django.db.migrations.executor import MigrationExecutor
+
     executor = MigrationExecutor(connection)
     loader = executor.loader
     unknown = [name for name in loader.applied_migrations if name not in loader.disk_migrations]

@@ -1,7 +1,7 @@
 """The engine: one process that watches every account, sends what is due and keeps the search index behind the rows.
 
-The only place that starts loops and threads. All of its state is in the store: it learns of commits by polling SQLite's
-data_version, of what they mean from the journal, and can be killed at any moment. While nothing happens it does next to nothing,
+The only place that starts loops and threads. All of its state is in the store: it learns of commits from the kernel and SQLite's
+data_version (`store.commits`), of what they mean from the journal, and can be killed at any moment. While nothing happens it does next to nothing,
 however many accounts there are. Its standard input is a pipe from its parent; when that ends, so does the engine. Its standard
 output says ``alive`` while none of its parts has frozen; when that ends, the parent ends it.
 """
@@ -18,13 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
 
 from django.conf import settings as django_settings
 
 from poststelle.office import alarms, events, incoming, live, sending, work
-from poststelle.office.accounts import egress
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import Doors, NetworkDoors
+from poststelle.office.egress import rule
 from poststelle.policy.scheduling import Limits, Pace
 from poststelle.run.configuration import Configuration
 from poststelle.run.network import BulkPlaces, PacedDoors
@@ -34,9 +35,9 @@ from poststelle.store.commits import Commits
 
 log = logging.getLogger(__name__)
 
-COMMIT_POLL_SECONDS = 0.2
+COMMIT_REST_SECONDS = 0.2
 LOOK_ANYWAY_SECONDS = 5.0
-LOOK_AT_ALL_SECONDS = 60.0
+LOOK_AT_ALL_SECONDS, LOOK_AT_HEALTH_SECONDS = 60.0, 300.0
 WRITE_DOWN_SECONDS = 30.0
 SET_BACK_SECONDS = 5.0
 STOP_SECONDS = 3.0
@@ -69,10 +70,11 @@ class Engine:
         self._watched: dict[str, Watcher] = {}
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._commits = Commits()
+        self._commits = Commits(COMMIT_REST_SECONDS)
+        self._news = asyncio.Event()
         self._position = -1
         self._changed = False
-        self._look_at = self._all_at = self._write_at = self._probe_at = 0.0
+        self._look_at = self._all_at = self._health_at = self._write_at = self._probe_at = 0.0
         self._drift = time.time() - time.monotonic()
         self.stop = asyncio.Event()
 
@@ -80,13 +82,17 @@ class Engine:
         """Until `stop` is set. Ends within `STOP_SECONDS`; what is still at work then is only asked to end."""
         notes = asyncio.create_task(events.write_down(self._shop.write))
         watching = asyncio.create_task(self._watch())
+        forgetting = asyncio.create_task(incoming.forget_removed(self._shop.tools))
         try:
             await self.stop.wait()
         finally:
             notes.cancel()
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            forgetting.cancel()
+            await asyncio.gather(watching, forgetting, return_exceptions=True)
             await self._end()
+            if self._commits.handle is not None:
+                asyncio.get_running_loop().remove_reader(self._commits.handle)
             self._commits.close()
 
     async def _watch(self) -> None:
@@ -102,11 +108,30 @@ class Engine:
             await self._until_something_is_to_be_done()
 
     async def _until_something_is_to_be_done(self) -> None:
-        """Almost all of an engine's time is spent here: five looks a second, which wake nothing else."""
-        loop = asyncio.get_running_loop()
-        while loop.time() < min(self._look_at, self._all_at, self._write_at) and not self._changed:
-            await asyncio.sleep(COMMIT_POLL_SECONDS)
-            self._changed = self._commits.happened()
+        """Almost all of an engine's time is spent here: the kernel says when somebody writes, and nothing else is woken."""
+        loop, commits = asyncio.get_running_loop(), self._commits
+        while (left := min(self._look_at, self._all_at, self._write_at) - loop.time()) > 0 and not self._changed:
+            if (pause := commits.due - time.monotonic()) > 0:
+                await self._until_told(min(left, pause))
+            else:
+                self._look_for_commits()
+        self._look_for_commits()
+
+    def _look_for_commits(self) -> None:
+        knew = self._commits.handle
+        self._changed |= self._commits.happened()
+        if (handle := self._commits.handle) is not None and handle != knew:
+            asyncio.get_running_loop().add_reader(handle, self._told)
+
+    async def _until_told(self, seconds: float) -> None:
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+    def _told(self) -> None:
+        self._commits.heard()
+        self._news.set()
 
     async def _end(self) -> None:
         watching, senders = [watcher.task for watcher in self._watched.values()], [*self._senders.values()]
@@ -130,7 +155,8 @@ class Engine:
             position = (await self._shop.write(incoming.news, max(self._position, 0))).position
             await self._arrange(None)
             self._position, self._all_at = position, now + LOOK_AT_ALL_SECONDS
-            await self._shop.write(alarms.sound, SYSTEM)
+            await self._shop.write(partial(alarms.sound, SYSTEM, only_trouble=now < self._health_at))
+            self._health_at = now + LOOK_AT_HEALTH_SECONDS if now >= self._health_at else self._health_at
         elif self._changed:
             self._changed = False
             self._shop.committed()
@@ -257,7 +283,7 @@ async def run(doors: Doors | None = None) -> None:
     loop = asyncio.get_running_loop()
     async with Workshop() as shop:
         engine = Engine(
-            doors or NetworkDoors(egress()), shop, configuration.poll_seconds, limits=limits_of(configuration),
+            doors or NetworkDoors(rule), shop, configuration.poll_seconds, limits=limits_of(configuration),
             suspend_after=configuration.suspend_after, heard=_now_and_then(lambda: _say("alive")),
         )  # fmt: skip
         loop.add_signal_handler(signal.SIGTERM, engine.stop.set)

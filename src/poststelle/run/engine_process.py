@@ -5,6 +5,7 @@ Sets Django up before anything that needs it is imported, takes the engine lock 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import sys
 def main() -> int:
     """Run the engine in this process; the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    gc.disable()  # nothing of what is loaded is garbage; the workshop freezes it
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "poststelle.run.settings")
     import django
 
@@ -24,6 +26,7 @@ def main() -> int:
     from poststelle.run.engine import run
     from poststelle.run.locks import ENGINE, held
 
+    gc.enable()
     with held(settings.POSTSTELLE.home, ENGINE):
         uvloop.run(run_demo() if settings.POSTSTELLE.demo else run())
     return 0

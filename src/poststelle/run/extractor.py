@@ -16,7 +16,6 @@ import mimetypes
 import os
 import resource
 import signal
-import struct
 import sys
 import zipfile
 from itertools import islice
@@ -26,11 +25,11 @@ import pypdfium2
 
 from poststelle.mail import charset, extract
 from poststelle.mail.extract import Unreadable
+from poststelle.run.extractors import HEAD, LENGTH
 
 MEMORY_LIMIT = 512 << 20
 NICENESS = 15
 LAST_RESORT_SECONDS = 60
-HEAD, LENGTH = struct.Struct(">IQ"), struct.Struct(">I")
 
 
 def prepare() -> None:

@@ -10,15 +10,15 @@ import json
 import logging
 import os
 import select
+import struct
 import subprocess
 import sys
 import time
 from contextlib import suppress
 
-from poststelle.run.extractor import HEAD, LENGTH
-
 log = logging.getLogger(__name__)
 
+HEAD, LENGTH = struct.Struct(">IQ"), struct.Struct(">I")
 SECONDS_PER_FILE = 20.0
 LARGEST_MESSAGE = 128 << 20
 MOST_LOSSES = 3

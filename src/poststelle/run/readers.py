@@ -26,7 +26,7 @@ SECONDS_PER_BATCH = 30.0
 """A batch and the two messages in it that never end take less than a silent account is given (`sync.folder.LONGEST_SILENCE`)."""
 
 TRIES_ALONE = 2
-USUAL_BYTES = 5 << 20
+USUAL_BYTES = 9 << 20
 UNREADABLE = Digest("", ("", ""), (), None, "", (), "", False, ("unreadable",), "", ())
 
 

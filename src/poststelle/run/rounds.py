@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 
 from poststelle.errors import Conflict, NeedsAttention, NotFound, PoststelleError, Trouble, TryAgain
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, events, incoming
+from poststelle.office import accounts, egress, events, incoming
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import NetworkDoors
 from poststelle.run.locks import ENGINE, SERVE, held, is_held
@@ -59,9 +59,9 @@ def _chosen(labels: Sequence[str]) -> list[AccountRecord]:
 
 async def _here(chosen: Sequence[AccountRecord]) -> Report:
     async with Workshop() as shop:
-        doors = NetworkDoors(accounts.egress())
+        doors = NetworkDoors(egress.rule)
         entries = await asyncio.gather(*(_one(record, doors, shop) for record in chosen))
-        await asyncio.to_thread(_wait_for_the_index)
+        await shop.indexed()
         await shop.write(events.flush)
         return {"accounts": entries, "indexed": True}
 
@@ -107,11 +107,6 @@ def _by_the_engine(chosen: Sequence[AccountRecord]) -> Report | None:
 
 def _is_served() -> bool:
     return is_held(django_settings.POSTSTELLE.home, SERVE)
-
-
-def _wait_for_the_index() -> None:
-    while index.behind():
-        time.sleep(POLL_SECONDS / 4)
 
 
 def _answer(record: AccountRecord, seconds: float) -> Report | None:

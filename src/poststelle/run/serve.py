@@ -1,11 +1,13 @@
 """`serve`: the web in this process, the engine as its child; one of each per data folder.
 
 The port opens when the data folder is prepared and the engine is ready. A crashed engine is started again, ever more slowly, and so
-is one that has fallen silent; the engine ends by itself when this process does, however it ends.
+is one that has fallen silent; the engine ends by itself when this process does, however it ends. While it starts, the pages are loaded.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib
 import logging
 import os
 import select
@@ -44,8 +46,11 @@ class EngineProcess:
         self._keeper = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
 
     def start(self) -> None:
-        """Start it; returns when it is ready, or after half a minute, when it is still being tried."""
+        """Begin to start it."""
         self._keeper.start()
+
+    def wait(self) -> None:
+        """Until it is ready, or for half a minute, when it is still being tried."""
         if not self._ready.wait(READY_SECONDS):
             log.error("the engine does not start; see the lines above. Pages work, no mail moves.")
 
@@ -115,6 +120,11 @@ def serve(host: str, port: int) -> int:
     with held(home, SERVE):
         engine = EngineProcess()
         engine.start()
+        # Nothing of what is loaded is garbage; the pages freeze it when they start.
+        gc.disable()
+        importlib.import_module("poststelle.run.asgi")
+        gc.enable()
+        engine.wait()
         config = uvicorn.Config(
             "poststelle.run.asgi:application", host=host, port=port, loop="uvloop", http="httptools", lifespan="on",
             log_config=None, log_level="warning", server_header=False, proxy_headers=False,

@@ -33,7 +33,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
     "poststelle.store",
     "poststelle.web",
 ]
@@ -70,6 +69,7 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.i18n",
                 "django.templatetags.static",
+                "poststelle.web.templatetags.words",
                 "poststelle.web.templatetags.icons",
                 "poststelle.web.templatetags.assets",
                 "poststelle.web.templatetags.drawn",

@@ -7,12 +7,12 @@ nudges it when something here waits for it, and ends it when nothing has been he
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import OperationalError
 from django.utils import timezone
@@ -29,6 +29,7 @@ from poststelle.sync.folder import LONGEST_SILENCE
 from poststelle.sync.watch import Event, State, move
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SET_BACK_SECONDS = 5.0
 LISTEN_SECONDS = 20 * 60.0
@@ -61,7 +62,7 @@ class Town:
 class Watcher:
     """Keeps one account in step until it is suspended, changed or removed."""
 
-    __slots__ = ("_asked", "_due", "_errands", "_nudge", "_receiving", "_shows", "_wakings", "account", "deadline", "endpoint", "forgotten",
+    __slots__ = ("_asked", "_due", "_errands", "_nudged", "_receiving", "_shows", "_waiting", "_wakings", "account", "deadline", "endpoint", "forgotten",
                  "state", "stuck", "task", "town", "version")  # fmt: skip
 
     def __init__(self, town: Town, account: str, version: int, before: asyncio.Task[None] | None = None) -> None:
@@ -70,7 +71,8 @@ class Watcher:
         self.endpoint: Endpoint | None = None
         self.stuck = self.forgotten = False
         self._asked = self._errands = self._due = self._shows = False
-        self._nudge = asyncio.Event()
+        self._nudged = False
+        self._waiting: asyncio.Task[Any] | None = None
         self._receiving = Receiving()
         self._wakings = Wakings()
         self.deadline = 0.0
@@ -82,24 +84,31 @@ class Watcher:
     def ask(self) -> None:
         """Somebody wants a round now."""
         self._asked = True
-        self._nudge.set()
+        self._nudge()
 
     def tell(self) -> None:
         """Something changed here that the server is to be told."""
         if not self._errands:
             self._errands = True
-            self._nudge.set()
+            self._nudge()
 
     def show(self) -> None:
         """Somebody wants to see a folder that is not fetched."""
         if not self._shows:
             self._shows = True
-            self._nudge.set()
+            self._nudge()
 
     def clear_up(self) -> None:
         """The network is back."""
         self._due = True
-        self._nudge.set()
+        self._nudge()
+
+    def _nudge(self) -> None:
+        self._nudged = True
+        # Once only: it may need a moment to end in good order.
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
 
     def alive(self, seconds: float) -> None:
         """It is at work; nothing need be heard of it for so long."""
@@ -193,13 +202,28 @@ class Watcher:
             self._asked or self._due or self._shows
         ):
             self.alive(left + LONGEST_SILENCE)
-            await self._nudged(left)
+            await self._sleep(left)
         self.town.becalmed.pop(self.account, None)
 
-    async def _nudged(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), seconds)
-        self._nudge.clear()
+    async def _unless_nudged(self, waiting: Coroutine[Any, Any, T], otherwise: T) -> T:
+        """What it comes to; `otherwise` as soon as something here wants something, or has since this was last called."""
+        if self._nudged:
+            waiting.close()
+            self._nudged = False
+            return otherwise
+        self._waiting = task = asyncio.create_task(waiting)
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._waiting = None
+            task.cancel()
+            # Only then is the session free for something else.
+            await asyncio.gather(task, return_exceptions=True)
+        self._nudged = False
+        return otherwise if task.cancelled() else task.result()
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._unless_nudged(asyncio.sleep(seconds), None)
 
     def _move(self, event: Event) -> None:
         self.state = move(self.state, event)
@@ -231,7 +255,7 @@ class Watcher:
         ):
             self._asked = False
             self.alive(float("inf"))
-            await self._nudged(float("inf"))
+            await self._sleep(float("inf"))
 
     async def _rest(self, seconds: float) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -239,7 +263,7 @@ class Watcher:
             self._asked or self._errands or self._shows
         ):
             self.alive(left + LONGEST_SILENCE)
-            await self._nudged(left)
+            await self._sleep(left)
 
     async def _session(self, access: Access) -> float:
         """One connection, until it is not wanted any more; seconds until the next."""
@@ -247,7 +271,7 @@ class Watcher:
         self.alive(LONGEST_SILENCE + 600.0)  # its turn to connect may come late
         opened = await incoming.open_account(
             self.account, town.doors, town.shop.tools, access=access, limits=town.limits, turn=town.places.place,
-            woken=self._nudge.set, alive=self.alive,
+            woken=self._nudge, alive=self.alive,
         )  # fmt: skip
         try:
             self._move(Event.CONNECTED if wishes.background else Event.LIVE_ONLY)
@@ -297,7 +321,7 @@ class Watcher:
             if self._errands:
                 await self._tell(opened)
             self.alive(left + LONGEST_SILENCE)
-            await self._nudged(left)
+            await self._sleep(left)
 
     async def _watch(self, opened: incoming.OpenAccount) -> None:
         """Watch until it is time for the next round, and do it."""
@@ -314,8 +338,8 @@ class Watcher:
             if changed is None or self._asked or clock() >= due:
                 await self._round(opened, routine=not self._asked)
                 return
-            if changed:
-                await opened.look(changed)
+            if changed and await opened.look(changed):
+                self._wakings.was_worth_it()
             in_step = not opened.is_catching_up or await opened.settle()
             if in_step and opened.is_told_everything:
                 # Where rounds are few because every change is reported, this is what says that all is well.
@@ -332,25 +356,13 @@ class Watcher:
 
     async def _listen(self, opened: incoming.OpenAccount, seconds: float) -> frozenset[Any] | None:
         """What changed on the server, or nothing when somebody here wants something first."""
-        if self._nudge.is_set():
-            self._nudge.clear()
-            return frozenset()
         self.alive(seconds + LONGEST_SILENCE)
         if not self._receiving.push:
-            await self._nudged(seconds)
+            await self._sleep(seconds)
             return frozenset()
-        listening = asyncio.create_task(self._hear(opened, seconds))
-        nudged = asyncio.create_task(self._nudge.wait())
-        try:
-            await asyncio.wait({listening, nudged}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            nudged.cancel()
-            listening.cancel()
-            # Only then is the session free for something else.
-            await asyncio.gather(listening, return_exceptions=True)
-        self._nudge.clear()
+        changed = await self._unless_nudged(self._hear(opened, seconds), frozenset())
         self.alive(LONGEST_SILENCE)
-        return frozenset() if listening.cancelled() else listening.result()
+        return changed
 
     async def _hear(self, opened: incoming.OpenAccount, seconds: float) -> frozenset[Any] | None:
         clock = asyncio.get_running_loop().time

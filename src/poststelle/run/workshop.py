@@ -1,4 +1,4 @@
-"""What an engine works with: the one thread that writes, the processes that read mail, the thread that keeps the search index.
+"""What an engine works with: the one thread that writes, the processes that read mail, what keeps the search index.
 
 This module does not know accounts or when anything is to be done.
 """
@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -20,8 +20,10 @@ from django.db import connection
 from poststelle.mail.digest import Digest
 from poststelle.office import incoming
 from poststelle.run.attachments import Attachments
+from poststelle.run.indexing import Indexing
 from poststelle.run.readers import Readers
 from poststelle.store import cache, index, threads
+from poststelle.store.index_file import Document, is_damaged
 from poststelle.store.messages import segments
 from poststelle.store.shelf import Orphans, Tools
 
@@ -31,7 +33,8 @@ T = TypeVar("T")
 SET_BACK_SECONDS = 5.0
 LOOK_ANYWAY_SECONDS = 20.0
 _INDEX_STOP_SECONDS = 1.0
-SMALL_INDEX_BATCH, GATHER_SECONDS = 300, 0.25
+SMALL_INDEX_BATCH, GATHER_SECONDS, GATHER_FACTOR = 1000, 1.0, 4.0
+POLL_SECONDS = 0.05
 _YOUNG_OBJECTS = 10_000
 _REMEMBERED_BYTES = 8 << 20
 _SMALLEST_DIGEST = 1024
@@ -82,7 +85,9 @@ class Workshop:
         self._readers = Readers()
         self._remembered = Remembered()
         self._stopping = threading.Event()
+        self._pressed = threading.Event()
         self._index_seen = time.monotonic()
+        self._indexing = Indexing()
         self._indexer = threading.Thread(target=self._index, name="index", daemon=True)
         self._attachments = Attachments()
         store = segments()
@@ -95,6 +100,11 @@ class Workshop:
     def committed(self) -> None:
         """Somebody has committed something: there may be messages to index."""
         self._remembered.fresh.set()
+
+    async def indexed(self) -> None:
+        """Once everything kept can be found. From now on nothing is gathered any more."""
+        self._pressed.set()
+        await asyncio.to_thread(_wait_for_the_index)
 
     @property
     def index_silence(self) -> float:
@@ -113,9 +123,11 @@ class Workshop:
     async def __aexit__(self, *_: object) -> None:
         self._stopping.set()
         self._remembered.fresh.set()
+        self._pressed.set()
         await self._readers.close()
         await asyncio.to_thread(self._attachments.stop, _INDEX_STOP_SECONDS)
         await asyncio.to_thread(self._indexer.join, _INDEX_STOP_SECONDS)
+        self._indexing.stop()
         await self.write(_let_go)
         self._writer.shutdown(wait=True)
 
@@ -126,30 +138,42 @@ class Workshop:
                 self._index_seen = time.monotonic()
                 self._remembered.fresh.clear()
                 try:
-                    writer = writer or index.Writer()
+                    writer = writer or index.Writer(put_many=self._put_many)
                     some = writer.index_some(self._remembered.take)
                     if not some and threads.is_behind():
                         some = self._writer.submit(threads.catch_up).result()
                 except Exception as error:  # mail is sent and received without it; it goes on where it stopped
-                    log.exception("index: set back, trying again")
+                    if not self._stopping.is_set():
+                        log.exception("index: set back, trying again")
+                    self._indexing.close()
                     if writer is not None:
                         writer.close()
                         writer = None
-                    if index.is_damaged(error):
+                    if is_damaged(error):
                         index.start_over()
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
                 if some:
-                    self._attachments.look()
+                    self._attachments.look(many=some >= index.MANY)
                 if not some:
                     self._remembered.fresh.wait(LOOK_ANYWAY_SECONDS)
                 elif some < SMALL_INDEX_BATCH:
-                    # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather.
-                    self._stopping.wait(GATHER_SECONDS)
+                    # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather, a few
+                    # times as long as these have taken.
+                    self._pressed.wait(min(GATHER_FACTOR * (time.monotonic() - self._index_seen), GATHER_SECONDS))
         finally:
+            self._indexing.close()
             if writer is not None:
                 writer.close()
             connection.close()
+
+    def _put_many(self, documents: Sequence[Document], upto: int) -> None:
+        self._indexing.put(index.file(), documents, upto)
+
+
+def _wait_for_the_index() -> None:
+    while index.behind():
+        time.sleep(POLL_SECONDS)
 
 
 def _settle_down() -> None:

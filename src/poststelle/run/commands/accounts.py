@@ -6,18 +6,17 @@ import argparse
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from poststelle.api.shapes import listed
-from poststelle.api.steps import ProbeStep
-from poststelle.api.v1.accounts import Account
-from poststelle.api.v1.discovery import Found, Preset
 from poststelle.errors import Invalid
 from poststelle.mail.records import Step
-from poststelle.office import accounts, discovery, probing
+from poststelle.office import accounts
 from poststelle.office.actor import SYSTEM
 from poststelle.run.commands.terminal import read_document, say, say_json, say_table
 from poststelle.run.configuration import Configuration
+
+if TYPE_CHECKING:
+    from poststelle.api.steps import ProbeStep
 
 _ALL = 100_000
 
@@ -36,6 +35,9 @@ def list_all(given: argparse.Namespace, _: Configuration) -> int:
     """Every mailbox, by label."""
     page = accounts.page(SYSTEM, _ALL)
     if given.json:
+        from poststelle.api.shapes import listed
+        from poststelle.api.v1.accounts import Account
+
         say_json(listed(page, Account.of).model_dump(mode="json"))
     elif page.items:
         say_table([(one.label, one.address, one.state, f"{one.held}/{one.expected}", one.id) for one in page.items])
@@ -44,6 +46,8 @@ def list_all(given: argparse.Namespace, _: Configuration) -> int:
 
 def show(given: argparse.Namespace, _: Configuration) -> int:
     """One mailbox, with its state and without its password."""
+    from poststelle.api.v1.accounts import Account
+
     told = Account.of(accounts.show(SYSTEM, given.label)).model_dump(mode="json")
     if given.json:
         say_json(told)
@@ -56,6 +60,8 @@ def probe(given: argparse.Namespace, _: Configuration) -> int:
     """Each step as it happens; 3 when a person must act before it can work, else 1 when something failed."""
     if given.label is None and given.json is None:
         given.wrong_use("LABEL or --json is needed")
+    from poststelle.office import probing
+
     document = read_document(given.json) if given.json else {}
     result = asyncio.run(_probe(document, given.label, json_lines=given.json_lines, recipient=given.send_to))
     report = probing.last_report(SYSTEM)
@@ -78,6 +84,9 @@ def discover(given: argparse.Namespace, _: Configuration) -> int:
 
 
 async def _discover(address: str, *, json_lines: bool) -> int:
+    from poststelle.api.v1.discovery import Found
+    from poststelle.office import discovery
+
     found = False
     async for finding in discovery.discover(SYSTEM, address):
         found = True
@@ -94,6 +103,9 @@ async def _discover(address: str, *, json_lines: bool) -> int:
 
 def presets(given: argparse.Namespace, _: Configuration) -> int:
     """Every known provider."""
+    from poststelle.api.v1.discovery import Preset
+    from poststelle.office import discovery
+
     told = [Preset.of(one) for one in discovery.providers()]
     if given.json:
         say_json([one.model_dump() for one in told])
@@ -109,6 +121,8 @@ def remove(given: argparse.Namespace, _: Configuration) -> int:
 
 
 async def _probe(document: Mapping[str, object], account: str | None, *, json_lines: bool, recipient: str = "") -> int:
+    from poststelle.api.steps import ProbeStep
+
     result = 0
     async for step in accounts.probe(SYSTEM, document, account, recipient):
         told = ProbeStep.of(step)

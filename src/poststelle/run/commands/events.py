@@ -7,7 +7,6 @@ import sys
 import time
 
 from poststelle.api.shapes import moment
-from poststelle.api.v1.events import Event
 from poststelle.mail.records import EventRecord
 from poststelle.office import events
 from poststelle.office.actor import SYSTEM
@@ -22,6 +21,8 @@ def show(given: argparse.Namespace, _: Configuration) -> int:
     """The newest events, oldest of them first; ``--follow`` goes on until interrupted."""
     newest = [*reversed(events.page(SYSTEM, given.label, given.limit).items)]
     if given.json and not given.follow:
+        from poststelle.api.v1.events import Event
+
         say_json({"items": [Event.of(one).model_dump(mode="json") for one in newest]})
         return 0
     for one in newest:
@@ -37,6 +38,8 @@ def show(given: argparse.Namespace, _: Configuration) -> int:
 
 def _say(given: argparse.Namespace, one: EventRecord) -> None:
     if given.json:
+        from poststelle.api.v1.events import Event
+
         say_json(Event.of(one).model_dump(mode="json"), indent=None)
     else:
         say(f"{moment(one.at)}  {one.level:<7}  {event_sentence(one)}")

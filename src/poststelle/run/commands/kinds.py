@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from poststelle.errors import Invalid
-from poststelle.office import accounts, bulk, hand_over, kinds, outgoing_servers
+from poststelle.office import accounts, bulk, egress, hand_over, kinds, outgoing_servers, special_folders
 from poststelle.office.actor import SYSTEM
 from poststelle.office.bulk import Outcome
 from poststelle.office.doors import NetworkDoors
@@ -42,10 +42,17 @@ def archive(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def create_folders(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints what was made; the server has it soon."""
+    for folder in special_folders.create(SYSTEM, given.label):
+        say(f"{folder.role} {folder.name}")
+    return 0
+
+
 def move(given: argparse.Namespace, _: Configuration) -> int:
     """Prints how many folders were found again, are new there, and stay here."""
     changes = read_document(given.json)
-    counts = asyncio.run(kinds.move(SYSTEM, given.label, changes, NetworkDoors(accounts.egress())))
+    counts = asyncio.run(kinds.move(SYSTEM, given.label, changes, NetworkDoors(egress.rule)))
     say_table(list(counts.items()))
     return 0
 

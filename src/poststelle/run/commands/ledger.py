@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from poststelle.api.v1.ledger import Ledger
 from poststelle.mail.records import LedgerRecord
 from poststelle.office import accounts, ledger, proof
 from poststelle.office.actor import SYSTEM
 from poststelle.office.wording import sentence
-from poststelle.run import rounds
 from poststelle.run.commands.terminal import say, say_json, say_table
 from poststelle.run.configuration import Configuration
 
@@ -24,6 +22,8 @@ def show(given: argparse.Namespace, _: Configuration) -> int:
     failed = _compare([given.label] if given.label else []) if given.compare else 0
     found = ledger.show(SYSTEM, given.label) if given.label else ledger.overview(SYSTEM)
     if given.json:
+        from poststelle.api.v1.ledger import Ledger
+
         say_json({"folders": [Ledger.of(one).model_dump(mode="json") for one in found]})
     elif found:
         _table(found)
@@ -35,6 +35,8 @@ def _compare(labels: Sequence[str]) -> int:
     receiving = [one for one in accounts.page(SYSTEM, _ALL).items if one.incoming is not None]
     for label in labels or [one.id for one in receiving]:
         ledger.ask(SYSTEM, label)
+    from poststelle.run import rounds
+
     entries = rounds.sync_once(labels)["accounts"]
     for entry in entries:
         if entry["trouble"]:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from poststelle.api.shapes import listed, moment
-from poststelle.api.v1.search import Hit
-from poststelle.office import people, reading
 from poststelle.office.wording import sentence
-from poststelle.run import rounds
 from poststelle.run.commands.terminal import say, say_json, say_table
 from poststelle.run.configuration import Configuration
 
@@ -17,6 +13,8 @@ _EXIT = {"done": 0, "trouble": 1, "attention": 3}
 
 def sync(given: argparse.Namespace, _: Configuration) -> int:
     """One document about what the round did. 3 when an account needs a person, else 1 when one could not be finished."""
+    from poststelle.run import rounds
+
     report = rounds.sync_once(given.labels)
     entries = report["accounts"]
     if given.json_lines:
@@ -37,8 +35,13 @@ def sync(given: argparse.Namespace, _: Configuration) -> int:
 
 def search(given: argparse.Namespace, _: Configuration) -> int:
     """What that person may see, newest first."""
+    from poststelle.api.shapes import listed, moment
+    from poststelle.office import people, reading
+
     page = reading.search(people.actor_named(given.user), given.query, given.limit)
     if given.json:
+        from poststelle.api.v1.search import Hit
+
         say_json(listed(page, Hit.found).model_dump(mode="json"))
         return 0
     for hit in page.items:

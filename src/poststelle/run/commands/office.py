@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from dataclasses import asdict
 
 from poststelle.office import departures, invitations, people, second_factors, sessions, tokens
@@ -108,6 +109,27 @@ def require_factors(given: argparse.Namespace, _: Configuration) -> int:
         rule = second_factors.rule(SYSTEM)
     say("everybody" if rule.everybody else ", ".join(group.name for group in rule.groups) or "nobody")
     return 0
+
+
+def try_sign_on(given: argparse.Namespace, _: Configuration) -> int:
+    """Says at once what it finds; 1 where something does not work."""
+    return asyncio.run(_sign_on_tried(as_json=given.json_lines))
+
+
+async def _sign_on_tried(*, as_json: bool) -> int:
+    from poststelle.api.steps import ProbeStep
+    from poststelle.office import identity_provider
+
+    result = 0
+    async for step in identity_provider.test(SYSTEM):
+        result = 1 if step.state == "failed" else result
+        told = ProbeStep.of(step)
+        say(
+            told.model_dump_json()
+            if as_json
+            else " ".join(filter(None, (step.name, step.state, told.title, told.advice)))
+        )
+    return result
 
 
 def list_sessions(given: argparse.Namespace, _: Configuration) -> int:

@@ -12,12 +12,10 @@ from pathlib import Path
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
-from poststelle.api.v1.accounts import Account
-from poststelle.api.v1.health import Health
 from poststelle.errors import Conflict, PoststelleError
 from poststelle.mail.records import HealthRecord
-from poststelle.office import accounts, people
 from poststelle.office import health as board
+from poststelle.office import people
 from poststelle.office.actor import SYSTEM
 from poststelle.office.happenings import health_sentence
 from poststelle.office.setup import new_setup_token
@@ -73,6 +71,10 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
     } | dict(zip(("attachments_to_read", "attachments_given_up"), index.attachments_behind(), strict=True))
     doing = list(board.board(SYSTEM, _ALL)[0].items) if is_set_up else []
     if given.json:
+        from poststelle.api.v1.accounts import Account
+        from poststelle.api.v1.health import Health
+        from poststelle.office import accounts
+
         records = accounts.page(SYSTEM, _ALL).items if is_set_up else []
         shown = [Account.of(record).model_dump(mode="json") for record in records]
         say_json(told | {"accounts": shown, "health": [Health.of(one).model_dump(mode="json") for one in doing]})

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import asdict
 
-from poststelle.api.steps import ProbeStep
-from poststelle.api.v1.groups import Group
-from poststelle.api.v1.logins import SharedLogin
-from poststelle.api.v1.outgoing_servers import SharedServer
-from poststelle.api.v1.templates import Template
 from poststelle.errors import Invalid
 from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
-from poststelle.office import groups, logins, notice, outgoing_servers, people, rights, templates
+from poststelle.office import egress, groups, logins, notice, outgoing_servers, people, rights, templates
 from poststelle.office.actor import SYSTEM
 from poststelle.run.commands.terminal import read_document, read_password, read_text, say, say_list, say_table
 from poststelle.run.configuration import Configuration
@@ -21,6 +17,8 @@ from poststelle.run.configuration import Configuration
 
 def list_logins(given: argparse.Namespace, _: Configuration) -> int:
     """Every log-in, without its secret."""
+    from poststelle.api.v1.logins import SharedLogin
+
     told = [SharedLogin.of(record) for record in logins.within(SYSTEM)]
     return say_list(told, lambda one: (one.label, one.username, one.owner, one.accounts, one.id), as_json=given.json)
 
@@ -56,6 +54,8 @@ def remove_login(given: argparse.Namespace, _: Configuration) -> int:
 
 def list_servers(given: argparse.Namespace, _: Configuration) -> int:
     """Every outgoing server."""
+    from poststelle.api.v1.outgoing_servers import SharedServer
+
     told = [SharedServer.of(record) for record in outgoing_servers.within(SYSTEM)]
     return say_list(
         told,
@@ -91,6 +91,8 @@ def probe_server(given: argparse.Namespace, _: Configuration) -> int:
 
 def list_templates(given: argparse.Namespace, _: Configuration) -> int:
     """Every template."""
+    from poststelle.api.v1.templates import Template
+
     told = [Template.of(record) for record in templates.within(SYSTEM)]
     return say_list(told, lambda one: (one.label, one.id), as_json=given.json)
 
@@ -127,6 +129,8 @@ def remove_template(given: argparse.Namespace, _: Configuration) -> int:
 
 def list_groups(given: argparse.Namespace, _: Configuration) -> int:
     """Every group with its people."""
+    from poststelle.api.v1.groups import Group
+
     told = [Group.of(record) for record in groups.within(SYSTEM)]
     return say_list(told, lambda one: (one.name, ", ".join(one.members), one.id), as_json=given.json)
 
@@ -173,6 +177,27 @@ def put_notice(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def list_internal(given: argparse.Namespace, _: Configuration) -> int:
+    """What the office allows, and what the installation's settings do."""
+    from poststelle.api.v1.egress import InternalServer
+
+    told = [InternalServer.model_validate(asdict(one)) for one in egress.allowed(SYSTEM)]
+    told += [InternalServer(server=server, by="egress_allow", at="") for server in egress.set_up(SYSTEM)]
+    return say_list(told, lambda one: (one.server, one.by, one.at), as_json=given.json)
+
+
+def allow_internal(given: argparse.Namespace, _: Configuration) -> int:
+    """A running `serve` knows at once."""
+    egress.allow(SYSTEM, given.server)
+    return 0
+
+
+def revoke_internal(given: argparse.Namespace, _: Configuration) -> int:
+    """Connections that are open stay until they end."""
+    egress.revoke(SYSTEM, given.server)
+    return 0
+
+
 def set_default_sender(given: argparse.Namespace, _: Configuration) -> int:
     """What somebody's new letters begin with; without a mailbox the choice is forgotten."""
     people.set_default_sender(people.actor_named(given.email), given.label)
@@ -188,6 +213,8 @@ async def _server_tested(server: str, recipient: str) -> int:
 
 
 def _step(label: str, step: Step) -> str:
+    from poststelle.api.steps import ProbeStep
+
     told = ProbeStep.of(step)
     words = f"  {told.title} {told.advice}" if told.title else ""
     return f"{label}  {step.direction:<8}  {step.name:<8}  {step.state}{words}".lstrip()

@@ -20,7 +20,7 @@ from poststelle.adapters.memory import MemorySender, MemoryServer, MemorySource
 from poststelle.mail.ports import Sender, Source
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Endpoint, Right
-from poststelle.office import accounts, people
+from poststelle.office import accounts, egress, people
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.office.doors import Doors, NetworkDoors
 from poststelle.run import engine
@@ -142,6 +142,6 @@ async def run_demo() -> None:
     server = furnished_server()
     visitor = asyncio.create_task(deliver_now_and_then(server))
     try:
-        await engine.run(DemoDoors(server, NetworkDoors(accounts.egress())))
+        await engine.run(DemoDoors(server, NetworkDoors(egress.rule)))
     finally:
         visitor.cancel()
