@@ -152,6 +152,16 @@ def test_moving_to_another_provider_is_refused_by_its_field_and_tried_before_any
     assert ada.get(f"accounts/{account.id}").json()["incoming"]["host"] == "mail.amt.test"
 
 
+def test_internal_servers_are_allowed_listed_and_taken_back(ada: Caller) -> None:
+    (made,) = ada.post("internal-servers", {"server": "192.168.1.0/24"}).json()["items"]
+    assert (made["server"], made["by"]) == ("192.168.1.0/24", "ada@amt.test")
+    refused = ada.post("internal-servers", {"server": "169.254.169.254"})
+    assert (refused.status_code, refused.json()["fields"]["server"]["code"]) == (422, "never-allowed")
+    assert len(ada.get("internal-servers").json()["items"]) == 1
+    assert ada.delete("internal-servers?server=192.168.1.0/24").status_code == 204
+    assert ada.delete("internal-servers?server=192.168.1.0/24").status_code == 404
+
+
 def test_the_notice_is_read_before_an_account_is_added(ada: Caller) -> None:
     assert ada.get("notice").json()["text"] == ""
     version = ada.put("notice", {"text": "Erst fragen."}).json()["version"]

@@ -23,7 +23,7 @@ from django.utils import timezone
 from poststelle.api.urls import api
 from poststelle.mail.ports import Role
 from poststelle.mail.tree import EntryKind, Mount, Tree
-from poststelle.office import feed, groups, handling, logins, outbox, outgoing_servers, templates, trees, work
+from poststelle.office import egress, feed, groups, handling, logins, outbox, outgoing_servers, templates, trees, work
 from poststelle.office.actor import Actor
 from poststelle.office.outbox import Draft
 from poststelle.store import models
@@ -157,6 +157,7 @@ def _made() -> World:
     moved = handling.move(owner, handling.Selection([a_message_in(folder, a_letter(CANARY)).id]), other.id)
     login = logins.add(owner, {"label": f"{KEYS} 1", "owner": "owner@amt.test", "username": "k", "password": "k"})
     server = outgoing_servers.add(owner, {"label": f"{KEYS} 2", "owner": "owner@amt.test", "host": "out.test"})
+    egress.allow(ada, "10.9.9.9")
     template = templates.put(ada, "Haus", {"receiving": {"push": False}})
     group = groups.add(ada, "Alle", ["owner@amt.test"])
     search = trees.mount(owner, Tree.OWN, Mount(EntryKind.SEARCH, query=CANARY, label=CANARY))
@@ -251,6 +252,12 @@ TABLE: dict[str, Route] = {
     "delete templates/{template}": Route(ADMINISTRATORS),
     "post templates/{template}/preview": Route(ADMINISTRATORS, {}),
     "post templates/{template}/apply": Route(set(), {}, query="?account={account}"),
+    "get internal-servers": Route(ADMINISTRATORS),
+    "post internal-servers": Route(ADMINISTRATORS, {"server": "10.1.2.3"}),
+    "delete internal-servers": Route(ADMINISTRATORS, query="?server=10.9.9.9"),
+    "get single-sign-on": Route(ADMINISTRATORS),
+    "post single-sign-on/test": Route(ADMINISTRATORS),
+    "post accounts/{account}/folders/special": Route(PROCESS),
     "get notice": Route(ADMINISTRATORS),
     "put notice": Route(ADMINISTRATORS, {"text": "Neu"}),
     "get groups": Route(ADMINISTRATORS),

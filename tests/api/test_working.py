@@ -154,7 +154,8 @@ def test_ones_own_choices(ada: Caller, bob: Caller) -> None:
         "mark_read_after": None,
         "columns": ["subject", "date"],
         "language": "de",
-        "start": "mine",
+        "start": "last",
+        "totals": True,
         "refresh": 60,
     }
     changed = bob.patch("me", chosen).json()
@@ -171,7 +172,7 @@ def test_ones_own_choices(ada: Caller, bob: Caller) -> None:
     [
         ({"theme": "pink"}, {"theme": "unknown-value"}), ({"theme": 7}, {"theme": "not-text"}), ({"density": "x", "nope": 1}, {"density": "unknown-value", "nope": "unknown-field"}),
         ({"mark_read_after": 61}, {"mark_read_after": "out-of-range"}), ({"mark_read_after": True}, {"mark_read_after": "not-a-number"}),
-        ({"refresh": 5}, {"refresh": "out-of-range"}), ({"threads": "yes"}, {"threads": "not-true-or-false"}),
+        ({"refresh": 5}, {"refresh": "out-of-range"}), ({"threads": "yes"}, {"threads": "not-true-or-false"}), ({"totals": 1}, {"totals": "not-true-or-false"}),
         ({"columns": ["date"]}, {"columns": "missing"}), ({"columns": ["subject", "subject"]}, {"columns": "taken"}),
         ({"columns": ["subject", {}]}, {"columns": "unknown-value"}), ({"columns": "subject"}, {"columns": "not-a-list"}),
         ({"start": "elsewhere"}, {"start": "unknown-value"}), ({"start": "branch:x"}, {"start": "unknown-value"}), ({"language": "fr"}, {"language": "unknown-value"}),

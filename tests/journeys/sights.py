@@ -111,6 +111,7 @@ _INSIDE = (
     ("unreadable", "unreadable/", ""),
     ("journal", "journal/", ""),
     ("people", "people/", ""),
+    ("sign-on-state", "people/single-sign-on/", ""),
     ("person", "people/{person}/", ""),
     ("personal", "me/", ""),
     ("mfa_index", "me/security/", ""),

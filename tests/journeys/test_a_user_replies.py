@@ -143,7 +143,7 @@ def test_a_letter_half_written_is_there_again(ada: Window, mailbox: Mailbox) -> 
     page = ada.page
     page.goto(f"{mailbox.office.address}/write/")
     page.locator("#text").fill("Angefangen")
-    page.wait_for_timeout(600)
+    eventually(lambda: page.evaluate("JSON.stringify(localStorage).includes('Angefangen')"))
     page.goto(mailbox.url())
     page.goto(f"{mailbox.office.address}/write/")
     expect(page.locator("#text")).to_have_value("Angefangen")

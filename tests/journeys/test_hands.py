@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def mailbox(office: Office, dovecot: Dovecot, mta: Mta) -> Mailbox:
     user = dovecot.user("haende")
-    dovecot.fill(user, [a_letter(f"Brief {number}") for number in range(5)])
+    dovecot.fill(user, [a_letter(f"Brief {number}", html="<p>Gut</p>" if number == 1 else None) for number in range(5)])
     return office.add_mailbox("Zentrale", user, dovecot, mta)
 
 
@@ -148,3 +148,44 @@ def test_the_look_that_was_chosen_is_there_again(ada: Window, mailbox: Mailbox) 
     assert above is not None
     assert below is not None
     assert above["y"] + above["height"] <= below["y"] + 1
+
+
+TOPMOST = """() => [...document.querySelectorAll("#rows > .row")].find(row =>
+    row.getBoundingClientRect().bottom > row.closest(".list-scroll").getBoundingClientRect().top + 1).dataset.id"""
+
+
+def test_a_list_is_found_again_as_it_was_left(ada: Window, mailbox: Mailbox) -> None:
+    page = ada.page
+    page.set_viewport_size({"width": 1200, "height": 400})
+    page.goto(mailbox.url())
+    page.locator("#rows a[data-htmx-powered]").last.wait_for()
+    page.locator(".list-scroll").evaluate("element => element.scrollTop = 110")
+    page.wait_for_function("() => Object.entries(sessionStorage).some(([, kept]) => kept.includes('offset'))")
+    left = page.evaluate(TOPMOST)
+    page.goto(f"{mailbox.office.address}/me/")
+    page.locator("a.office").click()
+    expect(page).to_have_url(mailbox.url())
+    page.wait_for_function(f"row => ({TOPMOST})() === row", arg=left)
+    for number in (2, 3):
+        page.locator("#rows > .row .pick").nth(number).click()
+    page.reload()
+    expect(page.locator("#rows > .row.picked")).to_have_count(2)
+    page.keyboard.press("Escape")
+    page.locator("#tree a.twig[aria-current]").click()
+    page.wait_for_function("() => document.querySelector('.list-scroll').scrollTop === 0")
+
+
+def test_in_the_dark_a_mail_without_colours_is_dark_and_can_be_laid_on_white(ada: Window, mailbox: Mailbox) -> None:
+    page = ada.page
+    page.emulate_media(color_scheme="dark")
+    page.goto(mailbox.url())
+    page.locator("#rows > .row", has_text="Brief 1").locator("a").click()
+    ground, switch = page.frame_locator("iframe.body").locator("body"), page.locator("button[data-paper]")
+    expect(ground).to_have_css("background-color", "rgb(23, 25, 29)")
+    switch.click()
+    expect(ground).to_have_css("background-color", "rgb(255, 255, 255)")
+    page.reload()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    expect(ground).to_have_css("background-color", "rgb(255, 255, 255)")
+    switch.click()
+    expect(ground).to_have_css("background-color", "rgb(23, 25, 29)")

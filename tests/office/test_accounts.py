@@ -14,7 +14,7 @@ from django.utils import timezone
 from poststelle.errors import Invalid, NotFound, NotPermitted
 from poststelle.mail.ports import SEEN
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, feed, handling, outbox, people, reading
+from poststelle.office import accounts, egress, feed, handling, outbox, people, reading
 from poststelle.office.actor import SYSTEM
 from poststelle.office.outbox import Draft
 from poststelle.store import models
@@ -317,5 +317,5 @@ def test_nothing_here_ever_connects_to_this_installation_itself(monkeypatch: pyt
     allowed = settings.POSTSTELLE.model_copy(update={"egress_allow": ("127.0.0.0/8",), "host": "0.0.0.0", "port": 8025})
     monkeypatch.setattr(settings, "POSTSTELLE", allowed)
     here = ip_address("127.0.0.1")
-    assert not accounts.egress().permits("localhost", here, 8025)
-    assert accounts.egress().permits("localhost", here, 1143)
+    assert not egress.rule().permits("localhost", here, 8025)
+    assert egress.rule().permits("localhost", here, 1143)

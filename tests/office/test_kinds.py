@@ -13,7 +13,7 @@ from poststelle.adapters.memory import MemoryServer, MemorySource
 from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Kind
-from poststelle.office import accounts, feed, hand_over, kinds, outbox, reading, templates
+from poststelle.office import accounts, feed, hand_over, kinds, letters, outbox, reading, templates
 from poststelle.office.actor import Actor
 from poststelle.office.outbox import Draft
 from poststelle.store import models
@@ -140,6 +140,21 @@ def test_a_signature_runs_nothing(clara: Actor) -> None:
     html = '<p onclick="x()">Gruß</p><script>alert(1)</script>'
     record = an_account(clara, signature={"text": "Gruß", "html": html})
     assert record.signature.html == "<p>Gruß</p>"
+
+
+def test_letters_carry_the_words_of_an_html_signature(clara: Actor) -> None:
+    html = '<p><b>Amt</b><br>Tel. 1</p><p><a href="https://amt.test/datenschutz">Datenschutz</a></p>'
+    record = an_account(clara, signature={"html": html})
+    assert record.signature.text == "Amt\nTel. 1\nDatenschutz <https://amt.test/datenschutz>"
+    (sender,) = letters.senders(clara)
+    assert sender.fresh.endswith("Datenschutz <https://amt.test/datenschutz>")
+    changed = accounts.change(clara, record.id, {"signature": {"html": "<p>Neues Amt</p>"}})
+    assert (changed.signature.text, changed.signature.html) == ("Neues Amt", "<p>Neues Amt</p>")
+    own = accounts.change(clara, record.id, {"signature": {"text": "Kurz"}})
+    assert (own.signature.text, own.signature.html) == ("Kurz", "<p>Neues Amt</p>")
+    with pytest.raises(Invalid) as refused:
+        accounts.change(clara, record.id, {"signature": {"html": "<img src=x>"}})
+    assert refused.value.fields == {"signature.text": "missing"}
 
 
 def test_a_change_made_from_an_earlier_version_is_refused(clara: Actor) -> None:

@@ -192,6 +192,18 @@ def test_a_thread_of_thousands_hides_nothing_behind_it() -> None:
     assert len(queries) < 25
 
 
+def test_one_full_mailbox_among_many_quiet_ones_is_read_as_far_as_the_window_goes() -> None:
+    ada = an_office()
+    inboxes = [a_folder(an_account(ada, f"Postfach {number}")) for number in range(8)]
+    placed = [a_message_in(inboxes[0]) for _ in range(12)]
+    placed += [a_message_in(inbox) for inbox in inboxes]
+    placed += [a_message_in(inboxes[0]) for _ in range(14)]
+    newest_first = [one.id for one in reversed(placed)]
+    assert ids(lists.page(ada, INBOX, limit=30)) == newest_first[:30]
+    assert walked(ada, INBOX) == newest_first
+    assert walked(ada, INBOX, descending=False) == newest_first[::-1]
+
+
 def test_an_answer_found_in_a_sent_folder_is_told_with_who_sent_it_and_when() -> None:
     ada = an_office()
     account = an_account(ada)

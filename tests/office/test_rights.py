@@ -228,9 +228,9 @@ def test_the_matrix_takes_as_many_queries_for_many_accounts_as_for_one(
         rights.matrix(clara, 10)
     with django_assert_max_num_queries(14):  # type: ignore[operator]
         accounts.page(clara, 10)
-    began = time.monotonic()
+    began = time.thread_time()
     assert len(accounts.page(clara, 10).items) == 10
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_folder_role_is_no_door(clara: Actor, bob: Actor) -> None:

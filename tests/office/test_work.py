@@ -236,6 +236,8 @@ def test_tags_are_the_offices_and_the_keywords_one_may_have_seen(desk: Desk) -> 
     assert (tag.name, tag.colour, tag.is_defined) == ("Frist läuft", "red", True)
     rows = lists.page(desk.bob, Where(Place.FOLDER, desk.inbox.id)).items
     assert [[one.name for one in row.tags] for row in rows] == [["label1", "Frist läuft"], []]
+    assert work.tag_named(desk.cem, "frist LÄUFT").keyword == "Frist"
+    assert work.tag_named(desk.cem, "Neu").colour not in {"", "orange", "red"}, "a colour that nobody has yet"
     work.remove_tag(desk.ada, "frist")
     assert next(tag for tag in work.offered_tags(desk.bob) if tag.keyword == "Frist").name == "Frist"
 

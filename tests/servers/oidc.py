@@ -23,11 +23,12 @@ CLIENT, SECRET = "poststelle", "a secret of the two"
 
 @dataclass
 class Provider:
-    """`person` is who logs in there next: the claims. `broken`: path → the body it answers with instead."""
+    """`person` is who logs in there next: the claims. `broken`: path → the body it answers with instead; `documents`: the same as JSON."""
 
     person: dict[str, Any] = field(default_factory=dict)
     proof: dict[str, Any] = field(default_factory=dict)
     broken: dict[str, bytes] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     address: str = ""
 
@@ -72,7 +73,11 @@ class Provider:
         return f"{given['redirect_uri']}?{urlencode({'code': code, 'state': given['state']})}"
 
     def look(self, path: str, authorization: str) -> dict[str, Any] | None:
-        """Discovery and userinfo."""
+        """Discovery, keys and userinfo."""
+        if path in self.documents:
+            return self.documents[path]
+        if path == "/keys":
+            return {"keys": [{"kty": "RSA", "kid": "1"}]}
         if path == "/.well-known/openid-configuration":
             places = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
             return {

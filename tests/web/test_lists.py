@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from poststelle.mail.listing import Status
 from poststelle.mail.ports import Role
 from poststelle.office import preferences, work
 from poststelle.store import models
@@ -42,6 +43,16 @@ def test_a_thread_is_one_row_with_its_people_and_how_many_messages(ada: Visitor)
     assert subjects(page) == ["Re: Termin", "Frage"]
     assert "Eva, Max" in text_of(page)
     assert subjects(ada.page(f"{address}?threads=0")) == ["Re: Termin", "Termin", "Frage"]
+
+
+def test_a_row_tells_where_the_work_stands(ada: Visitor) -> None:
+    message = a_message_in(a_folder(an_account(ada.actor)))
+    address = f"/mail/f/{message.folder_id}/"
+    assert "status-" not in ada.page(address), "what is open needs no word"
+    work.set_status(ada.actor, [message.id], Status.WAITING)
+    assert '<span class="tag status-waiting">Waiting</span>' in ada.page(address)
+    work.set_status(ada.actor, [message.id], Status.DONE)
+    assert '<span class="tag status-done">Done</span>' in ada.page(address)
 
 
 def test_a_mailbox_in_trouble_says_so_above_its_list(ada: Visitor) -> None:

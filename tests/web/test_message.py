@@ -185,6 +185,50 @@ def test_source_and_print_view_are_held_like_the_frame(ada: Visitor) -> None:
     assert "a &lt;i&gt;" in plain.content.decode()
 
 
+def test_what_is_printed_is_what_the_screen_shows(ada: Visitor) -> None:
+    html = '<p>Kern</p><img src="https://tracker.test/x.png">'
+    message = a_message(ada, a_letter("Bild", "Worte", html=html, attachments=[("Plan.pdf", "application/pdf", b"x")]))
+    asked = ada.get(f"/mail/m/{message.id}/print/?remote=1")
+    assert "/mail/picture/" in asked.content.decode()
+    assert "img-src data: 'self'" in asked["Content-Security-Policy"]
+    assert "Plan.pdf" in asked.content.decode()
+    words = ada.get(f"/mail/m/{message.id}/print/?as=text").content.decode()
+    assert ("Worte" in words, "Kern" in words) == (True, False)
+    assert "/print/?remote=1" in pane(ada, message, "?remote=1")
+    assert "/print/?as=text" in pane(ada, message, "?as=text")
+    work.trust_sender(ada.actor, message.id)
+    assert "/mail/picture/" in ada.page(f"/mail/m/{message.id}/print/")
+
+
+def test_a_mail_with_colours_of_its_own_keeps_white_ground(ada: Visitor) -> None:
+    plain, coloured = (
+        pane(ada, a_message_in(a_folder(an_account(ada.actor, label)), a_letter(html=html)))
+        for label, html in (("A", "<p>Kern</p>"), ("B", '<p style="color:navy">Kern</p>'))
+    )
+    assert ('iframe class="body"' in plain, "data-paper" in plain) == (True, True)
+    assert ('iframe class="body white"' in coloured, "data-paper" in coloured) == (True, False)
+
+
+def test_an_open_message_can_be_copied_from_its_toolbar(ada: Visitor) -> None:
+    page = pane(ada, a_message(ada))
+    assert page.count('data-verb="copy"') == 2, "as a button, and in the menu where there is no room"
+
+
+def test_a_tag_gets_a_colour_of_its_own_and_administrators_change_it(ada: Visitor, bob: Visitor) -> None:
+    grants = [{"user": f"{name}@amt.test", "rights": ["see", "process"]} for name in ("ada", "bob")]
+    message = a_message_in(a_folder(an_account(ada.actor, grants=grants)))
+    for name in ("Eilt", "Frist", "eilt"):
+        assert ada.post(f"/mail/m/{message.id}/task/", do="tag", name=name).status_code == 302
+    tags = {tag.name: tag.colour for tag in work.offered_tags(ada.actor)}
+    assert tags == {"Eilt": "red", "Frist": "orange"}
+    ada.post(f"/mail/m/{message.id}/task/", do="tag-colour", tag="eilt", colour="teal")
+    assert "chip tag tag-teal" in ada.part(f"/mail/m/{message.id}/task/", "work").content.decode()
+    unknown = ada.client.post(f"/mail/m/{message.id}/task/", {"do": "tag-colour", "tag": "nie", "colour": "teal"})
+    assert unknown.status_code == 400
+    assert bob.post(f"/mail/m/{message.id}/task/", do="tag-colour", tag="eilt", colour="pink").status_code == 403
+    assert 'class="drop-list colours"' not in bob.part(f"/mail/m/{message.id}/task/", "work").content.decode()
+
+
 def test_the_conversation_is_folded_around_the_message_and_unfolds_in_place(ada: Visitor) -> None:
     folder = a_folder(an_account(ada.actor))
     first = a_message_in(folder, a_letter("Frage", "Erster Brief", headers={}))

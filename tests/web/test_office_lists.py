@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -249,6 +250,13 @@ def test_a_notice_is_written_shown_before_a_new_mailbox_and_has_to_be_confirmed(
     assert response.status_code == 422
     assert "Please read the notice and confirm it." in response.content.decode()
     assert send(ada, "/mailboxes/new/", form(ada) | {"notice": version}).status_code == 302
+
+
+def test_the_table_shown_as_a_sample_can_be_imported(ada: Visitor) -> None:
+    page = ada.page("/mailboxes/import/")
+    sample = unescape(page.partition('<pre class="sample">')[2].partition("</pre>")[0])
+    told = text_of(ada.post("/mailboxes/import/", table=sample, deed="preview").content.decode())
+    assert "Every line is right." in told
 
 
 def test_a_notice_is_the_administrators_to_write(bob: Visitor) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
-from poststelle.office import accounts
+from poststelle.office import accounts, egress
+from tests.adapters.scripted_imap import scripted
 from tests.web.test_mailboxes import form
 from tests.web.visitor import Visitor, text_of
 
@@ -31,3 +34,49 @@ async def test_without_script_it_is_a_page_of_its_own(busy_ada: Visitor) -> None
     assert page.lstrip().startswith("<!doctype html>")
     assert page.rstrip().endswith("</html>")
     assert "lies inside the own network" in page
+
+
+async def test_an_internal_server_is_allowed_with_one_click_and_the_test_goes_on(busy_ada: Visitor) -> None:
+    async with scripted() as server:
+        fields = form(
+            busy_ada, incoming__host="127.0.0.1", incoming__port=str(server.port), incoming__encryption="none",
+            outgoing__host="",
+        )  # fmt: skip
+        page = await streamed(busy_ada, fields, lines="1")
+        allow = re.findall(r'data-allow="([^"]+)"', page)
+        assert allow == ["127.0.0.1"]
+        answer = await sync_to_async(busy_ada.client.post)(
+            "/mailboxes/exceptions/allow/", {"server": allow}, headers={"X-Part": "1"}
+        )
+        assert answer.status_code == 204
+        told = text_of(await streamed(busy_ada, fields, lines="1"))
+        assert "Everything works." in told
+    shown = text_of(await sync_to_async(busy_ada.page)("/mailboxes/exceptions/"))
+    assert "127.0.0.1 ada@amt.test" in shown
+    await sync_to_async(busy_ada.post)("/mailboxes/exceptions/revoke/", server="127.0.0.1")
+    assert await sync_to_async(egress.allowed)(busy_ada.actor) == ()
+
+
+async def test_what_can_never_be_allowed_is_not_offered(busy_ada: Visitor) -> None:
+    fields = form(busy_ada, incoming__host="169.254.169.254", outgoing__host="8.8.8.8", outgoing__port="2600")
+    page = await streamed(busy_ada, fields, lines="1")
+    assert "is never reached from here" in text_of(page)
+    assert "is not one that mail servers use" in text_of(page)
+    assert re.findall(r'data-allow="([^"]+)"', page) == ["8.8.8.8"]
+
+
+def test_a_server_that_makes_no_sense_is_told_on_the_page(ada: Visitor) -> None:
+    ada.post("/mailboxes/exceptions/allow/", server="10.0.0.0/2")
+    assert "This network is too large." in ada.page("/mailboxes/exceptions/")
+
+
+async def test_a_tested_mailbox_is_saved_without_a_question(busy_ada: Visitor) -> None:
+    await sync_to_async(egress.allow)(busy_ada.actor, "127.0.0.1")
+    async with scripted() as server:
+        fields = form(
+            busy_ada, incoming__host="127.0.0.1", incoming__port=str(server.port), incoming__encryption="none",
+            outgoing__host="", untested="",
+        )  # fmt: skip
+        await streamed(busy_ada, fields, lines="1")
+        answer = await sync_to_async(busy_ada.client.post)("/mailboxes/new/", fields)
+    assert answer.status_code == 302

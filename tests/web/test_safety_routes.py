@@ -1,15 +1,12 @@
 """Every address of the URL map in every role: who has no right finds nothing, changes nothing, and reads no word of the mail.
 
-A new route without an entry here fails (RELIABILITY G15). What the event stream tells whom is tests/web/test_live; it reads the same
-changes as the API's ``changes``, which tests/api/test_matrix asks in every role.
+A new route without an entry here fails (RELIABILITY G15). What the event stream tells these roles is tests/web/test_live_rights.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,31 +14,16 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from poststelle.api.urls import api
-from poststelle.mail.records import PlacementRecord
-from poststelle.office import feed, groups, logins, outbox, outgoing_servers, reading, templates, work
-from poststelle.office.outbox import Draft
-from poststelle.store import models
+from poststelle.office import feed, reading, work
 from poststelle.web.frame import FrameWish, PictureWish, frame_url, picture_url
-from tests.builders import (
-    a_folder,
-    a_letter,
-    a_message_in,
-    a_person,
-    a_token,
-    an_account,
-    an_office,
-    everything_is_indexed,
-)
+from tests.builders import a_token, an_office
+from tests.web.house import LABEL, MAY_READ, OUTSIDERS, SECRET, SENT, House, a_house
 from tests.web.routes import API, API_OPEN, PAGES
 from tests.web.visitor import Visitor
 
 pytestmark = pytest.mark.django_db
-
-SECRET, LABEL, SENT = "Geheimsache-4711", "Zwielicht-4712", "Ausgang-4713"
-"""In the mail; in the names of mailbox, log-in and server; in what was sent."""
 
 NAMED = PAGES
 
@@ -68,8 +50,8 @@ ANYBODY = {
     "home", "mail", "tree", "tree-arrange", "send-receive", "tree-menu", "tree-fold", "tree-mount", "tree-move", "tree-rename", "tree-remove",
     "tree-reset", "folder-new", "handle", "choose", "undo", "palette", "targets", "arrivals", "list-look", "search", "complete", "place",
     "write", "outbox", "mailboxes", "mailbox-new", "probe-new", "logins", "login-new", "servers", "server-new", "rights", "personal",
-    "language", "theme", "preferences", "token", "distrust", "live", "checklist", "exceptions", "notice", "bulk", "export", "groups", "templates",
-    "ledger", "unreadable", "health", "journal", "verify", "people", "invite", "mailbox-discover", "providers", "probe-report",
+    "language", "theme", "preferences", "token", "distrust", "live", "checklist", "exceptions", "egress-allow", "egress-revoke", "notice", "bulk", "export", "groups", "templates",
+    "ledger", "unreadable", "health", "journal", "verify", "people", "invite", "sign-on-state", "sign-on-prove", "confirmed", "mailbox-discover", "providers", "probe-report",
     "mfa_index", "second-factor-needed", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_add_webauthn", "mfa_remove_webauthn",
     "mfa_generate_recovery_codes", "mfa_view_recovery_codes", "sessions-end", "token-revoke", "password", "second-factor-rule",
 }  # fmt: skip
@@ -96,15 +78,6 @@ LEADS_BACK = {"probe": (302,)}
 ACTING = {"live", "token", "language", "theme"}
 """An empty form is a deed there, or the answer has no end."""
 
-OUTSIDERS = (
-    "stranger", "send-as", "on-behalf", "keeper", "expired", "not-yet", "administrator", "other-pool", "guest",
-)  # fmt: skip
-"""Nobody of these may see the mailbox's mail; the guest has every right on another folder of it."""
-MAY_READ = {
-    "send-as": {LABEL, SENT}, "on-behalf": {LABEL, SENT}, "keeper": {LABEL}, "guest": {LABEL}, "administrator": {LABEL},
-}  # fmt: skip
-"""What of the words they may come across all the same."""
-
 MORE = (
     ("search", f"q={SECRET}"), ("search", f"q={SECRET}&order=best"), ("complete", f"q={SECRET[:6]}"), ("palette", f"q={SECRET[:6]}"),
     ("palette", "message={placement}"), ("targets", "message={placement}"), ("arrivals", "after=0"), ("write", "reply={placement}"),
@@ -125,14 +98,6 @@ DEEDS = (
 """What is done by forms, with everything a form of that kind needs."""
 
 
-@dataclass
-class House:
-    ada: Visitor
-    roles: dict[str, Visitor]
-    message: PlacementRecord
-    ids: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 def house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One for all tests of this module; what a test does in it is undone after the test."""
@@ -143,51 +108,6 @@ def house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
         yield a_house(Visitor(an_office()))
         transaction.set_rollback(True)
     patch.undo()
-
-
-def a_house(ada: Visitor) -> House:
-    now = timezone.now()
-    everything = ["see", "process", "send-as", "administer"]
-    rights: dict[str, dict[str, object]] = {
-        "see": {"rights": ["see"]}, "process": {"rights": ["see", "process"]}, "send-as": {"rights": ["send-as"]},
-        "on-behalf": {"rights": ["send-on-behalf"]}, "keeper": {"rights": ["administer"]},
-        "expired": {"rights": everything, "until": (now - timedelta(hours=1)).isoformat()},
-        "not-yet": {"rights": everything, "from": (now + timedelta(hours=1)).isoformat()},
-    }  # fmt: skip
-    roles = {name: Visitor(a_person(f"{name}@amt.test", administrator=name == "administrator"))
-             for name in (*rights, "stranger", "administrator", "other-pool", "guest")}  # fmt: skip
-    own = {"user": ada.user.email, "rights": everything}
-    grants = [own, *({"user": f"{name}@amt.test", **grant} for name, grant in rights.items())]
-    account = an_account(ada.actor, LABEL, grants=grants)
-    raw = a_letter(
-        SECRET, SECRET, html=f"<p>{SECRET}</p>", attachments=[(f"{SECRET}.txt", "text/plain", SECRET.encode())]
-    )
-    message = a_message_in(a_folder(account), raw)
-    _grant(account.id, roles["guest"], folder_id=a_folder(account, "Gast").id)
-    _into_another_pool(roles["other-pool"])
-    _grant(account.id, roles["other-pool"])
-    everything_is_indexed()
-    sent = outbox.submit(ada.actor, Draft(account.id, to=("eva@kunde.test",), subject=SENT, text=SENT))
-    login = logins.add(ada.actor, {"label": LABEL, "username": "a", "password": "x", "owner": ada.user.email})
-    server = outgoing_servers.add(ada.actor, {"label": LABEL, "host": "out.test", "owner": ada.user.email})
-    groups.add(ada.actor, "Alle", [ada.user.email])
-    templates.put(ada.actor, "Haus", {"receiving": {"push": False}})
-    ids = {
-        "pk": 0, "folder": message.folder_id, "placement": message.id, "number": 0, "account": account.id, "where": f"account:{account.id}",
-        "login": login.id, "server": server.id, "group": groups.within(ada.actor)[0].id, "template": "Haus", "user": ada.user.id,
-        "token": "forged", "signature": "forged",
-    }  # fmt: skip
-    return House(ada, roles, message, ids | {"outgoing": sent.id})
-
-
-def _grant(account: str, visitor: Visitor, **more: Any) -> None:
-    """Every right, put where the office itself would not put it."""
-    rights = dict.fromkeys(("see", "process", "send_as", "administer"), True)
-    models.Grant.objects.create(account_id=account, user_id=visitor.user.id, **rights, **more)
-
-
-def _into_another_pool(visitor: Visitor) -> None:
-    models.User.objects.filter(pk=visitor.user.id).update(pool=models.Pool.objects.create(name="Andere"))
 
 
 def address(house: House, name: str) -> str:

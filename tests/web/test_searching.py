@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from poststelle.office import feed, preferences, work
 from tests.builders import a_folder, a_letter, a_message_in, a_person, an_account, everything_is_indexed
@@ -99,7 +101,10 @@ def test_the_desktop_is_told_what_the_person_wants_to_be_told(ada: Visitor, bob:
         {"user": one.user.email, "rights": ["see", "process", "administer"]} for one in (ada, bob)
     ])  # fmt: skip
     before = feed.latest()
-    letter = a_message_in(a_folder(account), a_letter("Eilsache"))
+    inbox = a_folder(account)
+    letter = a_message_in(inbox, a_letter("Eilsache"), received_at=timezone.now() - timedelta(hours=1))
+    a_message_in(inbox, a_letter("Gelesen"), flags=["\\Seen"], received_at=timezone.now())
+    a_message_in(inbox, a_letter("Von früher"), received_at=timezone.now() - timedelta(days=3))
     work.assign(bob.actor, [letter.id], ada.user.id)
 
     def told() -> list[str]:
@@ -111,4 +116,6 @@ def test_the_desktop_is_told_what_the_person_wants_to_be_told(ada: Visitor, bob:
     preferences.change(ada.actor, {"notifications": "all"})
     page = text_of(ada.page(f"/mail/arrivals/?after={before}"))
     assert "Eilsache" in page
+    assert "Gelesen" not in page, "it was read elsewhere"
+    assert "Von früher" not in page, "old mail that was moved here is no news"
     assert ada.get("/mail/arrivals/?after=x").status_code == 200

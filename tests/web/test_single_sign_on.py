@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,13 @@ from django.core.cache import cache
 from django.test import Client
 from pydantic import SecretStr, ValidationError
 
-from poststelle.office import departures, feed, limits, people, second_factors
+from poststelle.office import departures, feed, groups, limits, people, second_factors
 from poststelle.office.actor import SYSTEM
 from poststelle.run.configuration import Configuration
 from poststelle.store import models
+from poststelle.web.login import CONFIRMED
 from tests.servers.oidc import CLIENT, SECRET, Provider
-from tests.web.visitor import Visitor
+from tests.web.visitor import Visitor, text_of
 
 
 @pytest.fixture
@@ -152,6 +154,117 @@ def test_an_answer_nobody_asked_for_is_refused(ada: Visitor, bob: Visitor, provi
     victim = Client()
     response = victim.get(provider.log_in(asked).removeprefix("http://testserver"))
     assert (response.status_code, is_in(victim)) == (403, False)
+
+
+def asked_again(provider: Provider, client: Client, **claims: object) -> Any:
+    """The person's browser went to the provider to prove who they are, and came back."""
+    asked = client.get("/login/office/prove")["Location"]
+    assert "prompt=login" in asked
+    assert "max_age=0" in asked
+    provider.person |= claims
+    return client.get(provider.log_in(asked).removeprefix("http://testserver"))
+
+
+@pytest.fixture
+def lone(ada: Visitor, bob: Visitor, provider: Provider) -> Client:
+    """Bob the administrator, who has single sign-on and nothing else, an hour after he came in."""
+    models.User.objects.filter(pk=bob.user.id).update(is_administrator=True, password="!")
+    client, _ = through(provider, sub="b-1", email="bob@amt.test", email_verified=True)
+    session = client.session
+    session[CONFIRMED] = time.time() - 3600
+    session.save()
+    return client
+
+
+def test_who_has_single_sign_on_alone_is_asked_again_there_and_what_was_typed_waits(
+    lone: Client, provider: Provider
+) -> None:
+    page = lone.post("/mailboxes/groups/", {"name": "Registratur"})
+    assert (page.status_code, "Prove it at Kennung des Amtes" in page.content.decode()) == (403, True)
+    back = asked_again(provider, lone, auth_time=int(time.time()))
+    assert (back["Location"], is_in(lone)) == ("/login/office/proved", True)
+    go_on = lone.get("/login/office/proved").content.decode()
+    assert 'action="/mailboxes/groups/"' in go_on
+    assert not groups.within(SYSTEM)
+    assert lone.post("/mailboxes/groups/", {"confirm-sign-on": "1"}).status_code == 302
+    assert [one.name for one in groups.within(SYSTEM)] == ["Registratur"]
+
+
+def test_saying_that_one_was_asked_is_no_proof(lone: Client, provider: Provider) -> None:
+    lone.post("/mailboxes/groups/", {"name": "Registratur"})
+    assert lone.post("/mailboxes/groups/", {"confirm-sign-on": "1"}).status_code == 403
+    for claims in ({}, {"auth_time": int(time.time()) - 900}, {"auth_time": "now"}):
+        provider.person.pop("auth_time", None)
+        answer = asked_again(provider, lone, **claims)
+        assert (answer.status_code, is_in(lone)) == (403, True)
+        assert "did not ask again" in answer.content.decode()
+    answer = asked_again(provider, lone, sub="somebody-else", auth_time=int(time.time()))
+    assert "That was somebody else." in answer.content.decode()
+    assert lone.post("/mailboxes/groups/", {"confirm-sign-on": "1"}).status_code == 403
+    assert not groups.within(SYSTEM)
+
+
+def test_what_is_looked_at_goes_on_by_itself(lone: Client, provider: Provider) -> None:
+    assert lone.get("/mailboxes/import/").status_code == 403
+    asked_again(provider, lone, auth_time=int(time.time()))
+    assert lone.get("/login/office/proved")["Location"] == "/mailboxes/import/"
+    assert lone.get("/mailboxes/import/").status_code == 200
+    assert Client().get("/login/office/prove")["Location"].startswith("/login")
+
+
+def outcome(ada: Visitor) -> str:
+    """What the page says after the test."""
+    return text_of(ada.post("/people/single-sign-on/").content.decode())
+
+
+def test_the_administrator_sees_what_the_provider_says_of_itself(busy_ada: Visitor, provider: Provider) -> None:
+    provider.documents["/keys"] = {"keys": [{"kty": "RSA"}, {"kty": "EC", "x5c": ["AAAA"]}]}
+    page = text_of(busy_ada.page("/people/single-sign-on/"))
+    assert "http://testserver/login/office/done" in page
+    assert provider.address in page
+    told = outcome(busy_ada)
+    assert f"Where people log in {provider.address}/authorize" in told
+    assert "Its keys 2" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "told"),
+    [
+        ("/.well-known/openid-configuration", {"issuer": "https://id.other.test"}, "lacks authorization_endpoint"),
+        ("/keys", {"keys": []}, "There are no keys"),
+        ("/keys", {"keys": "x"}, "There are no keys"),
+    ],
+)
+def test_what_is_wrong_with_the_provider_is_said_with_its_remedy(
+    busy_ada: Visitor, provider: Provider, path: str, document: dict[str, object], told: str
+) -> None:
+    provider.documents[path] = document
+    assert told in outcome(busy_ada)
+
+
+def test_a_provider_that_is_silent_or_says_nonsense_is_told_in_words(busy_ada: Visitor, provider: Provider) -> None:
+    for body in (b"<html>", b"[]", b"\xff", b"[" * 5000):
+        provider.broken["/.well-known/openid-configuration"] = body
+        assert "There is no discovery document at" in outcome(busy_ada)
+    provider.broken["/.well-known/openid-configuration"] = b"x" * 1_000_001
+    assert "sends far more than it was asked for" in outcome(busy_ada)
+
+
+def test_a_provider_that_cannot_ask_again_is_known_beforehand(busy_ada: Visitor, provider: Provider) -> None:
+    document = provider.look("/.well-known/openid-configuration", "") or {}
+    provider.documents["/.well-known/openid-configuration"] = document | {
+        "claims_supported": ["sub"], "issuer": "https://id.other.test",
+    }  # fmt: skip
+    told = outcome(busy_ada)
+    assert "does not tell when somebody proved who they are" in told
+    assert "calls itself “https://id.other.test”" in told
+
+
+def test_without_a_provider_the_page_says_how_to_name_one(ada: Visitor, bob: Visitor) -> None:
+    page = text_of(ada.page("/people/single-sign-on/"))
+    assert "No identity provider is set up." in page
+    assert "/login/office/done" in page
+    assert bob.get("/people/single-sign-on/").status_code == 403
 
 
 def test_without_configuration_there_is_nothing(ada: Visitor) -> None:

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from poststelle.office.actor import Actor
+from poststelle.web import login  # noqa: F401 - no page is answered without it, and no log-in goes unnoticed
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 

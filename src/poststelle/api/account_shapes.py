@@ -87,7 +87,10 @@ class Signature(Shape):
     """
 
     text: str | None = Field(None, description="The signature as plain text.")
-    html: str | None = Field(None, description="Its HTML form.")
+    html: str | None = Field(
+        None,
+        description="Its HTML form; without `text` the words are taken from it. Letters written here are plain text and carry `text`.",
+    )
     template: str | None = Field(None, description="The text a letter begins with instead; it stays in answers.")
     not_on_replies: bool | None = Field(None, description="The signature is left out of replies and forwards.")
 

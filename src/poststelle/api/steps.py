@@ -33,7 +33,7 @@ class ProbeStep(Shape):
     )
     name: str = Field(
         description="What was tried: `resolve`, `connect`, `tls`, `greeting`, `login`, `folders`, `send`, `arrival`, `sent-copy`, "
-        "`clean-up`; noticed: `prefix`, `push`, `sent-folder`, `quota`, `numbering`; `kept`: the secret."
+        "`clean-up`; noticed: `prefix`, `push`, `sent-folder`, `quota`, `numbering`; `kept`: the secret. Of an identity provider: `document`, `endpoints`, `keys`, `asking-again`."
     )
     state: Literal["ok", "warned", "failed", "skipped"] = Field(
         description="How it went; `warned`: it works, but see `title`. After a failure the rest is skipped."

@@ -22,6 +22,7 @@ from poststelle.api.v1 import (
     accounts,
     changes,
     discovery,
+    egress,
     events,
     folders,
     groups,
@@ -115,6 +116,7 @@ def _made() -> Api:
     api.add_router("", log_in.router, auth=ADMIN)
     api.add_router("", rights.router, auth=ADMIN)
     api.add_router("", notice.router, auth=ADMIN)
+    api.add_router("", egress.router, auth=ADMIN)
     api.add_router("", ledger.router)
     api.add_router("", live.router)
     api.add_router("", events.router, auth=ADMIN)

@@ -84,6 +84,9 @@ def merged(document: Mapping[str, object], changes: Mapping[str, object]) -> dic
     made = dict(document)
     for name, value in changes.items():
         present = made.get(name)
+        if name == "signature" and isinstance(present, Mapping) and isinstance(value, Mapping) and value.get("html"):
+            # Another HTML form without words of its own: the old ones were those of the old form.
+            present = made[name] = {part: said for part, said in present.items() if part != "text"}
         if isinstance(value, Mapping) and isinstance(present, Mapping) and not _replaces(name, present, value):
             made[name] = merged(present, value)
         elif value is None:

@@ -12,18 +12,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 
-from poststelle.adapters.connection import EgressPolicy
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.account_document import read
-from poststelle.mail.records import AccountRecord, Page, Step
-from poststelle.mail.relay import read_relay
+from poststelle.mail.records import AccountRecord, Page, SenderRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope
-from poststelle.office import notice, probing
+from poststelle.office import egress, notice, probing
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import SYSTEM, Actor, require_administrator
 from poststelle.store import accounts, logins, outgoing_servers, people, rounds, sent_copies
+from poststelle.store import senders as writing
 
 SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
 
@@ -46,7 +44,7 @@ def add(actor: Actor, document: Mapping[str, object]) -> AccountRecord:
     number = accounts.add(
         actor.reach.pool, settings, actor=actor.name, caretaker=caretaker(actor), notice=notice.show(actor).version
     )
-    accounts.keep_probe(number, probing.report_of(actor, settings))
+    accounts.keep_probe(number, probing.report_of(actor, _with_objects(actor, settings)))
     return _shown(actor, number)
 
 
@@ -74,7 +72,7 @@ def change(actor: Actor, account: str, changes: Mapping[str, object]) -> Account
         # Turning one into an archive is a step of its own, confirmed: kinds.to_archive.
         raise Invalid({"kind": "contradiction"})
     accounts.change(actor.reach, record.id, settings, actor=actor.name, caretaker=caretaker(actor))
-    accounts.keep_probe(record.id, probing.report_of(actor, settings))
+    accounts.keep_probe(record.id, probing.report_of(actor, _with_objects(actor, settings)))
     return _shown(actor, record.id)
 
 
@@ -111,10 +109,9 @@ def rights_on_all(actor: Actor, numbers: Sequence[str]) -> Mapping[str, frozense
     return accounts.rights_on_all(actor.reach, numbers)
 
 
-def senders(actor: Actor) -> list[AccountRecord]:
+def senders(actor: Actor) -> list[SenderRecord]:
     """The accounts the actor may send from, in their own name or on behalf, by label."""
-    found = accounts.senders(actor.reach, *SENDING)
-    return [record for record in found if record.way_out and record.active and record.sending.included]
+    return writing.within(actor.reach, *SENDING)
 
 
 def send_receive(actor: Actor, account: str | None = None) -> list[tuple[AccountRecord, datetime]]:
@@ -160,16 +157,6 @@ def sent_folders(actor: Actor, account: str | None = None) -> list[tuple[str, st
     return sent_copies.choosable(actor.reach, administered(actor, account).id if account is not None else None)
 
 
-def egress() -> EgressPolicy:
-    """Where this installation may connect to: never to itself; to its own relay always (RELIABILITY Q51)."""
-    configuration = django_settings.POSTSTELLE
-    own = frozenset({(configuration.host, configuration.port)})
-    allowed = [*configuration.egress_allow]
-    if configuration.relay:
-        allowed.append(read_relay(configuration.relay)[0].host)
-    return EgressPolicy.of(",".join(allowed), own)
-
-
 async def probe(
     actor: Actor, document: Mapping[str, object], account: str | None = None, recipient: str = ""
 ) -> AsyncIterator[Step]:
@@ -180,9 +167,38 @@ async def probe(
     message removed again. Raises Invalid, NotFound, NotPermitted, and what `probing.run` raises, before the first step.
     """
     settings = await sync_to_async(to_probe)(actor, document, account)
-    async with aclosing(probing.run(actor, settings, egress(), recipient)) as steps:
+    async with aclosing(probing.run(actor, settings, await sync_to_async(egress.rule)(), recipient)) as steps:
         async for step in steps:
             yield step
+
+
+def is_untested(actor: Actor, document: Mapping[str, object], account: str | None = None) -> bool:
+    """Whether servers or log-in in the document have not been tested as they are there; for whoever wants to ask before saving.
+
+    What is stored already, has no server or waits for its owner's password counts as tested. Raises what `probe` raises at once, and
+    Invalid for what could not be saved anyway.
+    """
+    settings = to_probe(actor, document, account)
+    record = administered(actor, account) if account is not None else None
+    wanted = permitted(actor, read(_changed(record, document)), record) if record is not None else new(actor, document)
+    accounts.check(actor.reach.pool, wanted, account, caretaker=caretaker(actor))
+    if settings.incoming is None and settings.outgoing is None:
+        return False
+    if settings.login is not None and not (settings.login.password or settings.login.client_certificate):
+        return False
+    if account is not None and not _says_a_secret(document):
+        before = to_probe(actor, {}, account)
+        places = (before.incoming, before.outgoing, before.login and before.login.name)
+        if places == (settings.incoming, settings.outgoing, settings.login and settings.login.name):
+            return False
+    report = probing.report_of(actor, settings)
+    return report is None or not report["complete"]
+
+
+def _says_a_secret(document: Mapping[str, object]) -> bool:
+    way_out = document.get("outgoing")
+    given = [document.get("login"), way_out.get("login") if isinstance(way_out, Mapping) else None]
+    return any(isinstance(one, Mapping) and bool(one.get("password")) for one in given)
 
 
 def last_probe(actor: Actor, account: str) -> Mapping[str, object] | None:

@@ -23,10 +23,16 @@ from poststelle.store import alarms
 log = logging.getLogger(__name__)
 
 
-def sound(actor: Actor) -> int:
-    """Tell whoever must know; how many mails went into the outbox. Only the system: the engine asks every minute."""
+def sound(actor: Actor, *, only_trouble: bool = False) -> int:
+    """Tell whoever must know; how many mails went into the outbox. Only the system: the engine asks every minute.
+
+    `only_trouble`: look closely only if a mailbox has trouble it knows of. That costs nothing however many mailboxes there are,
+    and misses those that have merely fallen silent.
+    """
     if actor.user is not None:
         raise NotPermitted("system-only")
+    if only_trouble and not alarms.is_trouble():
+        return 0
     now, told, count = timezone.now(), alarms.latest(), 0
     try:
         board = health.everything(actor)

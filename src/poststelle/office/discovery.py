@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 
 from poststelle.adapters import discover as adapter
@@ -16,7 +17,7 @@ from poststelle.adapters.connection import Trust
 from poststelle.errors import Invalid, Trouble
 from poststelle.mail.address import is_addr_spec
 from poststelle.mail.provider import Finding, Places, Provider
-from poststelle.office.accounts import egress
+from poststelle.office import egress
 from poststelle.office.actor import Actor, require_administrator
 from poststelle.office.probing import spend
 
@@ -44,9 +45,9 @@ async def discover(actor: Actor, address: str, places: Places | None = None) -> 
     spend(actor)
     configuration = django_settings.POSTSTELLE
     where = places or configuration.discovery_places
-    tls = Trust(configuration.ca_file)
+    tls, rule = Trust(configuration.ca_file), await sync_to_async(egress.rule)()
     try:
-        async with aclosing(adapter.discover(address, egress=egress(), tls=tls, places=where)) as findings:
+        async with aclosing(adapter.discover(address, egress=rule, tls=tls, places=where)) as findings:
             async for finding in findings:
                 yield finding
     except Trouble as error:

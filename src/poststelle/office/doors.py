@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 
 from poststelle.adapters import smtp
@@ -38,9 +40,9 @@ class Doors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NetworkDoors:
-    """Real servers, through the one egress rule."""
+    """Real servers, through the one egress rule: `rule` says for every connection what it is now."""
 
-    egress: EgressPolicy
+    rule: Callable[[], EgressPolicy]
 
     async def source(self, access: Access, *, bulk: bool = False) -> Source:
         if access.incoming is None:
@@ -48,9 +50,9 @@ class NetworkDoors:
         if access.login is None or not (access.login.password or access.login.client_certificate):
             raise NeedsAttention("password-missing")
         if access.incoming.protocol == "pop3":
-            return await pop3.open_source(access.incoming, access.login, egress=self.egress, tls=_trust())
+            return await pop3.open_source(access.incoming, access.login, egress=await self._egress(), tls=_trust())
         return await imap.open_source(
-            access.incoming, access.login, egress=self.egress, tls=_trust(),
+            access.incoming, access.login, egress=await self._egress(), tls=_trust(),
             inbox_is_root=access.receiving.inbox_is_root, bulk=bulk,
         )  # fmt: skip
 
@@ -61,11 +63,14 @@ class NetworkDoors:
         if login is not None and not (login.password or login.client_certificate):
             raise NeedsAttention("password-missing")
         return await smtp.open_sender(
-            access.outgoing, login, egress=self.egress, tls=_trust(), local_hostname=socket.gethostname()
+            access.outgoing, login, egress=await self._egress(), tls=_trust(), local_hostname=socket.gethostname()
         )
 
     async def reach(self, endpoint: Endpoint) -> None:
-        (await connect(endpoint.host, endpoint.port, egress=self.egress, timeout=REACH_SECONDS)).close()
+        (await connect(endpoint.host, endpoint.port, egress=await self._egress(), timeout=REACH_SECONDS)).close()
+
+    async def _egress(self) -> EgressPolicy:
+        return await sync_to_async(self.rule)()
 
 
 def _trust() -> Trust:

@@ -13,9 +13,9 @@ def changes(actor: Actor, after: int, limit: int = 50) -> Page[JournalRecord]:
     return journal.since(actor.reach, after, limit, administrator=actor.is_administrator)
 
 
-def commits() -> Commits:
-    """What notices cheaply that there may be new entries; `close` it."""
-    return Commits()
+def commits(rest: float) -> Commits:
+    """What notices cheaply that there may be new entries, at most once in `rest` seconds; `close` it."""
+    return Commits(rest)
 
 
 def latest() -> int:

@@ -21,7 +21,7 @@ from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication
-from poststelle.office import accounts
+from poststelle.office import accounts, egress
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import hand_over, people
 
@@ -59,9 +59,9 @@ async def submit(token: str, password: Secret, client_certificate: Secret | None
     The last step is ``kept``: ok, or skipped when something failed. Steps tell no server words. Raises NotFound, Invalid first.
     """
     settings = await sync_to_async(_to_probe)(token, password, client_certificate)
-    tls = Trust(django_settings.POSTSTELLE.ca_file)
+    tls, rule = Trust(django_settings.POSTSTELLE.ca_file), await sync_to_async(egress.rule)()
     failed = False
-    async for step in probing.probe(settings, egress=accounts.egress(), tls=tls):
+    async for step in probing.probe(settings, egress=rule, tls=tls):
         failed = failed or step.state == "failed"
         # Whoever holds a link is nobody here: they get to know what to do, not how the servers answer.
         known = {name: step.detail[name] for name in ("host", "port") if name in step.detail}

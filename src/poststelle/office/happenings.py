@@ -48,6 +48,7 @@ EVENTS: Mapping[str, Text] = {
     "transcript-on": _("Protocol transcript switched on."),
     "transcript-off": _("Protocol transcript switched off."),
     "sent-folder-gone": _("The folder chosen for copies of sent mail is gone; they go to the usual one."),
+    "keywords-unkept": _("The server does not keep these keywords in “%(folder)s”; they stay here only: %(keywords)s."),
     "folder-closed": _("The server does not open the folder “%(folder)s”: what is in it is not fetched."),
 }
 """Every event there is (store.events)."""

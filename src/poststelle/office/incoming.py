@@ -26,18 +26,21 @@ from poststelle.office.doors import Doors
 from poststelle.office.second_session import Bulk, Turn
 from poststelle.policy import retry
 from poststelle.policy.scheduling import Limits, bulk_may_go_on
-from poststelle.store import accounts, live, outbox, rounds
+from poststelle.store import accounts, live, outbox, removal, rounds
 from poststelle.store.accounts import Access
 from poststelle.store.desk import AccountDesk, accounts_with_errands
 from poststelle.store.rounds import News
-from poststelle.store.shelf import FolderShelf, Tools
-from poststelle.sync.account import Turns, work_off
+from poststelle.store.shelf import FolderShelf, Tools, by_and_by
+from poststelle.sync.account import Turns, restless, work_off
 from poststelle.sync.errands import carry_out_errands
 from poststelle.sync.folder import LONGEST_SILENCE, Alive, glance, nobody
 from poststelle.sync.watch import State
 
 PATIENCE_SECONDS = 2.0
 """After so much work in one go the watching session hands the rest to the second one."""
+
+LOOKING_SECONDS = 10.0
+"""As long as it finds nothing to fetch it looks on by itself: one more session would cost everybody more."""
 
 LONGEST_COMPARISON = 600.0
 
@@ -95,7 +98,7 @@ class OpenAccount:
         if not routine:
             # Whoever asks now wants to know what is there now, not what was when the second session looked.
             self._again.update(self._fetching())
-        await self._bring_up(wanted)
+        await self._bring_up(await restless(self.source, self.desk, wanted))
         return None if self._bulk is not None else await self._whole(noted=not routine)
 
     @property
@@ -111,20 +114,23 @@ class OpenAccount:
             return None
         return await self.source.wait(inbox.folder, timeout)
 
-    async def look(self, folders: Collection[RemoteFolderId]) -> None:
-        """Bring these folders up to date; all, where one of them is no longer there. Raises Trouble."""
+    async def look(self, folders: Collection[RemoteFolderId]) -> bool:
+        """Bring these folders up to date; all, where one of them is no longer there. Whether there was new mail. Raises Trouble."""
         if self._left_out is not None:
             await self._choose()  # somebody may have decided otherwise since the last round
         mine, busy = [shelf for shelf in self._wanted() if shelf.folder in folders], self._fetching()
+        found = False
         try:
             for shelf in mine:
                 if shelf.folder in busy:
                     self._again.add(shelf.folder)
                     done = await glance(self.source, shelf, alive=self.alive)
                     await self._count(done.bytes)
-            await self._bring_up(mine)
+                    found |= done.new > 0
+            found |= await self._bring_up(mine)
         except FolderMissing:
             await self.round()
+        return found
 
     async def tell(self) -> None:
         """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
@@ -187,23 +193,27 @@ class OpenAccount:
         left_out = self._left_out
         return [shelf for shelf in self.desk.shelves if shelf.folder not in left_out] if left_out is not None else []
 
-    async def _bring_up(self, shelves: Sequence[Shelf]) -> None:
+    async def _bring_up(self, shelves: Sequence[Shelf]) -> bool:
+        """Whether that brought new mail."""
         busy = self._fetching()
         mine = [shelf for shelf in shelves if shelf.folder not in busy]
         alone = self.turn is None or self._alone
         patience = PATIENCE_SECONDS if not alone or self.bytes_a_day is not None else float("inf")
         async with Turns(self.another_session, self.source, mine, alive=self.alive) as turns:
             try:
-                whole = await work_off(turns, self.desk, patience=patience)
-                while alone and not whole and await self._may_go_on(turns):
-                    whole = await work_off(turns, self.desk, patience=patience)
+                looks_until = asyncio.get_running_loop().time() + LOOKING_SECONDS
+                while not await work_off(turns, self.desk, patience=patience):
+                    only_looks = not turns.fetched and asyncio.get_running_loop().time() < looks_until
+                    if not only_looks and not (alone and await self._may_go_on(turns)):
+                        break
             finally:
                 for folder, tally in turns.tallies.items():
                     self._report[folder] = self._report.get(folder, Tally()) + tally
                 self._tell_closed(turns.closed)
-            await self._count(sum(tally.bytes for tally in turns.tallies.values()))
+            await self._count(turns.fetched)
             if turns.left and not alone:
                 self._hand_over(turns.left)
+            return any(tally.new for tally in turns.tallies.values())
 
     def _tell_closed(self, closed: Collection[RemoteFolderId]) -> None:
         """What is not fetched because the server will not have it is not to be missing without a word."""
@@ -215,7 +225,7 @@ class OpenAccount:
     async def _may_go_on(self, turns: Turns) -> bool:
         """Whether there are bytes left for today; what is left undone without them is the next round's."""
         today = await self.tools.write(rounds.fetched_today, self.access.account)
-        return bulk_may_go_on(today + sum(tally.bytes for tally in turns.tallies.values()), self.bytes_a_day)
+        return bulk_may_go_on(today + turns.fetched, self.bytes_a_day)
 
     def _hand_over(self, shelves: Sequence[Shelf]) -> None:
         if self._bulk is None:
@@ -305,6 +315,11 @@ def engine_started() -> None:
     """Clear what a killed engine left: running rounds, messages caught while being sent."""
     rounds.engine_started()
     outbox.engine_started()
+
+
+async def forget_removed(tools: Tools) -> None:
+    """Go on where the removal of an account was cut off."""
+    await by_and_by(tools.write, removal.forgotten())
 
 
 def to_watch(only: Collection[str] | None = None) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from django.db import connection
 from django.utils import timezone
 
-from poststelle.errors import Conflict, FolderMissing, Invalid, MessageTrouble
+from poststelle.errors import Conflict, FolderMissing, Invalid
 from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId, Source
 from poststelle.mail.records import LedgerRecord, Page, PlacementRecord, SetAsideRecord
 from poststelle.office.actor import SYSTEM, Actor
@@ -28,7 +28,6 @@ from poststelle.store.shelf import Tools
 T = TypeVar("T")
 
 NEARLY_FULL = 0.9
-_WINDOW = 1_000
 
 
 class Opened(Protocol):
@@ -40,7 +39,7 @@ class Opened(Protocol):
     def source(self) -> Source: ...
     @property
     def tools(self) -> Tools: ...
-    async def look(self, folders: frozenset[RemoteFolderId]) -> None: ...
+    async def look(self, folders: frozenset[RemoteFolderId]) -> bool: ...
 
 
 def show(actor: Actor, account: str) -> list[LedgerRecord]:
@@ -149,19 +148,9 @@ async def _difference(opened: Opened, folder: Comparable) -> Difference:
 
 
 async def _described(source: Source, folder: RemoteFolderId, wanted: Collection[str]) -> Sequence[Arrival]:
-    """The missing ones as the server lists them, so that they arrive with their flags and dates."""
-    left, found = set(wanted), list[Arrival]()
-    before: Arrival | None = None
-    try:
-        while left and (some := await source.window(folder, before, _WINDOW)):
-            found += [arrival for arrival in some if arrival.id in left]
-            left -= {arrival.id for arrival in some}
-            if before is not None and some[-1].id == before.id:
-                break
-            before = some[-1]
-    except MessageTrouble:
-        pass  # this server lists no windows: what is left is taken as it comes
-    now = timezone.now()
+    """The missing ones as the server lists them, so that they arrive with their flags and dates; what it does not list, as it comes."""
+    found = await source.describe(folder, [RemoteId(one) for one in wanted])
+    left, now = {*wanted}.difference(one.id for one in found), timezone.now()
     return [*found, *(Arrival(RemoteId(one), frozenset(), now, 0) for one in left)]
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import pgettext
 
 from poststelle.mail.preferences import DEFAULT
-from poststelle.mail.records import AccountRecord
+from poststelle.mail.records import SenderRecord
 from poststelle.mail.settings import Signature
 from poststelle.office import accounts, people, preferences
 from poststelle.office.actor import Actor
@@ -31,7 +31,7 @@ class Sender:
     `frames`: it is a template, into which one writes; a signature stands below what is written.
     """
 
-    account: AccountRecord
+    account: SenderRecord
     address: str
     name: str
     fresh: str
@@ -52,33 +52,45 @@ def senders(actor: Actor) -> list[Sender]:
     if chosen is not None:
         records.sort(key=lambda record: record.id != chosen.id)
     when = preferences.mine(actor).signature if actor.user is not None else DEFAULT.signature
-    return [sender for record in records for sender in _of(actor, record, when)]
+    pen = _Pen(actor, when)
+    return [sender for record in records for sender in _of(pen, record)]
 
 
-def _of(actor: Actor, record: AccountRecord, when: str) -> list[Sender]:
-    found = [_sender(actor, record, record.address, record.display_name, record.organisation, record.signature, when)]
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Who writes, and `when` they want a signature; what stands in for today's date is made once."""
+
+    actor: Actor
+    when: str
+    today: str = field(
+        default_factory=lambda: date_format(timezone.localdate(), pgettext("date format: date", "j M Y"))
+    )
+
+
+def _of(pen: _Pen, record: SenderRecord) -> list[Sender]:
+    found = [_sender(pen, record, record.address, record.display_name, record.organisation, record.signature)]
     for one in record.identities:
         signature = one.signature if one.signature is not None else record.signature
         name, organisation = one.display_name or record.display_name, one.organisation or record.organisation
-        found.append(_sender(actor, record, one.address, name, organisation, signature, when))
+        found.append(_sender(pen, record, one.address, name, organisation, signature))
     return found
 
 
 def _sender(
-    actor: Actor, record: AccountRecord, address: str, name: str, organisation: str, signature: Signature, when: str
+    pen: _Pen, record: SenderRecord, address: str, name: str, organisation: str, signature: Signature
 ) -> Sender:
+    user = pen.actor.user
     values = {
-        "name": actor.user.name if actor.user else name, "email": actor.user.email if actor.user else address,
-        "address": address, "organisation": organisation,
-        "date": date_format(timezone.localdate(), pgettext("date format: date", "j M Y")),
+        "name": user.name if user else name, "email": user.email if user else address,
+        "address": address, "organisation": organisation, "date": pen.today,
     }  # fmt: skip
     if signature.template:
         text = _filled(signature.template.rstrip(), values)
         return Sender(record, address, name, text, text, frames=True)
     text = _filled(signature.text.strip("\n").rstrip(), values)
-    fresh = f"-- \n{text}" if text and when != "never" else ""
+    fresh = f"-- \n{text}" if text and pen.when != "never" else ""
     # Above a quotation the usual mark would make other programs hide what follows it.
-    answering = text if when == "always" and not signature.not_on_replies else ""
+    answering = text if pen.when == "always" and not signature.not_on_replies else ""
     return Sender(record, address, name, fresh, answering)
 
 

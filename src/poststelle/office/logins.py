@@ -20,8 +20,9 @@ from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import LoginRecord, Step
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication, Login, Mechanism
+from poststelle.office import egress
 from poststelle.office.account_documents import merged
-from poststelle.office.accounts import egress, to_probe
+from poststelle.office.accounts import to_probe
 from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
 from poststelle.store import accounts, logins
 
@@ -93,9 +94,9 @@ async def test_and_change_password(actor: Actor, login: str, password: Secret) -
     _check(password)
     tries = await sync_to_async(_tries)(actor, record, password)
     failed = False
+    tls, rule = Trust(django_settings.POSTSTELLE.ca_file), await sync_to_async(egress.rule)()
     for label, settings in tries:
-        tls = Trust(django_settings.POSTSTELLE.ca_file)
-        async for step in probing.probe(settings, egress=egress(), tls=tls):
+        async for step in probing.probe(settings, egress=rule, tls=tls):
             failed = failed or step.state == "failed"
             yield label, step
     if failed:

@@ -17,9 +17,8 @@ from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
-from poststelle.office import probing
+from poststelle.office import egress, probing
 from poststelle.office.account_documents import check_endpoint, dated, endpoint_document, login_document, merged
-from poststelle.office.accounts import egress
 from poststelle.office.actor import Actor, owner_of, require_administrator
 from poststelle.store import accounts, logins, outgoing_servers
 
@@ -129,7 +128,7 @@ async def probe(actor: Actor, server: str, recipient: str = "") -> AsyncIterator
     if recipient:
         await sync_to_async(remember_recipient)(actor, server, recipient)
         settings = replace(settings, address=settings.address or recipient)
-    async with aclosing(probing.run(actor, settings, egress(), recipient)) as steps:
+    async with aclosing(probing.run(actor, settings, await sync_to_async(egress.rule)(), recipient)) as steps:
         async for step in steps:
             yield step
 

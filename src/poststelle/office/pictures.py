@@ -17,7 +17,7 @@ from django.core.cache import caches
 from poststelle.adapters import http
 from poststelle.adapters.connection import Trust
 from poststelle.errors import NotFound, Trouble
-from poststelle.office import accounts, cells, reading
+from poststelle.office import cells, egress, reading
 from poststelle.office.actor import Actor
 
 LARGEST = 5 << 20
@@ -45,7 +45,7 @@ def _made(url: str) -> bytes:
     """Fetched and drawn anew; empty when it cannot be had."""
     trust = Trust(django_settings.POSTSTELLE.ca_file)
     try:
-        answer = asyncio.run(http.fetch(url, egress=accounts.egress(), tls=trust, limit=LARGEST, seconds=SECONDS))
+        answer = asyncio.run(http.fetch(url, egress=egress.rule(), tls=trust, limit=LARGEST, seconds=SECONDS))
     except Trouble:
         return b""
     if answer.status != 200:

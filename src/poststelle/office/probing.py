@@ -16,21 +16,22 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import make_msgid
+from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.utils.translation import gettext as _
 
-from poststelle.adapters import probe as adapter
-from poststelle.adapters.connection import EgressPolicy, Trust
-from poststelle.adapters.probe_ways import Times
-from poststelle.adapters.trial import Trial
 from poststelle.errors import Conflict, Invalid, TooOften
 from poststelle.mail.address import Address, is_addr_spec
-from poststelle.mail.compose import Draft, compose
 from poststelle.mail.records import Step
 from poststelle.mail.settings import AccountSettings
 from poststelle.office.actor import Actor
 from poststelle.office.wording import sentence, server_words
+
+if TYPE_CHECKING:
+    from poststelle.adapters.connection import EgressPolicy
+    from poststelle.adapters.probe_ways import Times
+    from poststelle.adapters.trial import Trial
 
 PER_HOUR, PER_HOUR_ADMINISTRATOR = 20, 200
 AT_ONCE = 60
@@ -109,6 +110,10 @@ async def run(
     Raises Invalid, TooOften("too-many-probes") and Conflict("probes-busy") before the first step. Closed or cancelled, it hangs up at
     once. What it found is the actor's `last_report`.
     """
+    # Whoever only asks for reports, and that is every command about mailboxes, needs no protocols.
+    from poststelle.adapters import probe as adapter
+    from poststelle.adapters.connection import Trust
+
     message = _message(settings, recipient) if recipient else None
     if _memory.running >= AT_ONCE:
         raise Conflict("probes-busy")
@@ -138,7 +143,9 @@ async def _for_eyes_of(actor: Actor, step: Step) -> Step:
             addresses = step.detail.get("addresses")
             if not isinstance(addresses, list) or not addresses:
                 return step
-            return replace(step, error="host-internal", detail={**step.detail, "addresses": ", ".join(addresses)})
+            known = {**step.detail, "addresses": ", ".join(addresses)}
+            inner = "host-internal" if step.detail["internal"] else "port-closed-here"
+            return replace(step, error=inner if step.detail["openable"] else "host-never", detail=known)
         await asyncio.sleep(max(0.0, _FORBIDDEN_SECONDS - step.seconds))
         return replace(step, seconds=_FORBIDDEN_SECONDS, detail={}, fixes=())
     if actor.is_administrator:
@@ -155,6 +162,9 @@ async def _for_eyes_of(actor: Actor, step: Step) -> Step:
 
 
 def _message(settings: AccountSettings, recipient: str) -> Trial:
+    from poststelle.adapters.trial import Trial
+    from poststelle.mail.compose import Draft, compose
+
     if not is_addr_spec(recipient):
         raise Invalid({"recipient": "not-an-address"})
     if not is_addr_spec(settings.address):

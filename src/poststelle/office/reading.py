@@ -9,7 +9,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from html import escape
+from typing import NamedTuple
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -18,9 +20,9 @@ from poststelle.errors import NotFound, NotPermitted
 from poststelle.mail import archive, spoofing
 from poststelle.mail.authentication import Verdict, own_servers
 from poststelle.mail.calendar import Event
-from poststelle.mail.files import IMAGE_TYPES, dangers, safe_name
+from poststelle.mail.files import IMAGE_TYPES, dangers, named, safe_name
 from poststelle.mail.folding import Labels
-from poststelle.mail.html import Sanitised, document
+from poststelle.mail.html import Sanitised, document, has_colours
 from poststelle.mail.opened import File, Opened, Shown
 from poststelle.mail.records import AccountRecord, FolderRecord, Page, PlacementRecord, SearchHit, SetAsideRecord
 from poststelle.mail.report import DeliveryReport, DispositionReport
@@ -126,6 +128,14 @@ class Source:
     is_cut: bool
 
 
+class ShownHtml(NamedTuple):
+    """The HTML form as a page (`document`), how many remote contents are `held_back`, and whether it has colours of its own."""
+
+    document: str
+    held_back: int
+    has_colours: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """An attachment's bytes with what it claims to be. The mouth decides how safely to hand it out (RELIABILITY Q65)."""
@@ -157,6 +167,14 @@ def folder(actor: Actor, number: str) -> FolderRecord:
 def page(actor: Actor, number: str, limit: int = 50, after: str | None = None) -> Page[PlacementRecord]:
     """A window of a folder, newest first. Raises NotFound, Invalid for a foreign cursor."""
     return messages.page(actor.reach, number, limit, after)
+
+
+def arrived(actor: Actor, number: str, ids: tuple[str, str], since: datetime, limit: int) -> list[PlacementRecord]:
+    """What a journal entry "messages-arrived" tells of (`ids`: its ``first`` and ``last``): unread, received `since`, newest first.
+
+    Nothing of a folder out of reach. Raises NotFound for what are no ids.
+    """
+    return messages.arrived(actor.reach, number, ids, since, limit)
 
 
 def set_aside(actor: Actor, number: str) -> list[SetAsideRecord]:
@@ -228,7 +246,7 @@ def zipped(actor: Actor, number: str) -> Iterator[bytes]:
     files = cells.files(raw(actor, number))
     if not files:
         raise NotFound("attachment-unknown", message=number)
-    return archive.pieces((name, data) for name, _, data in files)
+    return archive.pieces((named(name, kind), data) for name, kind, data in files)
 
 
 def html_document(
@@ -239,26 +257,27 @@ def html_document(
     within: int | None = None,
     through: Callable[[str], str] = str,
     heading: Sequence[tuple[str, str]] = (),
-) -> tuple[str, int]:
-    """The HTML form, sanitised, as a whole document for the sandboxed frame; and how many remote contents are held back.
+    paper: bool = False,
+) -> ShownHtml:
+    """The HTML form, sanitised, as a whole document for the sandboxed frame.
 
     Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show https images, because the reader
-    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. Raises NotFound,
-    Conflict("message-unreadable").
+    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. `heading` and
+    `paper`: as `mail.html.document` takes them. Raises NotFound, Conflict("message-unreadable").
     """
     found = _shown(actor, number, within, remote=remote)
     if found is None:
         raise NotFound("message-has-no-html", message=number)
     mark, shown = found
     html = _with_pictures(shown, mark, through) if remote else shown.html
-    return document(
-        Sanitised(html, shown.blocked_remote, remote), title=shown.subject, heading=heading
-    ), shown.blocked_remote
+    page = document(Sanitised(html, shown.blocked_remote, remote), title=shown.subject, heading=heading, paper=paper)
+    return ShownHtml(page, shown.blocked_remote, has_colours(html))
 
 
 def attachment(actor: Actor, number: str, position: int) -> Download:
     """One attachment, decoded. Raises NotFound, Conflict("message-unreadable")."""
-    return Download(*cells.file(raw(actor, number), position))
+    name, content_type, data = cells.file(raw(actor, number), position)
+    return Download(named(name, content_type), content_type, data)
 
 
 def search(
@@ -271,7 +290,7 @@ def search(
 def described(file: File) -> AttachmentView:
     """A file of a message as it may be shown."""
     return AttachmentView(
-        file.number, file.name, file.content_type, file.size, safe_name(file.name),
+        file.number, file.name, file.content_type, file.size, safe_name(named(file.name, file.content_type)),
         dangers(file.name, file.content_type), file.is_inline, _preview(file.name, file.content_type),
     )  # fmt: skip
 

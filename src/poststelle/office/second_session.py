@@ -151,7 +151,7 @@ class Bulk:
         more = enough = True
         while more and enough:
             more = await turns.step()
-            fetched = sum(tally.bytes for tally in turns.tallies.values())
+            fetched = turns.fetched
             enough = bulk_may_go_on(today + fetched - counted, account.bytes_a_day)
             if time.monotonic() - at > TRAFFIC_SECONDS or not (more and enough):
                 today = await account.tools.write(rounds.note_traffic, account.access.account, fetched - counted)

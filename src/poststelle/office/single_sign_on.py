@@ -14,7 +14,11 @@ from django.conf import settings as django_settings
 from poststelle.errors import NotPermitted
 from poststelle.mail.address import is_addr_spec
 from poststelle.mail.records import UserRecord
+from poststelle.office.actor import Actor
 from poststelle.store import journal, people, second_factors
+
+CLOCKS_DIFFER = 60
+"""Seconds the provider's clock may lag behind ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,15 @@ def admit(claim: Claim) -> UserRecord:
         raise NotPermitted("sign-on-other")
     second_factors.link(user.id, claim.provider, claim.subject, actor=user.email)
     return user
+
+
+def confirm(actor: Actor, claim: Claim, *, proved_at: object, asked_at: float) -> None:
+    """The provider was asked (at `asked_at`, seconds since 1970) to have the acting person prove again who they are.
+
+    `proved_at` is its ``auth_time`` (OpenID Connect Core 1.0, section 2), without which nobody could tell. Raises
+    NotPermitted("sign-on-not-you", "sign-on-not-asked").
+    """
+    if actor.user is None or second_factors.linked_user(claim.provider, claim.subject) != actor.user.id:
+        raise NotPermitted("sign-on-not-you")
+    if not isinstance(proved_at, int) or not asked_at or proved_at < asked_at - CLOCKS_DIFFER:
+        raise NotPermitted("sign-on-not-asked")

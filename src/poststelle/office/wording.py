@@ -46,7 +46,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     ),
     "host-forbidden": (
         _("This address is not open for mailboxes."),
-        _("Servers inside the own network must be allowed by whoever runs this installation (setting egress_allow)."),
+        _("An administrator can allow servers inside the own network, in the test of a mailbox or under “Exceptions”."),
     ),
     "connection-refused": (
         _("“%(host)s” answers, but nothing listens on port %(port)s."),
@@ -437,6 +437,38 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("The single sign-on did not work."),
         _("Try again. If it stays so, log in with your password and tell the office's administrator."),
     ),
+    "no-identity-provider": (
+        _("No identity provider is set up."),
+        _("Whoever runs this installation names one by the settings oidc_issuer, oidc_client_id and oidc_client_secret."),
+    ),
+    "sign-on-no-document": (
+        _("There is no discovery document at %(address)s (status %(status)s)."),
+        _("Check the setting oidc_issuer: it is the address before “/.well-known/openid-configuration”."),
+    ),
+    "sign-on-no-endpoint": (
+        _("The discovery document lacks %(endpoints)s."),
+        _("This is not an OpenID Connect provider, or not its right address. Check the setting oidc_issuer."),
+    ),
+    "sign-on-other-issuer": (
+        _("The provider calls itself “%(said)s”, not “%(issuer)s”."),
+        _("Write it into the setting oidc_issuer exactly as it calls itself."),
+    ),
+    "sign-on-no-keys": (
+        _("There are no keys at %(address)s."),
+        _("Ask whoever runs the provider: without keys nobody can check what it signs."),
+    ),
+    "sign-on-no-auth-time": (
+        _("The provider does not tell when somebody proved who they are (“auth_time”)."),
+        _("Log-ins work. Before sensitive steps only a password or a second factor can be asked for; have “auth_time” switched on there."),
+    ),
+    "sign-on-not-you": (
+        _("That was somebody else."),
+        _("Nothing has been done. Log in at the identity provider as the person you are here, and try again."),
+    ),
+    "sign-on-not-asked": (
+        _("The identity provider did not ask again who you are, or does not say when it did."),
+        _("Nothing has been done. Use your password or a second factor; if you have none, tell the administrator: the provider must support “max_age” and tell “auth_time”."),
+    ),
     "sign-on-nobody": (
         _("You are not known here."),
         _("Ask the office's administrator to add you with the address your organisation knows you by."),
@@ -582,8 +614,17 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     ),
     "host-internal": (
         _("“%(host)s” lies inside the own network (%(addresses)s)."),
-        _("If that is meant, add it to the setting egress_allow of this installation, then test again."),
+        _("If that is meant, allow it: here, or under “Exceptions”. It holds for every mailbox, and the journal names who did it."),
     ),
+    "port-closed-here": (
+        _("Port %(port)s of “%(host)s” is not one that mail servers use."),
+        _("Check the port: usually 993 for receiving and 465 or 587 for sending. If it is right, allow the server: here, or under “Exceptions”."),
+    ),
+    "host-never": (
+        _("“%(host)s” (%(addresses)s) is never reached from here."),
+        _("It is this installation itself, or where the machine keeps its secrets. Enter the mail server."),
+    ),
+    "egress-unknown": (_("This server is not among those allowed here."), _("Reload the page; somebody else may have been faster.")),
     "http-address": (
         _("A web server sent us to an address that is not allowed."),
         _("Enter the servers by hand."),
@@ -626,6 +667,11 @@ REASONS: Mapping[str, Text] = {
     "control-character": _("This contains a line break or another invisible character. Remove it."),
     "too-long": _("This is too long."),
     "not-a-host": _("This is not a server name. It looks like mail.example.org, without https:// and without a port."),
+    "not-a-server": _(
+        "This is not a server: an address such as 192.168.1.10, a network such as 10.0.0.0/8, or a server name."
+    ),
+    "network-too-large": _("This network is too large. The largest ones are 10.0.0.0/8 and fc00::/7."),
+    "never-allowed": _("This address can never be allowed: it is where the machine keeps its secrets, or nowhere."),
     "not-a-port": _("A port is a number from 1 to 65535."),
     "not-an-address": _("This is not an e-mail address. It looks like name@example.org."),
     "not-a-flag": _("This is not a mark a message can carry."),
@@ -707,6 +753,8 @@ JOURNAL: Mapping[str, Text] = {
     "account-removed": _("Mailbox removed"),
     "account-suspended": _("Mailbox stopped: a person is needed"),
     "notice-changed": _("Notice before a new mailbox changed"),
+    "egress-allowed": _("Internal server allowed"),
+    "egress-revoked": _("Internal server no longer allowed"),
     "alarm-sent": _("Mail sent to those who can act: the mailbox stands still"),
     "account-resumed": _("Mailbox works again"),
     "account-troubled": _("Mailbox has passing trouble"),

@@ -159,18 +159,27 @@ def offered_tags(actor: Actor) -> list[TagRecord]:
     return tags.offered(actor.reach)
 
 
-def add_tag(actor: Actor, name: str, colour: str = "") -> TagRecord:
+def add_tag(actor: Actor, name: str, colour: str | None = None) -> TagRecord:
     """A new tag of the office's, with a keyword made from its name. Takes *process* on some mailbox.
 
-    Raises NotPermitted, Invalid (name, colour).
+    `colour`: one of `mail.work.COLOURS`, "" for none; None: one that few tags have. Raises NotPermitted, Invalid (name, colour).
     """
     if not actor.is_administrator and not accounts.within(actor.reach, Right.PROCESS):
         raise NotPermitted("process-needed")
+    if colour is None:
+        taken = [tag.colour for tag in tags.offered(actor.reach)]
+        colour = min(COLOURS, key=taken.count)
     name = _tag(name, colour)
     keyword = _keyword(name)
     if tags.exists(actor.reach, keyword):
         raise Invalid({"name": "taken"})
     return tags.put(actor.reach, keyword, name, colour, actor=actor.name)
+
+
+def tag_named(actor: Actor, name: str) -> TagRecord:
+    """The tag people call that, in capitals or not; else a new one (`add_tag`)."""
+    known = (tag for tag in tags.offered(actor.reach) if tag.name.casefold() == name.strip().casefold())
+    return next(known, None) or add_tag(actor, name)
 
 
 def change_tag(actor: Actor, keyword: str, name: str, colour: str) -> TagRecord:

@@ -8,9 +8,3 @@ class WebConfig(AppConfig):
 
     name = "poststelle.web"
     label = "web"
-
-    def ready(self) -> None:
-        """Once every app's tables are there."""
-        from poststelle.web import login
-
-        login.connect()

@@ -1,8 +1,8 @@
 """Sensitive acts ask again who one is when that was proved longer ago than the setting `reauthenticate_minutes` (RELIABILITY Q72).
 
 Law: the question comes at the address of the act itself, and once it is answered the act goes on with what was typed. That waits sealed in
-the session meanwhile, because it may hold passwords. Whoever has neither password nor second factor here (single sign-on alone) is not
-asked: only the identity provider could.
+the session meanwhile, because it may hold passwords. Whoever comes in by single sign-on may be asked by the identity provider instead; only
+somebody who has nothing at all to prove themselves with is not asked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.mfa.base.forms import ReauthenticateForm
@@ -27,12 +28,13 @@ from poststelle.office import second_factors
 from poststelle.office.actor import Actor
 from poststelle.web.login import CONFIRMED, confirm
 from poststelle.web.second_step import ConfirmByPasskey
+from poststelle.web.single_sign_on import sign_on_name
 
 SENDING = frozenset(
     {
         "mailbox-new", "mailbox", "mailbox-remove", "mailbox-move", "mailbox-archive", "mailbox-hand-over", "mailbox-rights", "mailbox-revoke",
         "login-new", "login-edit", "login-password", "login-remove", "server-new", "server-edit", "server-remove", "grant",
-        "groups", "group", "people", "invite", "person", "export", "second-factor-rule", "token", "password",
+        "groups", "group", "people", "invite", "person", "export", "second-factor-rule", "token", "password", "egress-allow",
     }
 )  # fmt: skip
 """Names of routes where it is asked when a form is sent: credentials, exceptions, grants, people, exports."""
@@ -44,7 +46,7 @@ LOOKING = frozenset(
 )  # fmt: skip
 """Names of routes where it is asked before they are looked at, too: what shows secrets, and a form with a file, which cannot wait."""
 
-_KEPT, _FIELDS = "kept_form", ("confirm-password", "confirm-code", "confirm-passkey")
+_KEPT, _FIELDS = "kept_form", ("confirm-password", "confirm-code", "confirm-passkey", "confirm-sign-on")
 _MOST_KEPT, _KEPT_SECONDS = 500_000, 900
 
 
@@ -57,7 +59,7 @@ def ask(request: HttpRequest, actor: Actor, name: str) -> HttpResponse | None:
     if _is_fresh(request) and not answered:
         return None
     has = second_factors.of(actor, actor.user.id)
-    if not (has.password or has.any):
+    if not (has.password or has.any or asks_provider(has)):
         return None
     if not answered:
         _keep(request)
@@ -69,6 +71,17 @@ def ask(request: HttpRequest, actor: Actor, name: str) -> HttpResponse | None:
     return _go_on(request)
 
 
+def asks_provider(has: FactorsRecord) -> str:
+    """The name of the identity provider that can ask this person, "" where there is none."""
+    return sign_on_name() if has.single_sign_on else ""
+
+
+def waiting(request: HttpRequest) -> tuple[str, bool] | None:
+    """Where the person was asked last, and whether a form waits there; None when that was too long ago."""
+    kept = _kept(request)
+    return (kept["path"], "form" in kept) if kept else None
+
+
 def _is_fresh(request: HttpRequest) -> bool:
     at = request.session.get(CONFIRMED)
     return isinstance(at, float) and 0 <= time.time() - at < settings.POSTSTELLE.reauthenticate_minutes * 60
@@ -77,8 +90,10 @@ def _is_fresh(request: HttpRequest) -> bool:
 def _wrong(request: HttpRequest, actor: Actor) -> str:
     """Why the answer proves nothing, "" when it does."""
     assert actor.user is not None
-    password, code, passkey = (request.POST.get(field, "") for field in _FIELDS)
+    password, code, passkey, provider = (request.POST.get(field, "") for field in _FIELDS)
     try:
+        if provider:
+            return "" if _is_fresh(request) else _("That was not right.")
         if passkey:
             form = ConfirmByPasskey(user=request.user, data={"credential": passkey})
         elif code:
@@ -99,7 +114,7 @@ def _question(request: HttpRequest, has: FactorsRecord, wrong: str = "") -> Http
     options = json.dumps(begin_authentication(request.user)) if has.passkeys else ""
     context: Mapping[str, object] = {
         "has": has, "wrong": wrong, "passkey_options": options, "address": request.get_full_path(),
-        "lost_files": bool(request.FILES),
+        "lost_files": bool(request.FILES), "provider": asks_provider(has),
     }  # fmt: skip
     answer = render(request, "confirm.html", context, status=HTTPStatus.FORBIDDEN)
     answer["Cache-Control"] = "no-store"
@@ -109,19 +124,25 @@ def _question(request: HttpRequest, has: FactorsRecord, wrong: str = "") -> Http
 def _keep(request: HttpRequest) -> None:
     """What was typed, until the question is answered."""
     request.session.pop(_KEPT, None)
-    if request.method == "POST" and not request.FILES:
-        kept = json.dumps({"path": request.get_full_path(), "at": time.time(), "form": request.POST.urlencode()})
-        if len(kept) <= _MOST_KEPT:
-            request.session[_KEPT] = second_factors.seal(kept)
+    form = {"form": request.POST.urlencode()} if request.method == "POST" and not request.FILES else {}
+    kept = json.dumps({"path": request.get_full_path(), "at": time.time()} | form)
+    if len(kept) <= _MOST_KEPT:
+        request.session[_KEPT] = second_factors.seal(kept)
 
 
 def _go_on(request: HttpRequest) -> HttpResponse | None:
-    sealed = request.session.pop(_KEPT, "")
-    try:
-        kept = json.loads(second_factors.unseal(sealed)) if sealed else {}
-    except (Conflict, ValueError):
-        kept = {}
-    if kept.get("path") != request.get_full_path() or time.time() - kept["at"] > _KEPT_SECONDS:
+    kept = _kept(request)
+    request.session.pop(_KEPT, None)
+    if kept.get("path") != request.get_full_path() or "form" not in kept:
         return HttpResponseRedirect(request.get_full_path())
     request.POST = QueryDict(kept["form"], encoding=request.encoding)
     return None
+
+
+def _kept(request: HttpRequest) -> dict[str, Any]:
+    sealed = request.session.get(_KEPT, "")
+    try:
+        kept: dict[str, Any] = json.loads(second_factors.unseal(sealed)) if sealed else {}
+    except (Conflict, ValueError):
+        return {}
+    return kept if kept and time.time() - kept["at"] <= _KEPT_SECONDS else {}

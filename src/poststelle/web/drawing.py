@@ -17,12 +17,14 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
+from poststelle.mail.listing import Status
 from poststelle.mail.ports import FLAGGED, SEEN
-from poststelle.mail.tree import TreeAccount
+from poststelle.mail.tree import EntryKind, TreeAccount
 from poststelle.office import wording
 from poststelle.web.lists import DrawnRow
 from poststelle.web.markup import Markup, joined, markup
 from poststelle.web.readable import Marker
+from poststelle.web.telling import STATUSES
 from poststelle.web.templatetags.icons import lucide
 from poststelle.web.tree import Twig
 
@@ -30,9 +32,9 @@ _NOTHING, _OPEN, _HERE, _MANUAL = map(Markup, ("", ' aria-current="true"', ' ari
 _MOST_TAGS = 3
 _MOMENTS = 20_000
 _ROW = (
-    '<li class="row{}" id="row-{}" data-id="{}" data-folder="{}"{}>\n<label class="pick"><input type="checkbox" name="ids" value="{}"'
-    ' form="acts" aria-label="{} {}"><span class="who hue-{}" aria-hidden="true">{}</span></label>\n<a href="{}" hx-get="{}"'
-    ' hx-target="#reader" hx-push-url="true" hx-sync="#reader:replace">\n{}\n<span class="row-marks">{}</span></a></li>\n'
+    '<li class="row{0}" id="row-{1}" data-id="{1}" data-folder="{2}"{3}>\n<label class="pick"><input type="checkbox" name="ids" value="{1}"'
+    ' form="acts" aria-label="{4} {5}"><span class="who hue-{6}" aria-hidden="true">{7}</span></label>\n<a href="{8}" hx-get="{8}"'
+    ' hx-target="#reader" hx-push-url="true" hx-sync="#reader:replace">\n{9}\n<span class="row-marks">{10}</span></a></li>\n'
 )
 
 
@@ -92,8 +94,8 @@ class Rows:
                 small.append(drawn)
         small += self._signs(one)
         return markup(
-            _ROW, "".join(marks), row.id, row.id, row.folder_id, current, row.id, self._select, row.subject or self._no_subject,
-            one.hue, one.initials, one.url, one.url, joined(said), joined(small),
+            _ROW, "".join(marks), row.id, row.folder_id, current, self._select, row.subject or self._no_subject, one.hue, one.initials,
+            one.url, joined(said), joined(small),
         )  # fmt: skip
 
     def _said(self, one: DrawnRow, at: int, name: str, *, unread: bool) -> Markup:
@@ -137,11 +139,14 @@ class Rows:
         task = one.item.task
         assert task is not None
         due = lucide("calendar-clock", size=14, role="img", aria_label=_("follow-up is due")) if task.is_due else ""
-        done = lucide("check", size=14, role="img", aria_label=_("done")) if task.status.value == "done" else ""
+        status = STATUSES[task.status.value] if task.status is not Status.OPEN else ""
+        where = markup('<span class="tag status-{}">{}</span>', task.status.value, status) if status else ""
         who = ""
         if task.assignee is not None:
-            who = markup('<span class="tag" title="{}">{}</span>', task.assignee.name, task.assignee.name)
-        return markup('<span class="o-{} task">{}{}{}</span>', at, due, done, who)
+            who = markup('<span class="tag person" title="{}">{}</span>', task.assignee.name, task.assignee.name)
+        if not (due or where or who):
+            return _NOTHING
+        return markup('<span class="o-{} task">{}{}{}</span>', at, due, where, who)
 
     def _signs(self, one: DrawnRow) -> list[Markup]:
         """What stands behind every row, whatever its columns."""
@@ -161,12 +166,13 @@ def _sign(at: int, icon: str, words: str) -> Markup:
 
 
 class Lines:
-    """Draws the lines of the trees: which address is shown (`here`, with its query), and the token forms carry."""
+    """Draws the lines of the trees: which address is shown (`here`, with its query), the token forms carry, and whether `totals`
+    stand beside what is unread."""
 
-    def __init__(self, here: str, token: str) -> None:
-        self._here, self._path = here, here.partition("?")[0]
+    def __init__(self, here: str, token: str, *, totals: bool) -> None:
+        self._here, self._path, self._totals = here, here.partition("?")[0], totals
         self._fold, self._unread = reverse("tree-fold"), _("unread")
-        self._open, self._close = _("unfold"), _("fold up")
+        self._open, self._close, self._in_all = _("unfold"), _("fold up"), _("in all")
         self._token, self._arrow = token, lucide("chevron-down", size=14)
 
     def draw(self, twig: Twig) -> Markup:
@@ -201,6 +207,13 @@ class Lines:
         if entry.unread and (entry.account is None or entry.is_folded):
             count = markup(
                 '<b class="count">{}<span class="hidden"> {}</span></b>', _number(entry.unread), self._unread
+            )
+        if self._totals and entry.kind is EntryKind.FOLDER and entry.total:
+            count = markup(
+                '{}<small class="count">{}<span class="hidden"> {}</span></small>',
+                count,
+                _number(entry.total),
+                self._in_all,
             )
         return markup(
             '<a class="twig{}" href="{}" hx-get="{}" hx-target="#main" hx-push-url="true"{} title="{}">{}<span>{}</span>{}</a>',

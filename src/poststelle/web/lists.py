@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 from zlib import crc32
 
 from django.urls import reverse
@@ -26,7 +27,7 @@ from poststelle.web.names import FILTERS, PLACES, ROLES, SORTS, Text, role_name
 from poststelle.web.tree import address_of
 
 WINDOW, LARGEST_WINDOW = 50, 200
-_HUES = 10
+_HUES, _ANY = 10, str(UUID(int=0))
 _WRITTEN_HERE = {Role.SENT, Role.DRAFTS}
 _BACKWARDS = {Sort.DATE: True, Sort.SIZE: True, Sort.SENDER: False, Sort.SUBJECT: False}
 
@@ -162,13 +163,15 @@ def _rows(request: Visit, ask: Asked, page: ListPage) -> list[DrawnRow]:
     numbers = {item.placement.account_id for item in page.items} if several else set()
     labels = lists.labels(request.actor, numbers)
     outwards = _is_outwards(request, ask.where)
+    # Looking an address up costs as much as drawing half a row.
+    url = ask.message_url(_ANY)
     drawn = []
     for item in page.items:
         record = item.placement
         people = item.participants if ask.threads else [record.sender]
         if outwards:
             people = record.recipients or [AddressRecord("", "")]
-        drawn.append(_row(item, ask.message_url(record.id), people, labels.get(record.account_id, "")))
+        drawn.append(_row(item, url.replace(_ANY, record.id), people, labels.get(record.account_id, "")))
     return drawn
 
 
@@ -176,8 +179,12 @@ def _row(item: ListRow, url: str, people: Sequence[AddressRecord], account: str)
     latest = people[-1] if people else item.placement.sender
     names = [name_of(one) for one in people]
     shown_names = names[0] if len(names) == 1 else ", ".join(_first(name) for name in names[-3:])
-    hue = crc32((latest.address or latest.name).lower().encode()) % _HUES
-    return DrawnRow(item, url, shown_names, initials(latest), hue, item.placement.preview, account)
+    return DrawnRow(item, url, shown_names, initials(latest), hue(latest), item.placement.preview, account)
+
+
+def hue(person: AddressRecord) -> int:
+    """Which of the ten colours somebody's circle has."""
+    return crc32((person.address or person.name).lower().encode()) % _HUES
 
 
 def initials(person: AddressRecord) -> str:

@@ -19,9 +19,9 @@ from importlib import import_module
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import get_user
 from django.db import Error, connection
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 
 from poststelle.errors import NotFound, TooOften
 from poststelle.office import feed, people
@@ -29,12 +29,15 @@ from poststelle.web.entrance import Visit
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS, LOOK_AROUND_SECONDS = 0.02, 1.0
+"""Between two looks at the journal at least; and how long somebody may have stopped listening before it is noticed."""
+
 MOST_STREAMS = 20
 """Open streams of one person: one for each browser, so that this many are a mistake or worse."""
 HEARTBEAT_SECONDS = 15.0
 _WINDOW, _MOST_WINDOWS = 200, 10
 _NOTABLE = frozenset({"messages-arrived", "assigned", "follow-up-due", "note-added"})
+_OUTGOING = frozenset({"outgoing-submitted", "outgoing-changed"})
 _EVERYWHERE = frozenset({"tree-arranged", "shared-tree-arranged", "tag-changed", "tag-removed"})
 
 
@@ -69,15 +72,9 @@ class Watch:
         self._wake()
 
     def _look(self) -> None:
-        pause = threading.Event()
-        seen, due = None, True
-        commits = feed.commits()
-        while True:
-            with self._lock:
-                if not self._listeners:
-                    self._thread = None
-                    break
-            due = commits.happened() or due
+        commits, seen, due = feed.commits(LOOK_SECONDS), None, True
+        while self._is_listened_to():
+            due = commits.wait(LOOK_SECONDS if due else LOOK_AROUND_SECONDS) or due
             try:
                 newest = feed.latest() if due else seen
             except Error:
@@ -88,9 +85,15 @@ class Watch:
                 if newest != seen:
                     seen = newest
                     self._wake()
-            pause.wait(LOOK_SECONDS)
         commits.close()
         connection.close()
+
+    def _is_listened_to(self) -> bool:
+        """Else the thread has ended, and the next listener starts another."""
+        with self._lock:
+            if not self._listeners:
+                self._thread = None
+            return bool(self._listeners)
 
     def _wake(self) -> None:
         with self._lock:
@@ -169,12 +172,14 @@ async def _stream(user: str, session: str, after: int) -> AsyncIterator[str]:
 
 def _news(user: str, session: str, after: int) -> News | None:
     """What the person may know of since then; None once they are no longer logged in."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore(session)
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session)
+    # As for every page: a session also ends with the password it was begun with.
+    if str(get_user(request).pk) != user:
+        return None
     try:
         actor = people.actor_of_session(user)
     except NotFound:
-        return None
-    if store.get(SESSION_KEY) != user:
         return None
     # Taken before the entries are read: one that comes in between is told now and, harmlessly, once more.
     news = News(max(after, feed.latest()))
@@ -183,7 +188,7 @@ def _news(user: str, session: str, after: int) -> News | None:
         page = feed.changes(actor, position, _WINDOW)
         for entry in page.items:
             news.after = max(news.after, entry.id)
-            news.outgoing = news.outgoing or entry.kind.startswith("outgoing")
+            news.outgoing = news.outgoing or entry.kind in _OUTGOING
             news.notable = news.notable or entry.kind in _NOTABLE
             news.everything = news.everything or entry.kind in _EVERYWHERE
             news.folders |= {entry.folder_id} if entry.folder_id else set()

@@ -1,7 +1,7 @@
 """How django-allauth behaves here: people are added by administrators, nobody signs up; after log-in the mail is shown.
 
 What it tells about log-ins (its signals, and Django's) is written down here: sessions know where they began, and the journal which second
-factors came and went.
+factors came and went. Nobody logs in without this module: the entrance loads it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from allauth.mfa.signals import authenticator_added, authenticator_removed, auth
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 from poststelle.office import second_factors, sessions
@@ -70,19 +71,13 @@ def confirm(request: HttpRequest) -> None:
     request.session[CONFIRMED] = time.time()
 
 
-def connect() -> None:
-    """Listen to what the log-in library tells; once, when the pages' app is ready."""
-    user_logged_in.connect(_logged_in, dispatch_uid="poststelle")
-    authenticator_added.connect(_added, dispatch_uid="poststelle")
-    authenticator_removed.connect(_removed, dispatch_uid="poststelle")
-    authenticator_reset.connect(_codes_made, dispatch_uid="poststelle")
-
-
+@receiver(user_logged_in, dispatch_uid="poststelle")
 def _logged_in(request: HttpRequest, **_told: object) -> None:
     confirm(request)
     sessions.begin(request.session, agent=request.headers.get("User-Agent", ""), address=address_of(request))
 
 
+@receiver(authenticator_added, dispatch_uid="poststelle")
 def _added(user: Any, authenticator: Authenticator, **_told: object) -> None:
     tell = (
         second_factors.codes_made if authenticator.type == Authenticator.Type.RECOVERY_CODES else second_factors.added
@@ -90,10 +85,12 @@ def _added(user: Any, authenticator: Authenticator, **_told: object) -> None:
     tell(str(user.pk))
 
 
+@receiver(authenticator_removed, dispatch_uid="poststelle")
 def _removed(user: Any, authenticator: Authenticator, **_told: object) -> None:
     if authenticator.type != Authenticator.Type.RECOVERY_CODES:
         second_factors.removed(str(user.pk))
 
 
+@receiver(authenticator_reset, dispatch_uid="poststelle")
 def _codes_made(user: Any, **_told: object) -> None:
     second_factors.codes_made(str(user.pk))

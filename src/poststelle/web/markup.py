@@ -12,13 +12,15 @@ from html import escape
 from django.utils.safestring import SafeString
 
 Markup = SafeString
+_MARKUP = frozenset({SafeString, int})
+"""Numbers hold nothing that would have to be escaped."""
 
 
 def markup(form: str, *pieces: object) -> Markup:
     """The form with the pieces in its braces."""
-    return SafeString(form.format(*[one if type(one) is SafeString else escape(str(one)) for one in pieces]))
+    return SafeString(form.format(*[one if type(one) in _MARKUP else escape(str(one)) for one in pieces]))
 
 
 def joined(pieces: Iterable[Markup]) -> Markup:
     """Pieces of markup, one after the other."""
-    return markup("{}" * len(several := list(pieces)), *several)
+    return SafeString("".join([markup("{}", one) if type(one) is not SafeString else one for one in pieces]))

@@ -13,12 +13,12 @@ from django.utils import timezone
 from poststelle.errors import Conflict
 from poststelle.mail import spoofing
 from poststelle.mail.listing import Place
-from poststelle.mail.work import ThreadMessage
+from poststelle.mail.work import COLOURS, ThreadMessage
 from poststelle.office import lists, preferences, reading, viewing, work
 from poststelle.office.reading import AttachmentView, OpenMessage
 from poststelle.web.entrance import Visit
 from poststelle.web.frame import FrameWish, frame_url
-from poststelle.web.lists import Asked
+from poststelle.web.lists import Asked, hue, initials
 from poststelle.web.readable import looked_for
 from poststelle.web.telling import STATUSES
 
@@ -36,6 +36,8 @@ def context(request: Visit, placement: str) -> dict[str, Any]:
         | {
             "here": request.path,
             "fresh": True,
+            "initials": initials(opened.placement.sender),
+            "hue": hue(opened.placement.sender),
             "warnings": [mark for mark in opened.marks if mark not in spoofing.NOTICES],
             "notices": [mark for mark in opened.marks if mark in spoofing.NOTICES],
             "read_after": preferences.mine(request.actor).mark_read_after,
@@ -49,13 +51,13 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
     """What is below the head: bars, files, text or frame, for ``parts/message_body.html``."""
     placement = opened.placement.id
     as_text = not opened.has_html or request.GET.get("as") == "text"
-    broken = False
-    forged = opened.authentication is not None and opened.authentication.failed
-    remote = request.GET.get("remote") == "1" or (opened.remote_allowed and not forged)
+    broken = is_white = False
+    remote = shows_remote(request, opened)
     held_back = 0
-    if not as_text and not remote:
+    if not as_text:
         try:
-            _, held_back = reading.html_document(request.actor, placement, remote=False)
+            shown = reading.html_document(request.actor, placement, remote=remote)
+            held_back, is_white = 0 if remote else shown.held_back, shown.has_colours
         except Conflict:
             as_text = broken = True
     files = [file for file in opened.attachments if as_text or not file.is_inline]
@@ -67,11 +69,21 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
         "broken": broken,
         "remote": remote,
         "held_back": held_back,
-        "forged": forged,
+        "forged": _is_forged(opened),
+        "is_white": is_white,
         "looked_for": words,
         "frame": "" if as_text else frame_url(FrameWish(request.actor.user.id, placement, remote, words=tuple(words))),
         "files": [(file, _look(file)) for file in files],
     }
+
+
+def shows_remote(request: Visit, opened: OpenMessage) -> bool:
+    """Whether remote pictures come: the reader asks now (``remote``), or trusts the sender, who is not somebody else."""
+    return request.GET.get("remote") == "1" or (opened.remote_allowed and not _is_forged(opened))
+
+
+def _is_forged(opened: OpenMessage) -> bool:
+    return opened.authentication is not None and opened.authentication.failed
 
 
 def work_context(request: Visit, placement: str) -> dict[str, Any]:
@@ -83,6 +95,7 @@ def work_context(request: Visit, placement: str) -> dict[str, Any]:
         "work": work.on(request.actor, placement),
         "statuses": STATUSES.items(),
         "message_tags": [tag for tag in offered if tag.keyword in flags],
+        "colours": COLOURS if request.actor.is_administrator else (),
         "other_tags": [tag for tag in offered if tag.keyword not in flags],
         "today": timezone.localdate(),
     }

@@ -11,20 +11,37 @@ from typing import Any
 import requests
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers import registry
+from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.shortcuts import render
 
 from poststelle.errors import NotPermitted
-from poststelle.office import single_sign_on, wording
+from poststelle.office import people, single_sign_on, wording
 from poststelle.office.single_sign_on import Claim
+from poststelle.web.login import confirm
 
 PROVIDER = "office"
 """What the one provider is called in addresses."""
 
+# As an app it would be loaded by every command and by the engine, with all it takes to ask other machines.
+registry.register(OpenIDConnectProvider)
+
+ASKED = "asked_provider_at"
+"""In the session: when the person was sent to the provider to prove again who they are, in seconds since 1970."""
+
 _SECONDS = 5
 _LARGEST = 1_000_000
+
+
+def sign_on_name() -> str:
+    """What the office's identity provider is called, "" where there is none."""
+    providers: Any = settings.SOCIALACCOUNT_PROVIDERS
+    apps = providers["openid_connect"]["APPS"]
+    return str(apps[0]["name"]) if apps else ""
 
 
 class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -46,6 +63,9 @@ class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             provider=PROVIDER, subject=str(sociallogin.account.uid or ""), email=str(told.get("email") or ""),
             verified=told.get("email_verified") is True, name=str(told.get("name") or ""),
         )  # fmt: skip
+        if sociallogin.state.get("process") == AuthProcess.REDIRECT:
+            _confirmed(request, claim, proof.get("auth_time"))
+            return
         try:
             user = single_sign_on.admit(claim)
         except NotPermitted as error:
@@ -67,6 +87,19 @@ class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             session.verify = str(settings.POSTSTELLE.ca_file)
         session.max_redirects = 3
         return session
+
+
+def _confirmed(request: HttpRequest, claim: Claim, proved_at: object) -> None:
+    """The person was asked by the provider who they are, and stays logged in."""
+    asked_at = request.session.pop(ASKED, 0.0)
+    actor = people.actor_of_session(str(request.user.pk)) if request.user.is_authenticated else None
+    try:
+        if actor is None:
+            raise NotPermitted("sign-on-failed")
+        single_sign_on.confirm(actor, claim, proved_at=proved_at, asked_at=asked_at)
+    except NotPermitted as error:
+        raise ImmediateHttpResponse(_refusal(request, error)) from error
+    confirm(request)
 
 
 class _Bounded(requests.Session):

@@ -24,6 +24,18 @@ STATUSES: Mapping[str, Text] = {
     Status.WAITING.value: pgettext_lazy("status", "Waiting"),
     Status.DONE.value: pgettext_lazy("status", "Done"),
 }
+COLOURS: Mapping[str, Text] = {
+    "red": pgettext_lazy("colour", "red"),
+    "orange": pgettext_lazy("colour", "orange"),
+    "yellow": pgettext_lazy("colour", "yellow"),
+    "green": pgettext_lazy("colour", "green"),
+    "teal": pgettext_lazy("colour", "teal"),
+    "blue": pgettext_lazy("colour", "blue"),
+    "purple": pgettext_lazy("colour", "purple"),
+    "pink": pgettext_lazy("colour", "pink"),
+    "brown": pgettext_lazy("colour", "brown"),
+    "grey": pgettext_lazy("colour", "grey"),
+}
 SENDER_MARKS: Mapping[str, Text] = {
     spoofing.NO_SENDER: _("The message names no sender."),
     spoofing.SEVERAL_SENDERS: _("The message names several senders."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -21,7 +22,7 @@ from poststelle.office import trees
 from poststelle.office.actor import Actor
 from poststelle.web.names import ICONS, PLACES, ROLES, Text
 
-_DEEPEST = 8
+_DEEPEST, _PLACES_KNOWN = 8, 20_000
 _ICONS: Mapping[EntryKind, str] = {
     EntryKind.ACCOUNT: "mailbox", EntryKind.FOLDER: "folder", EntryKind.SEARCH: "search", EntryKind.HEADING: "layers",
 }  # fmt: skip
@@ -104,6 +105,7 @@ ARRANGING = "arranging"
 """The session's word for an administrator at work on the shared tree."""
 
 
+@lru_cache(_PLACES_KNOWN)
 def address_of(where: Where) -> str:
     """The page of a place."""
     if where.place is Place.FOLDER:

@@ -18,7 +18,7 @@ from poststelle.api.tokens import ADMIN, actor_of
 from poststelle.errors import Conflict
 from poststelle.mail.records import AccountRecord
 from poststelle.office import accounts as office
-from poststelle.office import bulk, hand_over, kinds, outgoing_servers
+from poststelle.office import bulk, egress, hand_over, kinds, outgoing_servers
 from poststelle.office.account_documents import document_of
 from poststelle.office.doors import NetworkDoors
 
@@ -271,7 +271,7 @@ async def move_account(request: HttpRequest, account: AccountId, changes: Change
 
     Takes the right *administer*.
     """
-    counts = await kinds.move(actor_of(request), account, changes, NetworkDoors(office.egress()))
+    counts = await kinds.move(actor_of(request), account, changes, NetworkDoors(egress.rule))
     return Moved.model_validate(counts)
 
 

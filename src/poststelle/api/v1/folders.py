@@ -16,7 +16,7 @@ from poststelle.api.v1.messages import Handled, Message
 from poststelle.errors import Invalid
 from poststelle.mail.ports import Role
 from poststelle.mail.records import FolderRecord
-from poststelle.office import accounts, handling, reading
+from poststelle.office import accounts, handling, reading, special_folders
 
 router = Router(tags=["folders"], by_alias=True)
 
@@ -114,6 +114,16 @@ def create_folder(request: HttpRequest, account: AccountId, folder: Annotated[Ne
     record = accounts.show(actor, account)
     made = handling.create_folder(actor, record.id, _names(folder.path))
     return Status(201, Folder.of(reading.folder(actor, made)))
+
+
+@router.post("/accounts/{account}/folders/special", response={201: Listed[Folder]})
+def create_special_folders(request: HttpRequest, account: AccountId) -> Status[Listed[Folder]]:
+    """Make every special folder that is missing (sent, drafts, trash, spam, archive), named as its neighbours are. Takes *process*.
+
+    Answers with those that were made.
+    """
+    made = special_folders.create(actor_of(request), account)
+    return Status(201, Listed(items=[Folder.of(one) for one in made], next=None))
 
 
 @router.patch("/folders/{folder}", response=Folder)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import translation
 from ninja import Path, Router
 from ninja.responses import Status
 from pydantic import Field
 
 from poststelle.api.shapes import Given, Listed, Moment, Shape
+from poststelle.api.steps import LINES, streamed
 from poststelle.api.tokens import actor_of, scopes_of
 from poststelle.errors import NotPermitted
 from poststelle.mail.records import TokenRecord
-from poststelle.office import second_factors, sessions, tokens
+from poststelle.office import identity_provider, second_factors, sessions, tokens
 
 router = Router(tags=["log-in"], by_alias=True)
 
@@ -145,6 +147,29 @@ def end_session(request: HttpRequest, user: UserId, session: SessionId) -> Statu
     """Log a person out at one browser."""
     sessions.end(actor_of(request), user, session)
     return Status(204, None)
+
+
+class SignOn(Shape):
+    """How single sign-on is set up."""
+
+    name: str = Field(description="What the identity provider is called on the log-in page.")
+    issuer: str = Field(description="Its address; empty: there is none.")
+    client_id: str = Field(description="What Poststelle is called there.")
+    sign_up: bool = Field(description="Whether people it vouches for are added at their first log-in.")
+    linked: int = Field(description="How many people have come in by it.")
+
+
+@router.get("/single-sign-on", response=SignOn)
+def show_single_sign_on(request: HttpRequest) -> SignOn:
+    """How single sign-on is set up by the settings of the installation. Administrators only."""
+    found = identity_provider.set_up(actor_of(request)) or identity_provider.NONE
+    return SignOn.model_validate(asdict(found))
+
+
+@router.post("/single-sign-on/test", openapi_extra=LINES)
+async def test_single_sign_on(request: HttpRequest) -> StreamingHttpResponse:
+    """Ask the identity provider what it says of itself: `document`, `endpoints`, `keys`, `asking-again`. Nobody logs in by this."""
+    return await streamed(identity_provider.test(actor_of(request)), translation.get_language() or "en")
 
 
 @router.get("/people/{user}/tokens", response=Listed[Token])

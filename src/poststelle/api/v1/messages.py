@@ -329,7 +329,7 @@ def show_message(request: HttpRequest, message: MessageId) -> OpenMessage:
     html = None
     if opened.has_html:
         with suppress(Conflict):
-            html, _ = reading.html_document(actor, message, remote=False)
+            html = reading.html_document(actor, message, remote=False).document
     return OpenMessage.opened(opened, html)
 
 

@@ -26,11 +26,12 @@ class View(Shape):
     preview: str = Field(description="Where the message stands: `right`, `below` or `off`.")
     mark_read_after: int | None = Field(description="Seconds a message must be open to count as read; null: never.")
     signature: str = Field(description="When to put it: `always`, `new` (messages only) or `never`.")
-    start: str = Field(description="The place the program opens with.")
+    start: str = Field(description="The place the program opens with; `last`: where you were in that browser.")
     notifications: str = Field(description="The desktop tells: `off`, `mine` (what waits for you) or `all`.")
     columns: list[str] = Field(description="Columns of a list, in order.")
     refresh: int = Field(description="Seconds between looks for news; 0: live.")
     threads: bool = Field(description="Lists show one row per thread.")
+    totals: bool = Field(description="Folders tell how much they hold, not only what is unread.")
 
     @classmethod
     def of(cls, chosen: Preferences) -> View:
@@ -60,7 +61,7 @@ class Choices(Given):
     preview: Literal["right", "below", "off"] = Field("right", description="Where the message stands.")
     mark_read_after: int | None = Field(2, description="Seconds, 0 to 60; null: never.")
     signature: Literal["always", "new", "never"] = Field("always", description="When to put it.")
-    start: str = Field("inbox", description="A place as in `GET /messages`, but no `branch`.")
+    start: str = Field("inbox", description="A place as in `GET /messages`, but no `branch`; or `last`.")
     notifications: Literal["off", "mine", "all"] = Field("off", description="What the desktop tells.")
     columns: list[str] = Field(
         [],
@@ -68,6 +69,7 @@ class Choices(Given):
     )
     refresh: int = Field(0, description="Seconds, 15 to 3600; 0: live.")
     threads: bool = Field(True, description="One row per thread.")
+    totals: bool = Field(False, description="Folders tell how much they hold.")
 
 
 @router.get("/me", response=Me)

@@ -39,7 +39,9 @@ export async function post(address, fields) {
   const said = document.createElement("div");
   said.className = "note lasting";
   said.setAttribute("role", "alert");
-  said.textContent = parsed(markup).textContent.trim().replace(/\s+/g, " ");
+  const page = parsed(markup);
+  const words = all("h1, h2, p:not(:has(a))", page).map((one) => one.textContent);
+  said.textContent = (words.length ? words.join(" ") : page.textContent).trim().replace(/\s+/g, " ");
   note(said);
   setTimeout(() => said.remove(), 12_000);
   return null;

@@ -75,7 +75,8 @@ export function step(by) {
   if (!some.length) return;
   // The focus moves at once, the mark only when the message has come: two quick presses must move by two.
   const focused = some.indexOf(document.activeElement?.closest("#rows > .row"));
-  const chosen = focused < 0 ? some.findIndex((row) => row.hasAttribute("aria-current")) : focused;
+  const was = (name) => some.findIndex((row) => row.hasAttribute(name));
+  const chosen = [focused, was("aria-current"), was("data-last")].find((at) => at >= 0) ?? -1;
   const next = some[Math.min(Math.max(chosen + by, 0), some.length - 1)];
   if (chosen < 0 || next !== some[chosen]) openRow(next);
 }
@@ -95,6 +96,11 @@ function pick(row, on) {
 export function pickAll(on) {
   for (const row of rows()) pick(row, on);
   everything = false;
+  showPicked();
+}
+
+export function pickThese(ids) {
+  for (const row of rows()) if (ids.includes(row.dataset.id)) pick(row, true);
   showPicked();
 }
 

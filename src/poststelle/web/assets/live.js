@@ -1,6 +1,7 @@
 // Live: one stream per browser; the tab that holds the lock listens and tells the others. Who prefers it looks every so often.
 
 import { body, find, htmx } from "./dom.js";
+import { tell } from "./desktop.js";
 import { follow, mergeRows } from "./list.js";
 
 const channel = new BroadcastChannel("poststelle");
@@ -86,25 +87,3 @@ async function refresh() {
     }, 600);
   }
 }
-
-// --- The desktop is told by the one tab that listens, if the reader wants it and does not look at the page anyway.
-async function tell(after) {
-  const wish = body().dataset.notifications;
-  if (!wish || wish === "off" || !("Notification" in window) || Notification.permission !== "granted") return;
-  if (document.visibilityState === "visible" && document.hasFocus()) return;
-  const answer = await fetch(`${body().dataset.arrivals}?after=${after}`);
-  if (!answer.ok) return;
-  for (const one of (await answer.json()).arrivals) {
-    const shown = new Notification(one.title, { body: one.body, tag: one.url });
-    shown.addEventListener("click", () => {
-      window.focus();
-      location.assign(one.url);
-    });
-  }
-}
-
-// Browsers ask only when somebody has just done something.
-document.addEventListener("click", () => {
-  const wish = body().dataset.notifications;
-  if (wish && wish !== "off" && window.Notification?.permission === "default") Notification.requestPermission();
-}, { once: true });

@@ -1,6 +1,7 @@
 // The mailbox form: ports follow the encryption, addresses fill in what is still empty, the test fills in below and can be stopped.
 
-import { all, find, parsed } from "./dom.js";
+import { all, body, fieldsOf, find, parsed } from "./dom.js";
+import { passkeys } from "./passkey.js";
 
 const SECRETS = ["login.password", "login.client_certificate", "outgoing.login.password"];
 
@@ -22,7 +23,11 @@ export function mailboxForm(form) {
   field("kind").addEventListener("change", () => follow("incoming"));
   const name = () => {
     const address = field("address").value.trim();
-    if (!field("label").value) field("label").value = address;
+    if (!field("label").value) {
+      field("label").value = address;
+      // Whoever wants another one types it instead of behind it.
+      field("label").addEventListener("focus", () => field("label").select(), { once: true });
+    }
     if (field("login.username") && !field("login.username").value) field("login.username").value = address;
   };
   field("address").addEventListener("change", name);
@@ -36,10 +41,43 @@ export function mailboxForm(form) {
     form.dispatchEvent(new Event("change"));
     find("[data-test]", form).click();
   });
-  find("[data-test]", form)?.addEventListener("click", (event) => {
-    event.preventDefault();
-    test(form, event.currentTarget);
+  find("#probe", form)?.addEventListener("click", (event) => {
+    const allow = event.target.closest("[data-allow]");
+    if (allow) confirmed(form.dataset.allow, fieldsOf({ server: allow.dataset.allow.split(" ") }), () => find("[data-test]", form).click());
   });
+  for (const button of all("[data-test]", form)) {
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      find("#untested", form)?.remove();
+      test(form, find(".form-foot [data-test]", form));
+    });
+  }
+  find("#untested", form)?.scrollIntoView({ block: "center" });
+}
+
+// A sensitive deed in the background, while what was typed stays in the form: where it is asked who one is, the question comes in a dialogue.
+async function confirmed(address, fields, then) {
+  const dialog = find("#confirm-here");
+  const answer = await fetch(address, { method: "POST", body: fields, headers: { "X-Part": "1", "X-CSRFToken": body().dataset.token } });
+  if (answer.ok) {
+    if (dialog.open) dialog.close();
+    return then();
+  }
+  const question = find("main", parsed(await answer.text()));
+  dialog.replaceChildren(...[...question.childNodes].map((node) => document.adoptNode(node)));
+  for (const link of all("a", dialog)) {
+    // The identity provider asks in a window of its own; the other link takes the deed back.
+    if (link.matches(".button")) link.target = "_blank";
+    else link.addEventListener("click", (event) => (event.preventDefault(), dialog.close()));
+  }
+  for (const form of all("form", dialog)) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      confirmed(address, new FormData(form), then);
+    });
+  }
+  passkeys(dialog);
+  if (!dialog.open) dialog.showModal();
 }
 
 // What the test has found on the server can be chosen before anything is saved; what has been chosen stays while it is there.
@@ -84,7 +122,7 @@ async function test(form, button) {
       const end = text.lastIndexOf("</tr>");
       if (end >= 0) {
         lines.append(...parsed(`<table>${text.slice(0, end + 5)}</table>`).querySelectorAll("tr"));
-        for (const fix of all("[data-fix]", lines)) fix.hidden = false;
+        for (const fix of all("[data-fix], [data-allow]", lines)) fix.hidden = false;
         for (const step of all("[data-folders]", lines)) offerFolders(form, JSON.parse(step.dataset.folders));
         lines.lastElementChild.scrollIntoView({ block: "nearest" });
         text = text.slice(end + 5);

@@ -91,7 +91,8 @@ function line(one, at) {
   item.role = "option";
   item.id = `palette-${at}`;
   const name = document.createElement("span");
-  name.textContent = one.name;
+  if (one.colour) name.insertAdjacentElement("afterbegin", swatch(one.colour));
+  name.append(one.name);
   const hint = document.createElement("small");
   hint.textContent = [one.hint, one.group].filter(Boolean).join(" · ");
   item.append(name, hint);
@@ -99,6 +100,12 @@ function line(one, at) {
   item.addEventListener("pointermove", () => mark(at));
   item.chosen = one;
   return item;
+}
+
+function swatch(colour) {
+  const shown = document.createElement("i");
+  shown.className = `swatch ${colour}`;
+  return shown;
 }
 
 function mark(at) {

@@ -21,16 +21,16 @@ async function ask(form) {
   return navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) });
 }
 
-export function passkeys() {
-  for (const note of all("[data-no-passkeys]")) note.hidden = ABLE;
+export function passkeys(inside = document) {
+  for (const note of all("[data-no-passkeys]", inside)) note.hidden = ABLE;
   if (!ABLE) return;
-  for (const form of all("form[data-passkey]")) {
+  for (const form of all("form[data-passkey]", inside)) {
     form.hidden = false;
     find("button", form).addEventListener("click", async (event) => {
       event.currentTarget.setAttribute("aria-busy", "true");
       try {
         find("[name$=credential], [name=confirm-passkey]", form).value = JSON.stringify(await ask(form));
-        form.submit();
+        form.requestSubmit();
       } catch {
         // Whoever changes their mind, or has none for this place, stays where they are.
         event.target.closest("button").removeAttribute("aria-busy");

@@ -96,8 +96,7 @@ def _marking(*, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Act:
 def _tag(actor: Actor, ids: Sequence[str], given: QueryDict) -> Handled:
     keyword, name = given.get("keyword", ""), given.get("name", "").strip()
     if name and not keyword:
-        known = {one.name.casefold(): one.keyword for one in work.offered_tags(actor)}
-        keyword = known.get(name.casefold()) or work.add_tag(actor, name).keyword
+        keyword = work.tag_named(actor, name).keyword
     return handling.mark(actor, Selection(ids), add=[_keyword(keyword)])
 
 

@@ -43,7 +43,7 @@ class Offer:
 
 async def discover(request: Visit) -> HttpResponse:
     """What can be found for the address, best first; a known provider ends the search."""
-    address = request.POST.get("address", "").strip()
+    address = (request.POST.get("address") or request.GET.get("address", "")).strip()
     offers: list[Offer] = []
     wrong = ""
     found: set[tuple[str, ...]] = set()

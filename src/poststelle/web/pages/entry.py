@@ -15,19 +15,20 @@ from django.views.decorators.debug import sensitive_post_parameters
 from poststelle.errors import Invalid, NotFound
 from poststelle.mail.listing import Place, read_where
 from poststelle.mail.ports import Role
-from poststelle.mail.preferences import DEFAULT
+from poststelle.mail.preferences import DEFAULT, LAST
 from poststelle.mail.secret import Secret
 from poststelle.office import oversight, preferences, reading, setup, wording
 from poststelle.web.entrance import Visit
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import LANGUAGES
+from poststelle.web.resuming import remembered
 from poststelle.web.tree import address_of
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 def home(request: Visit) -> HttpResponse:
-    """To the start page one has chosen, else the first inbox; administrators without one to the health board or the mailboxes."""
+    """To the start page one has chosen, or where one was last, else the first inbox; administrators without one to the health board or the mailboxes."""
     tree = reading.tree(request.actor)
     if start := _chosen_start(request, {branch.account.id for branch in tree}):
         return redirect(start)
@@ -43,6 +44,8 @@ def home(request: Visit) -> HttpResponse:
 def _chosen_start(request: Visit, accounts: Collection[str]) -> str:
     """The address of the start page, "" for the usual one or where that is out of reach by now."""
     chosen = preferences.mine(request.actor).start
+    if chosen == LAST:
+        return remembered(request)
     where = read_where(chosen)
     gone = where.place is Place.FOLDER or (where.place is Place.ACCOUNT and where.id not in accounts)
     return "" if chosen == DEFAULT.start or gone else address_of(where)

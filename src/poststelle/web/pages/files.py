@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any
@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
@@ -20,10 +21,9 @@ from poststelle.errors import Conflict
 from poststelle.mail.address import Address, format_address
 from poststelle.mail.html import Sanitised, document, linkify
 from poststelle.office import people, pictures, reading, viewing, wording
-from poststelle.web import downloads
+from poststelle.web import downloads, pane
 from poststelle.web.entrance import Visit, is_part
 from poststelle.web.frame import PictureWish, framed, picture_url, read_picture, read_signature
-from poststelle.web.pane import frame_of_attachment
 from poststelle.web.readable import marked_html
 from poststelle.web.templatetags.mail import long_moment
 
@@ -35,13 +35,11 @@ def frame(request: HttpRequest, placement: str, signature: str) -> HttpResponse:
     """The HTML form of a message for the sandboxed frame; rights are those of the signed person, checked now."""
     wish = read_signature(placement, signature)
     actor = people.actor_of_session(wish.user)
-
-    def through(url: str) -> str:
-        return picture_url(PictureWish(wish.user, wish.message, url))
-
     with translation.override(actor.user.language if actor.user else None):
         try:
-            shown, _ = reading.html_document(actor, placement, remote=wish.remote, within=wish.within, through=through)
+            shown = reading.html_document(
+                actor, placement, remote=wish.remote, within=wish.within, through=_through(wish.user, placement)
+            ).document
         except Conflict as error:
             told = wording.sentence(error)
             shown = document(Sanitised(f"<p>{escape(told.title)}</p><p>{escape(told.advice)}</p>", 0))
@@ -63,18 +61,24 @@ frame.ignores_cookies = picture.ignores_cookies = True  # type: ignore[attr-defi
 
 @require_safe
 def to_print(request: Visit, placement: str) -> HttpResponse:
-    """Head and text on a page of their own, held like the frame. Remote pictures stay away."""
+    """Head and text on white paper, held like the frame; as ``text``, and with ``remote`` pictures, as they are on the screen."""
     opened = reading.open_message(request.actor, placement)
     heading = _heading(opened)
     shown = document(
         Sanitised(f'<div class="plain">{linkify(opened.text)}</div>', 0),
         title=opened.placement.subject,
         heading=heading,
+        paper=True,
     )
-    if opened.has_html:
+    remote = pane.shows_remote(request, opened)
+    if opened.has_html and request.GET.get("as") != "text":
         with suppress(Conflict):
-            shown, _ = reading.html_document(request.actor, placement, remote=False, heading=heading)
-    return framed(shown, remote=False)
+            assert request.actor.user is not None  # a session is always a person's
+            through = _through(request.actor.user.id, placement)
+            shown = reading.html_document(
+                request.actor, placement, remote=remote, through=through, heading=heading, paper=True
+            ).document
+    return framed(shown, remote=remote)
 
 
 @require_safe
@@ -101,7 +105,7 @@ def look(request: Visit, placement: str, number: int) -> HttpResponse:
     if looked.picture:
         context["picture"] = downloads.within_page(looked.picture)
     if looked.kind == "message":
-        context["frame"] = frame_of_attachment(request, placement, number)
+        context["frame"] = pane.frame_of_attachment(request, placement, number)
     page = "parts/look.html" if is_part(request) else "look.html"
     return render(request, page, context)
 
@@ -121,6 +125,11 @@ def original(request: Visit, placement: str) -> HttpResponse:
     return downloads.download(f"{subject or 'message'}.eml", "message/rfc822", reading.raw(request.actor, placement))
 
 
+def _through(user: str, placement: str) -> Callable[[str], str]:
+    """Where a remote picture of the message is found on our side, for this person (id)."""
+    return lambda url: picture_url(PictureWish(user, placement, url))
+
+
 def _page(request: Visit) -> int:
     asked = request.GET.get("page", "0")
     return int(asked) if asked.isdecimal() and len(asked) < 6 else 0
@@ -134,6 +143,7 @@ def _heading(opened: reading.OpenMessage) -> list[tuple[str, str]]:
         (pgettext("header", "To"), _people(parsed.to)),
         (pgettext("header", "Cc"), _people(parsed.cc)),
         (pgettext("header", "Date"), long_moment(placement.sent_at or placement.received_at)),
+        (_("Attachments"), ", ".join(file.safe_name for file in opened.attachments if not file.is_inline)),
     ]
     return [(name, value) for name, value in lines if value]
 

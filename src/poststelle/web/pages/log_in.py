@@ -15,20 +15,23 @@ import requests
 from allauth.account.views import LoginView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.base import AuthProcess
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
 from poststelle.errors import NotFound, NotPermitted
 from poststelle.office import invitations, limits, wording
+from poststelle.web import confirming
 from poststelle.web.fields import Field
 from poststelle.web.login import address_of
-from poststelle.web.single_sign_on import PROVIDER
+from poststelle.web.single_sign_on import ASKED, PROVIDER, sign_on_name
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +55,7 @@ class LogIn(LoginView):  # type: ignore[misc]  # allauth has no types
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """With the identity provider's name, where there is one."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        providers: Any = settings.SOCIALACCOUNT_PROVIDERS
-        apps = providers["openid_connect"]["APPS"]
-        return context | {"sign_on": apps[0]["name"] if apps else ""}
+        return context | {"sign_on": sign_on_name()}
 
 
 @method_decorator(login_not_required, name="dispatch")
@@ -71,6 +72,29 @@ def sign_on(request: HttpRequest) -> HttpResponse:
     only.setlist("next", request.GET.getlist("next")[:1])
     request.GET = only  # type: ignore[assignment]  # the stubs know frozen ones only
     return _spoken(request, openid_connect.login)
+
+
+def prove(request: HttpRequest) -> HttpResponse:
+    """To the identity provider, to prove there again who one is; the log-in here goes on meanwhile."""
+    limits.sign_on.spend(address_of(request))
+    request.session[ASKED] = time.time()
+    asked = QueryDict(mutable=True)
+    asked.update(
+        {"process": AuthProcess.REDIRECT, "next": reverse("confirmed"), "auth_params": "prompt=login&max_age=0"}
+    )
+    request.GET = asked  # type: ignore[assignment]  # the stubs know frozen ones only
+    return _spoken(request, openid_connect.login)
+
+
+def confirmed(request: HttpRequest) -> HttpResponse:
+    """Back from there: on with what was being done."""
+    waiting = confirming.waiting(request)
+    if waiting is None:
+        return redirect("home")
+    path, has_form = waiting
+    if not has_form:
+        return redirect(path)
+    return render(request, "confirmed.html", {"address": path})
 
 
 @login_not_required

@@ -19,6 +19,7 @@ from poststelle.office import accounts, handling, reading
 from poststelle.web import lists, pane
 from poststelle.web.entrance import Visit, base_of, is_part
 from poststelle.web.pages.searching import found
+from poststelle.web.resuming import remember
 from poststelle.web.returning import back
 
 _MARKS = {"seen": SEEN, "flagged": FLAGGED}
@@ -57,14 +58,13 @@ def message(request: Visit, placement: str, folder: str | None = None, where: st
     else:
         opened: reading.OpenMessage = context["opened"]
         around = lists.asked(request, folder_place(opened.folder.id)) if folder is not None else None
+    context |= pane.beside(request, placement, around)
     if is_part(request, "reader"):
-        return render(
-            request, "parts/message.html", context | {"asked": around} | pane.beside(request, placement, around)
-        )
-    beside = found(request) if around is None else lists.shown(request, around.where, placement)
-    return render(
-        request, "mail.html", {"base": base_of(request)} | beside | context | pane.beside(request, placement, around)
-    )
+        response = render(request, "parts/message.html", context | {"asked": around})
+    else:
+        beside = found(request) if around is None else lists.shown(request, around.where, placement)
+        response = render(request, "mail.html", {"base": base_of(request)} | beside | context)
+    return remember(request, response, around.message_url(placement)) if around is not None else response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,7 +101,9 @@ def _place(request: Visit, where: Where) -> HttpResponse:
     for part, without in (("rows", {}), ("more", {"earlier": ""}), ("above", {"more": ""})):
         if is_part(request, part):
             return render(request, "parts/rows.html", context | without)
-    return render(request, "mail.html", {"base": base_of(request)} | context)
+    asked: lists.Asked = context["asked"]
+    response = render(request, "mail.html", {"base": base_of(request)} | context)
+    return remember(request, response, asked.with_query(asked.address))
 
 
 def _read(where: str) -> Where:

@@ -16,11 +16,12 @@ from poststelle.errors import Invalid
 from poststelle.mail.ports import Role
 from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, handling, reading, wording
+from poststelle.office import accounts, handling, reading, special_folders, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.names import ROLES
 
 _GIVEN = [role for role in ROLES if role is not Role.INBOX]
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +53,48 @@ def folders(request: Visit, account: str) -> HttpResponse:
             _switches(one),
             str(one.choices.get("role", "")),
         )
-        for one in found
+        for one in _as_a_tree(found)
     ]  # fmt: skip
-    here = {one.role for one in found}
     context = {
         "base": base_of(request), "account": record, "here": "folders", "area": "mailboxes", "lines": lines,
         "may_see": Right.SEE in record.rights, "may_change": Right.PROCESS in record.rights,
         "roles": [(role.value, ROLES[role]) for role in _GIVEN],
         "has_changed": request.GET.get("changed") == "1" and record.incoming is not None,
-        "missing": [(role.value, ROLES[role]) for role in _GIVEN if role not in here] if found else [],
+        "missing": [(role.value, ROLES[role]) for role in special_folders.missing(found)] if found else [],
     }  # fmt: skip
     return render(request, "mailbox_folders.html", context)
 
 
 @require_POST
 def create(request: Visit, account: str) -> HttpResponse:
-    """A folder that is missing: for a role, or of any name."""
+    """Folders that are missing: all special ones, the one for a role, or one of any name."""
     record = accounts.show(request.actor, account)
-    role = request.POST.get("role", "")
-    wanted = Role(role) if role in {one.value for one in _GIVEN} else None
-    name = str(ROLES[wanted]) if wanted is not None else request.POST.get("name", "").strip()
+    role, name = request.POST.get("role", ""), request.POST.get("name", "").strip()
     try:
-        made = handling.create_folder(request.actor, record.id, [name])
-        if wanted is not None:
-            handling.set_role(request.actor, made, wanted)
+        if role:
+            wanted = None if role == _ALL else [Role(role)] if role in {one.value for one in _GIVEN} else []
+            names = [one.name for one in special_folders.create(request.actor, record.id, wanted)]
+        else:
+            handling.create_folder(request.actor, record.id, [name])
+            names = [name]
     except Invalid as error:
         messages.error(request, " ".join(wording.field_sentences(error).values()))
     else:
-        messages.success(request, _("The folder “%(name)s” has been created.") % {"name": name})
+        told = _("Created: %(names)s.") % {"names": ", ".join(names)} if names else _("Nothing was missing.")
+        messages.success(request, told)
     return redirect("mailbox-folders", record.id)
+
+
+def _as_a_tree(folders: Sequence[FolderRecord]) -> list[FolderRecord]:
+    """Each below the one that holds it; beside each other the special ones first, then by name."""
+    ranks = {role: rank for rank, role in enumerate(ROLES)}
+    roles = {tuple(one.path): ranks.get(one.role, len(ranks)) for one in folders}
+
+    def spot(folder: FolderRecord) -> list[tuple[int, str]]:
+        above = (tuple(folder.path[: depth + 1]) for depth in range(len(folder.path)))
+        return [(roles.get(path, len(ranks)), path[-1].casefold()) for path in above]
+
+    return sorted(folders, key=spot)
 
 
 def _switches(folder: FolderRecord) -> list[tuple[str, bool]]:

@@ -90,6 +90,8 @@ class Known:
     servers: Sequence[OutgoingServerRecord] = ()
     groups: Sequence[str] = ()
     sent_folders: Sequence[tuple[str, str, Sequence[str]]] = ()
+    typed: frozenset[str] = frozenset()
+    """Names of secrets that were typed and wait (`web.typed_secrets`)."""
 
 
 class MakeField(Protocol):
@@ -115,6 +117,8 @@ def sections(
     """The form, section by section."""
 
     def field(name: str, label: str, kind: str = "text", **more: Any) -> Field:
+        if name in known.typed:
+            more["help"] = _("Typed already. Leave it empty to keep that.")
         return Field(name, label, kind, values.get(name, ""), error=wrong.get(name, ""), when=when(name), **more)
 
     kept = _("Leave empty to keep the stored one.") if record else ""
@@ -272,7 +276,11 @@ def _senders(field: MakeField, values: Mapping[str, str]) -> Section:
             "signature.text",
             _("Signature"),
             "textarea",
-            help=_("{name} and {email} stand for the person who writes, {date} for today."),
+            help=_(
+                "The text form of this mailbox's HTML signature: letters written here are plain text and carry it. Changed here, the HTML form goes."
+            )
+            if values.get("signature.html")
+            else _("{name} and {email} stand for the person who writes, {date} for today."),
         ),
         field(
             "signature.template",

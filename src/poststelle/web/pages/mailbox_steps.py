@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from poststelle.errors import Invalid, Trouble
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import Encryption
-from poststelle.office import accounts, hand_over, kinds, wording
+from poststelle.office import accounts, egress, hand_over, kinds, wording
 from poststelle.office.doors import NetworkDoors
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, choices
@@ -51,7 +51,7 @@ async def move(request: Visit, account: str) -> HttpResponse:
     wrong: dict[str, str] = {}
     told = None
     if request.method == "POST":
-        doors = NetworkDoors(accounts.egress())
+        doors = NetworkDoors(egress.rule)
         made = forms.document(request.POST.copy())
         changes = {name: made[name] for name in ("incoming", "outgoing", "login") if made.get(name) is not None}
         try:

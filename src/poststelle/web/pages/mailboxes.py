@@ -7,7 +7,7 @@ but the password.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -25,6 +25,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from poststelle.errors import Conflict, Invalid, PoststelleError
+from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right
 from poststelle.office import (
@@ -43,6 +44,7 @@ from poststelle.office import (
     wording,
 )
 from poststelle.office.actor import require_administrator
+from poststelle.web import typed_secrets
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
@@ -53,7 +55,7 @@ from poststelle.web.returning import back
 
 _FORM_NAMES = {"recipient": "test.recipient"}
 _STEPS_GO_HERE = "<!-- steps -->"
-_WINDOW = 100
+_WINDOW = 50
 _STATES = {
     "trouble": gettext_lazy("in trouble"),
     "suspended": gettext_lazy("stopped"),
@@ -119,14 +121,17 @@ def add(request: Visit) -> HttpResponse:
     require_administrator(request.actor)
     wrong: dict[str, str] = {}
     if request.method == "POST":
+        typed_secrets.restore(request, _SECRETS)
+        document = forms.document(request.POST)
         try:
             forms.check_grants(request.POST)
-            made = accounts.add(
-                request.actor, forms.document(request.POST) | {"notice": request.POST.get("notice", "")}
-            )
+            if _asks_first(request, document):
+                return _form(request, forms.typed(request.POST), {}, None, untested=True)
+            made = accounts.add(request.actor, document | {"notice": request.POST.get("notice", "")})
         except Invalid as error:
             wrong = shown.by_row(wording.field_sentences(error))
         else:
+            typed_secrets.forget(request)
             return _saved(request, made)
     values = forms.typed(request.POST) if request.method == "POST" else _begun(request)
     return _form(request, values, wrong, None)
@@ -157,13 +162,18 @@ def change(request: Visit, account: str) -> HttpResponse:
     wrong: dict[str, str] = {}
     if request.method == "POST":
         accounts.administered(request.actor, record.id)
+        typed_secrets.restore(request, _SECRETS)
+        changes = forms.kept(record, forms.document(request.POST))
         try:
-            changed = accounts.change(request.actor, record.id, forms.kept(record, forms.document(request.POST)))
+            if _asks_first(request, changes, record.id):
+                return _form(request, forms.typed(request.POST), {}, record, untested=True)
+            changed = accounts.change(request.actor, record.id, changes)
         except Invalid as error:
             wrong = shown.by_row(wording.field_sentences(error))
         except Conflict as error:
             wrong = {"": str(wording.sentence(error))}
         else:
+            typed_secrets.forget(request)
             messages.success(request, _("Saved."))
             if request.POST.get("then") == "close":
                 return redirect("mailboxes")
@@ -173,6 +183,16 @@ def change(request: Visit, account: str) -> HttpResponse:
         forms.typed(request.POST) if request.method == "POST" else forms.stored(record) | shown.identity_values(record)
     )
     return _form(request, values, wrong, record)
+
+
+def _asks_first(request: Visit, document: Mapping[str, object], account: str | None = None) -> bool:
+    """Whether it is asked before untested settings are saved; once declined (``untested``), or where they are wrong, it is not."""
+    if request.POST.get("untested") == "1":
+        return False
+    try:
+        return accounts.is_untested(request.actor, document, account)
+    except PoststelleError:
+        return False
 
 
 def _other_folders(before: AccountRecord, now: AccountRecord) -> bool:
@@ -218,6 +238,7 @@ async def probe(request: Visit, account: str | None = None) -> HttpResponseBase:
         return redirect("mailbox", account) if account else redirect("mailbox-new")
     alone = request.headers.get("X-Lines") == "1"
     recipient = request.POST.get("test.recipient", "").strip() if request.POST.get("test.send") == "1" else ""
+    await sync_to_async(typed_secrets.restore)(request, _SECRETS)
     steps = accounts.probe(request.actor, await sync_to_async(_to_probe)(request, account), account, recipient)
     try:
         first = await anext(steps, None)
@@ -274,6 +295,7 @@ def step_line(step: Any, language: str, of: str = "") -> str:
             "said": wording.server_words(step.detail) if step.error else "",
             "found": shown.step_found(step.name, step.detail) if step.state == "ok" else "",
             "folders": shown.listed_folders(step),
+            "allow": step.detail.get("openable"),
             "fixes": [(advice.fix_sentence(one), shown.fix_fields(one.change)) for one in step.fixes],
         }
         return render_to_string("parts/probe_step.html", context)
@@ -289,7 +311,7 @@ def _saved(request: Visit, made: AccountRecord) -> HttpResponse:
         return redirect("mailbox", made.id) if Right.ADMINISTER in made.rights else redirect("mailboxes")
     if made.incoming is None or Right.SEE not in made.rights:
         return redirect("mailboxes")
-    inbox = next((one for one in reading.folders(request.actor, made.id)), None)
+    inbox = next((one for one in reading.folders(request.actor, made.id) if one.role is Role.INBOX), None)
     return redirect("folder", inbox.id) if inbox else redirect("mail")
 
 
@@ -315,15 +337,25 @@ def _named_groups(record: AccountRecord | None) -> list[str]:
 
 
 def _form(
-    request: Visit, values: Mapping[str, str], wrong: Mapping[str, str], record: AccountRecord | None
+    request: Visit,
+    values: Mapping[str, str],
+    wrong: Mapping[str, str],
+    record: AccountRecord | None,
+    *,
+    untested: bool = False,
 ) -> HttpResponse:
+    """The form's page. `untested`: it asks whether these settings are to be tested before they are saved."""
     may_change = record is None or Right.ADMINISTER in record.rights
     known = _known(request, record) if may_change else shown.Known()
+    typed = typed_secrets.keep(request, _SECRETS) if request.method == "POST" else ""
+    if typed:
+        known = replace(known, typed=frozenset(name for name in _SECRETS if request.POST.get(name)))
     sections = shown.sections(values, wrong, known, record) if may_change else []
     named = {field.name for section in sections for field in section.fields} | {"test.recipient", "notice"}
     recipient = values.get("test.recipient", "") or (record.address if record else "")
     context = {
         "recipient": Field("test.recipient", _("Test recipient"), "email", recipient, error=wrong.get("test.recipient", "")),
+        "untested": untested, "typed": typed, "then": request.POST.get("then", ""),
         "sends_test": values.get("test.send") == "1",
         "account": record, "may_change": may_change, "wrong": wrong, "sections": sections, "here": "settings",
         "grants": shown.grants_table(values, known.users) if record is None else (), "rights": RIGHTS.items(),

@@ -29,7 +29,7 @@ _SOON = {"tomorrow": 1, "in-3-days": 3, "next-week": 7}
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def work_on(request: Visit, placement: str) -> HttpResponse:
-    """The panel of work; posted to, ``do`` says what: assign, status, follow-up, note, note-gone, tag or untag."""
+    """The panel of work; posted to, ``do`` says what: assign, status, follow-up, note, note-gone, tag, untag or tag-colour."""
     wrong = ""
     if request.method == "POST":
         reading.placement(request.actor, placement)
@@ -128,12 +128,20 @@ def _note_gone(request: Visit, placement: str) -> None:
 def _tag(request: Visit, placement: str) -> None:
     keyword = request.POST.get("tag", "")
     if name := request.POST.get("name", "").strip():
-        keyword = work.add_tag(request.actor, name).keyword
+        keyword = work.tag_named(request.actor, name).keyword
     handling.mark(request.actor, Selection([placement]), add=[_offered(request, keyword)])
 
 
 def _untag(request: Visit, placement: str) -> None:
     handling.mark(request.actor, Selection([placement]), remove=[_offered(request, request.POST.get("tag", ""))])
+
+
+def _tag_colour(request: Visit, placement: str) -> None:  # noqa: ARG001  (a deed on the tag, for all messages)
+    given = request.POST.get("tag", "")
+    tag = next((one for one in work.offered_tags(request.actor) if one.keyword == given), None)
+    if tag is None:
+        raise Invalid({"tag": "unknown-value"})
+    work.change_tag(request.actor, tag.keyword, tag.name, request.POST.get("colour", ""))
 
 
 def _offered(request: Visit, keyword: str) -> str:
@@ -144,5 +152,5 @@ def _offered(request: Visit, keyword: str) -> str:
 
 _DEEDS: Mapping[str, Callable[[Visit, str], None]] = {
     "assign": _assign, "status": _status, "follow-up": _follow_up, "note": _note, "note-gone": _note_gone, "tag": _tag,
-    "untag": _untag,
+    "untag": _untag, "tag-colour": _tag_colour,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Invalid
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import Kind
-from poststelle.office import accounts, bulk, groups, notice, people, templates, wording
+from poststelle.office import accounts, bulk, egress, groups, notice, people, templates, wording
 from poststelle.office.account_documents import document_of
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
@@ -127,7 +127,7 @@ def template(request: Visit, template: str) -> HttpResponse:
         f"{name.removeprefix('document.')}: {told}" for name, told in wrong.items() if name.startswith("document")
     )
     context = {
-        "base": base_of(request), "area": "templates", "template": record, "chosen": chosen,
+        "base": base_of(request), "area": "templates", "template": record, "applied_to": chosen,
         "label": Field("label", _("Label"), value=request.POST.get("label", record.label), error=wrong.get("label", ""), required=True),
         "document": Field("document", _("Settings (part of the account document, JSON)"), "textarea", text, error=at_document),
         "accounts": [(one.id, one.label) for one in accounts.page(request.actor, _WINDOW).items],
@@ -149,12 +149,36 @@ def _json(text: str) -> dict[str, object]:
 
 @require_safe
 def exceptions(request: Visit) -> HttpResponse:
-    """Every mailbox whose connections are less safe than usual, what was allowed, by whom and when."""
+    """Every mailbox whose connections are less safe than usual, and every internal server that was allowed; by whom and when."""
     page = accounts.exceptions(request.actor, _WINDOW, request.GET.get("after") or None)
     lines = [(one, [(EXCEPTIONS.get(what.what, what.what), what) for what in one.exceptions]) for one in page.items]
-    return render(
-        request, "exceptions.html", {"base": base_of(request), "area": "exceptions", "lines": lines, "next": page.next}
-    )
+    context = {
+        "base": base_of(request), "area": "exceptions", "lines": lines, "next": page.next,
+        "allowed": egress.allowed(request.actor), "set_up": egress.set_up(request.actor),
+    }  # fmt: skip
+    return render(request, "exceptions.html", context)
+
+
+@require_POST
+def allow_server(request: Visit) -> HttpResponse:
+    """Mailboxes may use these servers inside the own network (`server`, several) from now on; for the script (``X-Part``) no page."""
+    try:
+        egress.allow(request.actor, *request.POST.getlist("server"))
+    except Invalid as error:
+        messages.error(request, wording.field_sentences(error)["server"])
+    else:
+        if request.headers.get("X-Part") == "1":
+            return HttpResponse(status=204)
+        messages.success(request, _("Allowed. Mailboxes that stood still because of this are tried again now."))
+    return redirect("exceptions")
+
+
+@require_POST
+def revoke_server(request: Visit) -> HttpResponse:
+    """No new connections there."""
+    egress.revoke(request.actor, request.POST.get("server", ""))
+    messages.success(request, _("No longer allowed."))
+    return redirect("exceptions")
 
 
 @require_safe

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from poststelle.mail.listing import folder
 from poststelle.mail.ports import Role
 from poststelle.mail.records import JournalRecord
 from poststelle.mail.settings import Right
 from poststelle.mail.tree import EntryKind
-from poststelle.office import accounts, feed, lists, people, preferences, reading, work
+from poststelle.office import accounts, feed, people, preferences, reading, work
 from poststelle.office.actor import Actor
 from poststelle.web.entrance import Visit
 from poststelle.web.lists import name_of
@@ -25,6 +26,8 @@ from poststelle.web.returning import back
 from poststelle.web.tree import Twig, drawn
 
 _MOST_ARRIVALS, _MOST_ENTRIES = 5, 200
+_NEWS = timedelta(days=1)
+"""What is older has come from elsewhere, or at the first sync: nobody needs to be called for it."""
 _MINE = frozenset({"assigned", "follow-up-due", "note-added"})
 
 
@@ -145,10 +148,8 @@ def _arrived(actor: Actor, entry: JournalRecord, *, everything: bool) -> Iterato
     if entry.kind == "messages-arrived" and everything and entry.folder_id:
         if reading.folder(actor, entry.folder_id).role is not Role.INBOX:
             return
-        count = entry.facts.get("count", 1)
-        limit = min(count if isinstance(count, int) else 1, _MOST_ARRIVALS)
-        for row in lists.page(actor, folder(entry.folder_id), limit=limit).items:
-            record = row.placement
+        ids = str(entry.facts.get("first")), str(entry.facts.get("last"))
+        for record in reading.arrived(actor, entry.folder_id, ids, timezone.now() - _NEWS, _MOST_ARRIVALS):
             yield {
                 "title": name_of(record.sender),
                 "body": record.subject,

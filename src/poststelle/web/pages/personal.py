@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from poststelle.errors import Invalid
-from poststelle.mail.preferences import Preferences
+from poststelle.mail.preferences import LAST, Preferences
 from poststelle.office import accounts, reading, wording, work
 from poststelle.office import people as office
 from poststelle.office import preferences as chosen
@@ -80,8 +80,9 @@ def _changes(request: Visit) -> dict[str, object]:
         changes["mark_read_after"] = None if given["mark_read_after"] == _NEVER else _number(given["mark_read_after"])
     if "refresh" in given:
         changes["refresh"] = _number(given["refresh"])
-    if "threads" in given:
-        changes["threads"] = given.getlist("threads")[-1] == "1"
+    for name in ("threads", "totals"):
+        if name in given:
+            changes[name] = given.getlist(name)[-1] == "1"
     return changes
 
 
@@ -99,6 +100,7 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
     ]
     starts = [
         ("inbox", _("My first inbox")),
+        (LAST, _("Where I was last")),
         *((place.value, name) for place, name in PLACES.items() if place.value != "inbox"),
     ]
     starts += [(f"account:{branch.account.id}", branch.account.label) for branch in reading.tree(request.actor)]
@@ -131,6 +133,13 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
         ),
         select("refresh", _("Look for news"), str(now.refresh), refreshes),
         Field("threads", _("Show conversations"), "check", "1" if now.threads else "0", error=wrong.get("threads", "")),
+        Field(
+            "totals",
+            _("Folders tell how much they hold"),
+            "check",
+            "1" if now.totals else "0",
+            error=wrong.get("totals", ""),
+        ),
     ]
 
 

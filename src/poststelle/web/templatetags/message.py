@@ -33,6 +33,12 @@ def found_by_server(verdict: Verdict) -> str:
 
 
 @register.filter
+def colour_name(colour: str) -> str:
+    """What a colour of tags is called."""
+    return str(telling.COLOURS.get(colour, colour))
+
+
+@register.filter
 def danger_words(dangers: Sequence[str]) -> str:
     """What to beware of in a file."""
     return ", ".join(str(telling.DANGERS.get(one, one)) for one in dangers)
