@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import django
 import hypothesis
@@ -40,6 +41,13 @@ Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2Password
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _an_index_of_its_own() -> None:
+    """Rows are rolled back and their numbers come again; the search index must not know them from other tests."""
+    for left in Path(HOME).glob("search.db*"):
+        left.unlink()
 
 
 @pytest.fixture(scope="session")

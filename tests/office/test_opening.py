@@ -75,7 +75,7 @@ def test_all_files_come_in_one_archive_under_names_of_their_own(ada: Actor) -> N
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.testzip() is None
         assert {name: archive.read(name) for name in archive.namelist()} == {
-            "a.txt": b"1", "A (2).TXT": b"2", "file": b"3", "file_con": b"4",
+            "a.txt": b"1", "A (2).TXT": b"2", "file.png": b"3", "file_con": b"4",
         }  # fmt: skip
     bare = a_message_in(a_folder(an_account(ada, "Zwei")))
     with pytest.raises(NotFound):

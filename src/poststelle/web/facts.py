@@ -64,6 +64,7 @@ NAMES: Mapping[str, Text] = {
     "removed": gettext_lazy("removed"),
     "scopes": gettext_lazy("scopes"),
     "secret": pgettext_lazy("journal", "new password"),
+    "server": gettext_lazy("server"),
     "service": pgettext_lazy("journal", "program, not a person"),
     "sessions": pgettext_lazy("journal", "log-ins ended"),
     "state": gettext_lazy("state"),

@@ -1,5 +1,6 @@
 // The reading pane: menus that drop down close when one looks elsewhere or has chosen; in the dark a mail may lie on white paper.
 
+const SHADED = "iframe.body:not(.white)";
 const opened = () => document.querySelectorAll("details.drop[open]");
 
 document.addEventListener("click", (event) => {
@@ -27,17 +28,30 @@ document.addEventListener(
 
 // A frame cannot see which theme somebody chose here, nor be reached into: the fragment of its address tells it.
 function shade() {
-  const root = document.documentElement;
-  const white = root.dataset.paper === "white";
+  const white = document.documentElement.dataset.paper === "white";
   for (const button of document.querySelectorAll("button[data-paper]")) button.ariaPressed = String(white);
-  const wanted = white ? "light" : root.dataset.theme;
-  for (const frame of document.querySelectorAll("iframe.body:not(.white)")) {
-    const [address, now] = frame.getAttribute("src").split("#");
-    if ((frame.dataset.shade ?? now ?? "auto") === wanted) continue;
-    frame.dataset.shade = wanted;
-    frame.contentWindow.location.replace(`${new URL(address, location.href)}#${wanted}`);
-  }
+  document.querySelectorAll(SHADED).forEach(tint);
 }
+
+function tint(frame) {
+  const root = document.documentElement;
+  const wanted = root.dataset.paper === "white" ? "light" : root.dataset.theme;
+  const [address, now] = frame.getAttribute("src").split("#");
+  if ((frame.dataset.shade ?? now ?? "auto") === wanted) return;
+  frame.dataset.shade = wanted;
+  frame.contentWindow.location.replace(`${new URL(address, location.href)}#${wanted}`);
+}
+
+// What it was told before it had loaded may have come too early.
+document.addEventListener(
+  "load",
+  ({ target }) => {
+    if (!target.matches?.(SHADED)) return;
+    delete target.dataset.shade;
+    tint(target);
+  },
+  true,
+);
 
 document.documentElement.dataset.paper = localStorage.getItem("paper") ?? "";
 document.addEventListener("htmx:after:swap", shade);
