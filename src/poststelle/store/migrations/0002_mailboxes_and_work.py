@@ -2,9 +2,10 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import poststelle.store.ids
 from django.conf import settings
 from django.db import migrations, models
+
+import poststelle.store.ids
 
 
 class Migration(migrations.Migration):
