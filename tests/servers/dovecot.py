@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.ca import Certificate
-from tests.servers.process import Account, Server, ServerMissing, free_port, new_directory
+from tests.servers.process import Account, Server, ServerMissing, free_ports, new_directory
 
 BINARY = Path("/usr/sbin/dovecot")
 MODULES = {
@@ -225,8 +225,7 @@ class Dovecot:
         self._users.mkdir()
         account.owns(self._users)
         self._account = account
-        self.imap_port, self.imaps_port, self.lmtp_port = free_port(), free_port(), free_port()
-        self.pop3_port, self.pop3s_port = free_port(), free_port()
+        self.imap_port, self.imaps_port, self.lmtp_port, self.pop3_port, self.pop3s_port = free_ports(5)
         client_certificates = ""
         if client_authority is not None:
             account.writes(self.directory / "clients.pem", client_authority.read_bytes())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.servers.ca import Certificate
 from tests.servers.dovecot import Dovecot
-from tests.servers.process import Account, Server, ServerMissing, free_port, new_directory
+from tests.servers.process import Account, Server, ServerMissing, free_ports, new_directory
 
 INSTALLED = Path("/usr/sbin/exim4")
 CACHE = Path(__file__).parents[2] / ".cache" / "exim"
@@ -149,7 +149,7 @@ class Mta:
         account = Account.without_rights()
         self.directory = new_directory("poststelle-exim-", account)
         exim, environment = _program(self.directory, account)
-        self.starttls_port, self.tls_port, self.relay_port = free_port(), free_port(), free_port()
+        self.starttls_port, self.tls_port, self.relay_port = free_ports(3)
         configuration = self.directory / "exim.conf"
         account.writes(
             configuration,

@@ -68,11 +68,19 @@ def new_directory(prefix: str, account: Account) -> Path:
     return directory
 
 
+def free_ports(count: int) -> list[int]:
+    """So many different TCP ports of 127.0.0.1 that were free a moment ago."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One of them."""
+    (port,) = free_ports(1)
+    return port
 
 
 class Server:

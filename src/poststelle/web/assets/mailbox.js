@@ -103,11 +103,15 @@ function put(field, value) {
   else one.value = value;
 }
 
+let running;
+
+// One at a time: whoever tests again means the form as it is now.
 async function test(form, button) {
   const data = new FormData(form);
   const lines = find("#steps");
   const stop = find("[data-stop]", form);
-  const abort = new AbortController();
+  running?.abort();
+  const abort = (running = new AbortController());
   stop.onclick = () => abort.abort();
   stop.hidden = false;
   button.setAttribute("aria-busy", "true");
@@ -132,8 +136,10 @@ async function test(form, button) {
   } catch (error) {
     if (error.name !== "AbortError") throw error;
   } finally {
-    button.removeAttribute("aria-busy");
-    stop.hidden = true;
+    if (running === abort) {
+      button.removeAttribute("aria-busy");
+      stop.hidden = true;
+    }
   }
 }
 
