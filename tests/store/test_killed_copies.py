@@ -168,6 +168,13 @@ async def test_what_leaves_a_folder_that_is_deleted_here_gets_where_it_was_to_go
     assert await counts(shop) == {"Akten": 1}
 
 
+async def moved_elsewhere(shop: Shop) -> None:
+    """The letter has come to lie in the old folder, here and there."""
+    await done(shop, move_elsewhere)
+    await shop.sync()
+    await shop.sync()
+
+
 class Short(MemorySource):
     """A session whose lists lack a folder."""
 
@@ -182,9 +189,7 @@ async def test_what_was_ordered_in_a_folder_that_one_short_list_lacked_is_done(
     shop_with_a_letter: Shop, verb: Verb, expected: dict[str, int]
 ) -> None:
     shop = shop_with_a_letter
-    await done(shop, move_elsewhere)
-    await shop.sync()
-    await shop.sync()
+    await moved_elsewhere(shop)
     source = Short(shop.server, LOGIN)
 
     async def open_source() -> MemorySource:
@@ -202,9 +207,7 @@ async def test_what_was_ordered_in_a_folder_that_is_no_more_comes_to_its_end(
     shop_with_a_letter: Shop, verb: Verb, expected: dict[str, int]
 ) -> None:
     shop = shop_with_a_letter
-    await done(shop, move_elsewhere)
-    await shop.sync()
-    await shop.sync()
+    await moved_elsewhere(shop)
     await done(shop, verb, OLD)
     shop.server.remove_folder(LOGIN, OLD)
     for _ in range(ROUNDS):
