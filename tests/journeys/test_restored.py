@@ -1,6 +1,7 @@
 """The backup of the admin guide: copied while mail comes in, the database first and the segments after it, and laid into another folder.
 
-What the copied database names is there and unharmed, and the rest comes from the mail server again.
+What the copied database names is there and unharmed, the rest comes from the mail server again, and what waited to be sent is held
+until somebody decides.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.journeys.test_killed import here, letters, on_the_server
 from tests.journeys.test_live_view import look, looked_at
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot
+from tests.servers.process import free_port
 
 MESSAGES = 600
 
@@ -40,6 +42,11 @@ def backed_up(home: Path, backup: Path) -> None:
             shutil.copy2(home / name, backup / name)
 
 
+def outbox(office: Installation) -> dict[str, str]:
+    """What has not left: state by id."""
+    return {one["id"]: one["state"] for one in json.loads(office.run("outbox", "list", "--json"))["items"]}
+
+
 def test_a_copy_of_a_running_office_comes_back_whole(
     tmp_path: Path, ca: CertificateAuthority, dovecot: Dovecot
 ) -> None:
@@ -51,9 +58,14 @@ def test_a_copy_of_a_running_office_comes_back_whole(
     office.init()
     with served(office) as running:
         look(looked_at(running, dovecot, "angesehen", 5))
-        made = running.api("POST", "accounts", account_document("Amt", user, dovecot))
+        document = account_document("Amt", user, dovecot)
+        document["outgoing"] = {"protocol": "smtp", "host": "localhost", "port": free_port(), "encryption": "tls"}
+        made = running.api("POST", "accounts", document)
         # As soon as the first mail has come: the rest comes in meanwhile.
         eventually(lambda: running.api("GET", f"accounts/{made['id']}")["held"])
+        letter = {"account": "Amt", "to": ["eva@kunde.test"], "subject": "Wartet", "text": "Noch."}
+        waiting = [running.api("POST", "outgoing", letter)["id"] for _ in range(3)]
+        eventually(lambda: all(one["attempts"] for one in running.api("GET", "outgoing")["items"]))
         backed_up(office.home, restored.home)
         dovecot.fill(user, [a_letter("Nach der Sicherung")])
     shutil.rmtree(office.home)
@@ -65,4 +77,12 @@ def test_a_copy_of_a_running_office_comes_back_whole(
     restored.run("sync", "--once")
     # What was only looked at is no part of a backup, and not missed in it.
     assert here(restored) == on_the_server(dovecot, user)
+    assert outbox(restored) == dict.fromkeys(waiting, "held")
+    assert restored.run("outbox", "send", waiting[0]).split() == ["1"]
+    assert restored.run("outbox", "discard", waiting[1]).split() == ["1"]
+    with served(restored) as running:
+        eventually(lambda: running.api("GET", f"outgoing/{waiting[0]}")["state"] == "deferred")
+        assert running.api("GET", "outgoing/held")["count"] == 1
+    # Its own from now on: what waits when it is started again, waits for its server and for nobody's word.
+    assert outbox(restored) == {waiting[0]: "deferred", waiting[2]: "held"}
     assert json.loads(restored.run("search", "Sicherung", "--user", "ada@amt.test", "--json"))["items"]

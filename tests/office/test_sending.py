@@ -12,7 +12,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from poststelle.adapters.memory import MemorySender, MemorySource
+from poststelle.adapters.memory.sender import MemorySender
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import Conflict, Invalid, LoginRejected, NotPermitted, TryAgain
 from poststelle.mail.message import parse
 from poststelle.mail.ports import (
@@ -31,7 +32,7 @@ from poststelle.office.outbox import Attachment, Draft
 from poststelle.office.sending import Line, due, send
 from poststelle.policy.sending import LONGEST_DEFERRAL_ATTEMPTS
 from poststelle.store import models
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 from tests.builders import a_folder, a_letter, a_person, an_account
 from tests.store.conftest import LOGIN, Shop
 
@@ -355,6 +356,7 @@ async def test_trouble_after_the_first_byte_is_uncertain_and_never_sent_again_by
 async def test_an_engine_killed_while_sending_loses_nothing_and_doubles_nothing(
     shop: Shop, step: str, state: str
 ) -> None:
+    await shop.write(incoming.engine_started)
     number = await submit(shop)
     with pytest.raises(Crash):
         await Doors(shop, Scripted(**{step: Crash()})).run()
@@ -375,6 +377,19 @@ async def test_what_a_person_must_mend_waits_until_somebody_has_acted(shop: Shop
     doors.refusal = None
     await doors.run()
     assert (await shown(shop, number)).state == "deferred"
+
+
+async def test_what_a_server_has_accepted_is_on_record_before_we_take_leave_of_it(shop: Shop) -> None:
+    """A crash while hanging up must not make an accepted message uncertain (RELIABILITY Q20)."""
+    number = await submit(shop)
+    states: list[str] = []
+
+    class Leaving(Scripted):
+        async def close(self) -> None:
+            states.append((await shown(shop, number)).state)
+
+    await Doors(shop, Leaving()).run()
+    assert states == ["sent"]
 
 
 async def test_two_engines_do_not_send_one_message_twice(shop: Shop) -> None:

@@ -1,7 +1,8 @@
 """Writing at the counter: submit a message, look at what became of it, begin a reply or a forward.
 
 Submitting takes the right *send as* on the account, or *send on behalf*: then the message names the person as its Sender. Bytes and
-Message-ID are fixed at once; the engine sends.
+Message-ID are fixed at once; the engine sends. Where it may have left already, whoever may send from the account decides whether it is
+sent again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail import compose
 from poststelle.mail.address import Address, is_addr_spec
 from poststelle.mail.answer import lineage
-from poststelle.mail.records import AccountRecord, OutgoingRecord, Page
+from poststelle.mail.records import AccountRecord, HeldRecord, OutgoingRecord, Page
 from poststelle.mail.settings import Right
 from poststelle.office import accounts, cells, reading
-from poststelle.office.actor import Actor
-from poststelle.store import messages, outbox
+from poststelle.office.actor import Actor, require_administrator
+from poststelle.store import messages, outbox, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,35 @@ def page(actor: Actor, limit: int = 50, after: str | None = None) -> Page[Outgoi
 def show(actor: Actor, number: str) -> OutgoingRecord:
     """One outgoing message with the state of every recipient. Raises NotFound."""
     return outbox.find(actor.reach, number)
+
+
+def held(actor: Actor) -> HeldRecord | None:
+    """What waits for the actor's word since the data was restored or copied; None where nothing does."""
+    return undecided.held(actor.reach)
+
+
+def open_to_decision(actor: Actor, shown: Sequence[OutgoingRecord]) -> set[str]:
+    """Those of these messages (ids) that the actor may send again or discard."""
+    return undecided.among(actor.reach, [one.id for one in shown])
+
+
+def send_again(actor: Actor, number: str | None = None) -> int:
+    """Send what is held, uncertain, postponed or discarded; without a number all that is held. How many.
+
+    Raises NotFound, NotPermitted, Conflict("outgoing-settled") for what is none of these.
+    """
+    return undecided.send_again(actor.reach, number, actor=actor.name)
+
+
+def discard(actor: Actor, number: str | None = None) -> int:
+    """Send it no more, until somebody says otherwise; without a number all that is held. How many. Raises as `send_again` does."""
+    return undecided.discard(actor.reach, number, actor=actor.name)
+
+
+def hold(actor: Actor) -> int:
+    """Hold all that waits, for where nobody can see that the data is older than it seems. How many. Raises NotPermitted."""
+    require_administrator(actor)
+    return undecided.hold(actor.name, undecided.latest_change())
 
 
 @dataclass(frozen=True, slots=True)

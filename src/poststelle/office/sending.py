@@ -20,7 +20,7 @@ from poststelle.mail.ports import DataStarted, Envelope, Receipt, RecipientResul
 from poststelle.office import events
 from poststelle.office.doors import Doors
 from poststelle.policy import retry, sending
-from poststelle.store import accounts, messages, outbox, people
+from poststelle.store import messages, outbox, people, undecided, ways
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ MESSAGES_PER_LINE = 100
 def due() -> Mapping[str, Sequence[str]]:
     """The messages whose time has come, by account, oldest first."""
     return outbox.due(timezone.now())
+
+
+def settle_by_copies() -> None:
+    """What was not known to have left, and lies among the sent mail, has left."""
+    undecided.settle_by_copies()
 
 
 class Line:
@@ -52,7 +57,7 @@ class Line:
 
     async def hand_over(self, claim: outbox.Claim, data_started: DataStarted) -> Receipt:
         """Send it. Raises what opening a way out and sending raise."""
-        access = await self._write(accounts.access_of, claim.account, claim.author)
+        access = await self._write(ways.access_of, claim.account, claim.author)
         raw = await self._write(messages.content, access.pool, claim.content)
         envelope = Envelope(claim.sender, tuple(claim.recipients))
         login = access.outgoing_login

@@ -1,7 +1,7 @@
 """The outbox's states, as tables: one machine per message, derived from one state per recipient (RELIABILITY Q20).
 
 A crash before the first byte of the message puts it back into the queue; after it nobody knows, so it is *uncertain* and
-never sent again by itself.
+never sent again by itself. What waited when the data was restored or copied is *held* until a person decides (Q24).
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from poststelle.mail.ports import RecipientResult, RecipientState
 WAITING, ACCEPTED, DEFERRED, REJECTED = "waiting", "accepted", "deferred", "rejected"
 
 MOVES: Mapping[str, frozenset[str]] = {
-    "queued": frozenset({"sending"}),
+    "queued": frozenset({"sending", "held"}),
     "sending": frozenset({"queued", "deferred", "sent", "partly-sent", "rejected", "uncertain"}),
-    "deferred": frozenset({"sending"}),
-    "uncertain": frozenset({"sent", "queued"}),
+    "deferred": frozenset({"sending", "held", "queued", "discarded"}),
+    "held": frozenset({"queued", "discarded", "sent"}),
+    "uncertain": frozenset({"sent", "queued", "discarded"}),
     "sent": frozenset(),
     "partly-sent": frozenset(),
     "rejected": frozenset(),
+    "discarded": frozenset({"queued"}),
 }
 """Legal moves of an outgoing message; anything else raises. The drawing in docs/outbox.md is made from this table."""
 

@@ -2,7 +2,7 @@
 
 Bytes and Message-ID are fixed when the row is made. Steps are conditional updates: whoever changes the row owns the step.
 `data_started` is committed before the first byte of the message leaves, so that after a crash what may have been sent is told
-apart from what certainly was not (RELIABILITY Q20).
+apart from what certainly was not (RELIABILITY Q20). What a person decides about it is in `store.undecided`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from poststelle.mail.digest import digest
 from poststelle.mail.ports import ANSWERED, RecipientResult
 from poststelle.mail.records import OutgoingRecord, Page, RecipientRecord
 from poststelle.mail.settings import Right
-from poststelle.store import handling, journal, messages, models, sent_copies
+from poststelle.store import handling, journal, mark, messages, models, sent_copies
 from poststelle.store.access import Reach, granted
 from poststelle.store.application import keep_messages, message_ids
 from poststelle.store.blobs import Origin
@@ -146,7 +146,7 @@ def claim(number: str) -> Claim | None:
         states = [*row.recipients.order_by("pk").values_list("address", "state")]
         recipients = [address for address, state in states if state in _OPEN]
         settled = [state for _, state in states if state not in _OPEN]
-        _tell(row)
+        tell(row)
     content = bytes(row.message.sha256)
     author = str(row.author_id) if row.author_id else None
     return Claim(str(number), str(row.account_id), row.sender, recipients, settled, content, row.attempts, author)
@@ -155,6 +155,7 @@ def claim(number: str) -> Claim | None:
 def data_started(number: str) -> None:
     """The next byte on the wire is the message's first: from here on the outcome may be unknown."""
     models.Outgoing.objects.filter(pk=number, state="sending").update(data_started_at=timezone.now())
+    mark.renew()
 
 
 def answered(
@@ -185,9 +186,9 @@ def answered(
         if first:
             if row.account_id is not None:
                 models.Account.objects.filter(pk=row.account_id).update(sent_at=row.sent_at)
-            _mark_answered(row)
+            mark_answered(row)
             sent_copies.order(row, filed_copy=filed_copy, kept_here=kept_here)
-        _tell(row)
+        tell(row)
 
 
 def postponed(number: str, error: PoststelleError, due_at: datetime | None, state: str) -> None:
@@ -197,7 +198,7 @@ def postponed(number: str, error: PoststelleError, due_at: datetime | None, stat
         row.state, row.due_at = state, due_at
         row.trouble, row.trouble_since = trouble_column(error), timezone.now()
         row.save()
-        _tell(row)
+        tell(row)
 
 
 def uncertain(number: str, error: PoststelleError | None) -> None:
@@ -209,7 +210,7 @@ def uncertain(number: str, error: PoststelleError | None) -> None:
             row.trouble, row.trouble_since = trouble_column(error), timezone.now()
         row.save()
         row.recipients.filter(state__in=_OPEN).update(state="uncertain")
-        _tell(row)
+        tell(row)
 
 
 def engine_started() -> None:
@@ -221,30 +222,15 @@ def engine_started() -> None:
             uncertain(str(number), None)
 
 
-def _requeue(number: UUID) -> None:
-    with transaction.atomic():
-        row = models.Outgoing.objects.get(pk=number)
-        row.state, row.due_at = "queued", timezone.now()
-        row.save()
-        _tell(row)
-
-
-def _visible(reach: Reach) -> QuerySet[models.Outgoing]:
-    rows = models.Outgoing.objects.select_related("author", "message", "account").prefetch_related("recipients")
-    rows = rows.filter(message__pool=reach.pool)
-    if reach.user is None:
-        return rows
-    sendable = models.Account.objects.filter(granted(reach, Right.SEND_AS, Right.SEND_ON_BEHALF)).values("pk")
-    return rows.filter(Q(author=reach.user) | Q(account__in=sendable))
-
-
-def _mark_answered(row: models.Outgoing) -> None:
+def mark_answered(row: models.Outgoing) -> None:
+    """What it replies to is answered. In the caller's transaction."""
     if row.answers_id is not None:
         system = Reach(row.message.pool_id, None)
         handling.mark(system, [str(row.answers_id)], frozenset({ANSWERED}), frozenset(), actor=journal.SYSTEM)
 
 
-def _tell(row: models.Outgoing) -> None:
+def tell(row: models.Outgoing) -> None:
+    """Say in the journal what has become of it. In the caller's transaction."""
     pool = models.Message.objects.values_list("pool_id", flat=True).get(pk=row.message_id)
     journal.write(
         pool,
@@ -254,6 +240,23 @@ def _tell(row: models.Outgoing) -> None:
         account=row.account_id,
         facts={"state": row.state},
     )
+
+
+def _requeue(number: UUID) -> None:
+    with transaction.atomic():
+        row = models.Outgoing.objects.get(pk=number)
+        row.state, row.due_at = "queued", timezone.now()
+        row.save()
+        tell(row)
+
+
+def _visible(reach: Reach) -> QuerySet[models.Outgoing]:
+    rows = models.Outgoing.objects.select_related("author", "message", "account").prefetch_related("recipients")
+    rows = rows.filter(message__pool=reach.pool)
+    if reach.user is None:
+        return rows
+    sendable = models.Account.objects.filter(granted(reach, Right.SEND_AS, Right.SEND_ON_BEHALF)).values("pk")
+    return rows.filter(Q(author=reach.user) | Q(account__in=sendable))
 
 
 def _key(text: str) -> UUID:

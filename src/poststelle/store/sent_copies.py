@@ -1,7 +1,8 @@
 """Where the copy of what was sent goes: where the account's settings say, and never twice.
 
 Law: a copy that belongs onto a server is an errand that looks for the Message-ID first, so a provider that has put one there itself
-is no harm; what no server takes is kept here. This module does not know who may choose a folder; that is `office.accounts`.
+is no harm; what no server takes is kept here. Of what the system itself writes there is none: it may hold a link that lets its
+recipient in, and is nobody else's to read. This module does not know who may choose a folder; that is `office.accounts`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def order(row: models.Outgoing, *, filed_copy: bool, kept_here: str) -> None:
     `filed_copy`: the server that sent it has filed one. `kept_here`: the name of a folder that has to be made for copies kept here.
     """
     account = row.account
-    if account is None:
+    if account is None or row.author_id is None:
         return
     wish = sending_of(account.sending)
     if wish.sent_copy is SentCopy.NONE or (wish.sent_copy is SentCopy.AUTOMATIC and filed_copy):

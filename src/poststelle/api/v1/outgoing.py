@@ -118,8 +118,10 @@ class Outgoing(Shape):
     subject: str = Field(description="Subject.")
     message_id: str = Field(description="Its Message-ID without angle brackets, fixed from the start.")
     content: str = Field(description="SHA-256 of its bytes in hex.")
-    state: Literal["queued", "sending", "sent", "partly-sent", "rejected", "deferred", "uncertain"] = Field(
-        description="Derived from the recipients' states."
+    state: Literal[
+        "queued", "sending", "sent", "partly-sent", "rejected", "deferred", "held", "uncertain", "discarded"
+    ] = Field(
+        description="Derived from the recipients' states. `held` and `uncertain` wait for a person's word: they may have left already."
     )
     recipients: list[Recipient] = Field(description="Every recipient with a state of its own.")
     created_at: Moment = Field(description="When it was submitted.")
@@ -142,6 +144,25 @@ class Outgoing(Shape):
         )  # fmt: skip
 
 
+class Held(Shape):
+    """What is held since the data was restored or copied."""
+
+    count: int = Field(description="How many messages you may decide about.")
+    as_of: Moment | None = Field(description="How old the data was; null when nothing is held.")
+
+
+class Decision(Given):
+    """What is to become of messages that may have left already."""
+
+    action: Literal["send", "discard"] = Field(description="Send them, or never.")
+
+
+class Decided(Shape):
+    """How many messages that was done to."""
+
+    count: int = Field(description="Their number.")
+
+
 @router.post("", auth=SEND, response={201: Outgoing})
 def submit(
     request: HttpRequest,
@@ -161,9 +182,35 @@ def list_outgoing(request: HttpRequest, limit: Limit = 50, cursor: Cursor = None
     return listed(outbox.page(actor_of(request), limit, cursor), Outgoing.of)
 
 
+@router.get("/held", response=Held)
+def show_held(request: HttpRequest) -> Held:
+    """Whether mail is held back because the data was restored or copied, and how old the data was."""
+    found = outbox.held(actor_of(request))
+    return Held(count=found.count, as_of=found.as_of) if found else Held(count=0, as_of=None)
+
+
+@router.post("/held", auth=SEND, response=Decided)
+def decide_held(request: HttpRequest, decision: Annotated[Decision, Body()]) -> Decided:
+    """Send or discard all that is held and that you may send. Takes the right *send-as*."""
+    decide = outbox.send_again if decision.action == "send" else outbox.discard
+    return Decided(count=decide(actor_of(request)))
+
+
 @router.get("/{outgoing}", response=Outgoing)
 def show_outgoing(
     request: HttpRequest, outgoing: Annotated[str, Path(description="The `id` given when it was submitted.")]
 ) -> Outgoing:
     """One outgoing message with the state of every recipient."""
+    return Outgoing.of(outbox.show(actor_of(request), outgoing))
+
+
+@router.post("/{outgoing}/decision", auth=SEND, response=Outgoing)
+def decide_outgoing(
+    request: HttpRequest,
+    outgoing: Annotated[str, Path(description="The `id` given when it was submitted.")],
+    decision: Annotated[Decision, Body()],
+) -> Outgoing:
+    """Send again, or discard, one message that is `held`, `uncertain` or `deferred`; one that was discarded can be sent. Takes the right *send-as*."""
+    decide = outbox.send_again if decision.action == "send" else outbox.discard
+    decide(actor_of(request), outgoing)
     return Outgoing.of(outbox.show(actor_of(request), outgoing))
