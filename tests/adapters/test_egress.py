@@ -142,3 +142,30 @@ def test_names_are_spelled_as_dns_spells_them() -> None:
     assert host_name("Mail.Example.TEST.") == "mail.example.test"
     assert host_name("straße.example") == "xn--strae-oqa.example"
     assert host_name("mail") == "mail"
+
+
+async def test_a_name_that_leads_elsewhere_when_it_is_asked_again_leads_nowhere_but_to_the_address_that_was_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DNS rebinding: permitted when it is looked at, internal when it is connected to."""
+    answers, asked = ["127.0.0.2", "127.0.0.1"], 0
+    loop = asyncio.get_running_loop()
+    really = loop.getaddrinfo
+
+    async def resolver(host: str, port: int, **more: int) -> list[tuple[object, ...]]:
+        nonlocal asked
+        if host != "rebinds.example.test":
+            return [*await really(host, port, **more)]
+        asked += 1
+        return [*await really(answers[min(asked, 2) - 1], port, **more)]
+
+    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.2", 0)
+    monkeypatch.setattr(loop, "getaddrinfo", resolver)
+    port = server.sockets[0].getsockname()[1]
+    made = await connect("rebinds.example.test", port, egress=EgressPolicy.of("127.0.0.2"))
+    assert made.getpeername() == ("127.0.0.2", port)
+    made.close()
+    with pytest.raises(HostForbidden):
+        await connect("rebinds.example.test", port, egress=EgressPolicy.of("127.0.0.2"))
+    assert asked == 2
+    server.close()

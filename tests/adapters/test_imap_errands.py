@@ -16,6 +16,7 @@ from poststelle.mail.ports import (
     Copy,
     CreateFolder,
     Delete,
+    DeleteFolder,
     Move,
     RemoteFolderId,
     RemoteId,
@@ -292,3 +293,49 @@ async def test_a_keyword_the_server_does_not_keep_is_not_worth_a_word_to_it() ->
         await source.close()
     assert outcome.unkept == {"Wichtig"}
     assert said(server, "UID STORE") == []
+
+
+@pytest.mark.parametrize(
+    ("permanent", "sent", "unkept"),
+    [(rb"\Seen bezahlt", "(Bezahlt \\Seen)", {"Wichtig"}), (rb"\Seen \*", "(Bezahlt Wichtig \\Seen)", set())],
+)
+async def test_a_message_is_put_into_a_folder_without_the_keywords_it_does_not_keep(
+    permanent: bytes, sent: str, unkept: set[str]
+) -> None:
+    answers = {**offering("LITERAL+"), "SELECT": SELECTED % permanent, "APPEND": OK}
+    async with scripted(answers) as server:
+        source = await server.open()
+        outcome = await source.perform(
+            Append(INBOX, b"Subject: x\r\n\r\n", frozenset({SEEN, "Wichtig", "Bezahlt"}), "")
+        )
+        await source.close()
+    assert outcome.unkept == unkept
+    (said_there,) = said(server, "APPEND")
+    assert sent in said_there
+
+
+async def test_a_message_without_keywords_is_put_into_a_folder_that_is_only_looked_at() -> None:
+    async with scripted({**offering("LITERAL+"), "EXAMINE": SELECTED % rb"", "APPEND": OK}) as server:
+        source = await server.open()
+        outcome = await source.perform(Append(INBOX, b"Subject: x\r\n\r\n", frozenset({SEEN}), ""))
+        await source.close()
+    assert outcome.unkept == set()
+    (said_there,) = said(server, "APPEND")
+    assert "(\\Seen)" in said_there
+
+
+@pytest.mark.parametrize(
+    ("offered", "left_by"), [(("UNSELECT",), ["UNSELECT"]), ((), ["EXAMINE", "CLOSE"])], ids=["unselect", "close"]
+)
+async def test_a_folder_is_left_before_it_is_deleted_and_nothing_is_expunged_by_it(
+    offered: tuple[str, ...], left_by: list[str]
+) -> None:
+    """CLOSE removes what anybody has marked in a folder that was opened for writing."""
+    answers = {**offering(*offered), "UNSELECT": OK, "CLOSE": OK, "DELETE": OK, "UNSUBSCRIBE": OK, "UID STORE": OK}
+    async with scripted(answers) as server:
+        source = await server.open()
+        await source.perform(ChangeFlags(INBOX, ids(1), frozenset({SEEN})))
+        await source.perform(DeleteFolder(RemoteFolderId("Alt")))
+        await source.close()
+    verbs = [line.split()[1].decode().upper() for line in server.heard]
+    assert verbs[verbs.index("DELETE") - len(left_by) : verbs.index("DELETE")] == left_by

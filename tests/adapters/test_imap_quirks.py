@@ -383,6 +383,18 @@ async def test_flags_told_while_idle_ends_are_not_lost() -> None:
         await source.close()
 
 
+async def test_idle_is_renewed_before_a_server_takes_us_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "IDLE_SECONDS", 0.01)
+    answers: Answers = {**offering("IDLE"), "IDLE": b"+ idling\r\n"}
+    answers[""] = [b"P5 OK\r\n", b"P6 OK\r\n", b"* 4 EXISTS\r\nP7 OK\r\n"]
+    async with scripted(answers) as server:
+        source = await server.open()
+        assert await source.wait(INBOX, 5) == {INBOX}
+        assert await source.wait(INBOX, 5) == {INBOX}
+        await source.close()
+        assert [line.split()[1:] for line in server.heard if b"IDLE" in line] == [[b"IDLE"]] * 3
+
+
 async def test_flags_told_where_there_is_no_idle_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.01)
     async with scripted({"NOOP": b"* 2 FETCH (FLAGS (\\Seen))\r\n{tag} OK\r\n"}) as server:

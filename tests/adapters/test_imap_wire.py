@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from poststelle.adapters.connection import EgressPolicy
 from poststelle.adapters.imap import command, utf7, wire
+from poststelle.adapters.imap.numbers import Numbers
 from poststelle.adapters.imap.reader import Body, internal_date
 from poststelle.adapters.imap.session import Session
 from poststelle.adapters.stream import Connection
@@ -60,7 +61,7 @@ def test_folder_names_are_shown_whatever_the_server_wrote(name: bytes, shown: st
 
 @given(st.sets(st.integers(1, 500), min_size=1))
 def test_a_uid_set_names_exactly_its_numbers(uids: set[int]) -> None:
-    numbers = wire.Numbers("SEARCH", 1000)
+    numbers = Numbers("SEARCH", 1000)
     numbers.feed(command.uid_set(sorted(uids)), last=True)
     assert set(numbers.found) == uids
 
@@ -83,6 +84,16 @@ def test_literals_wait_for_the_server_unless_it_said_they_need_not() -> None:
 
     assert sent() == [b"A LOGIN {7}\r\n", b"m\xc3\xbcller {2}\r\n", b"x\xff\r\n"]
     assert sent("LITERAL+") == [b"A LOGIN {7+}\r\nm\xc3\xbcller {2+}\r\nx\xff\r\n"]
+    assert sent("LITERAL-") == sent("LITERAL+")
+
+
+def test_where_only_short_literals_need_not_wait_long_ones_do() -> None:
+    def sent(size: int) -> list[bytes]:
+        arguments = [b"APPEND", command.Literal(b"x" * size)]
+        return [b"".join(group)[:20] for group in command.serialise(b"A", arguments, frozenset({"LITERAL-"}))]
+
+    assert sent(4096) == [b"A APPEND {4096+}\r\nxx"]
+    assert sent(4097) == [b"A APPEND {4097}\r\n", b"x" * 20]
 
 
 def test_a_fetch_answer_is_read_in_any_order_and_case() -> None:
@@ -125,7 +136,7 @@ def test_nesting_ends_at_the_limit() -> None:
 def test_long_number_lists_read_the_same_in_any_pieces(numbers: list[int], data: st.DataObject) -> None:
     numbers = [number for number in numbers if number < 1 << 32]
     text = b"".join(b" %d" % number for number in numbers) + b" (MODSEQ 917162500)"
-    collected = wire.Numbers("SEARCH", 1000)
+    collected = Numbers("SEARCH", 1000)
     while len(text) > 1:
         cut = data.draw(st.integers(1, len(text) - 1))
         collected.feed(text[:cut], last=False)
@@ -137,14 +148,14 @@ def test_long_number_lists_read_the_same_in_any_pieces(numbers: list[int], data:
 
 
 def test_an_esearch_answer_gives_all_and_only_all() -> None:
-    collected = wire.Numbers("ESEARCH", 1000)
+    collected = Numbers("ESEARCH", 1000)
     collected.feed(b' (TAG "P3") UID COUNT 5 ALL 1:3,9 MODSEQ 77', last=True)
     assert list(collected.found) == [1, 2, 3, 9]
 
 
 def test_a_number_list_ends_at_the_limit() -> None:
     with pytest.raises(ProtocolViolation) as caught:
-        wire.Numbers("SEARCH", 1000).feed(b" 1:4294967295", last=True)
+        Numbers("SEARCH", 1000).feed(b" 1:4294967295", last=True)
     assert caught.value.code == "too-many-numbers"
 
 

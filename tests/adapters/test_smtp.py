@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from aiosmtpd.smtp import Envelope as Received
 
+from poststelle.adapters import smtp
 from poststelle.adapters.connection import EgressPolicy, Trust
 from poststelle.adapters.smtp import SmtpSender, open_sender
 from poststelle.adapters.stream import Connection
@@ -486,6 +487,19 @@ async def test_a_server_of_old_is_spoken_to_in_the_old_way() -> None:
 async def test_hanging_up_after_data_began_leaves_the_outcome_open() -> None:
     started = Started(Office())
     async with smtp_script(dot=None) as server:
+        sender = await opened(server.endpoint())
+        with pytest.raises(TryAgain):
+            await sender.send(TO, RAW, started)
+        await sender.close()
+    assert started.held == [0]
+
+
+async def test_after_the_dot_the_server_gets_the_longest_time_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5321 section 4.5.3.2.6: whoever hangs up early sends twice (RFC 1047)."""
+    assert smtp.DATA_SECONDS >= 600 > smtp.COMMAND_SECONDS >= 300
+    monkeypatch.setattr(smtp, "DATA_SECONDS", 0.05)
+    started = Started(Office())
+    async with smtp_script(dot=b"") as server:
         sender = await opened(server.endpoint())
         with pytest.raises(TryAgain):
             await sender.send(TO, RAW, started)

@@ -72,7 +72,7 @@ class Household:
     """An engine that keeps a healthy mailbox, and any others it is told of."""
 
     def __init__(self) -> None:
-        from poststelle.adapters.memory import MemoryServer
+        from poststelle.adapters.memory.server import MemoryServer
         from tests.builders import an_office
 
         self.bulk = False
@@ -98,7 +98,7 @@ class Household:
 
     async def source(self, access: Any, *, bulk: bool = False) -> Any:
         """Doors: to the healthy mailbox in memory, to all others by network."""
-        from poststelle.adapters.memory import MemorySource
+        from poststelle.adapters.memory.source import MemorySource
 
         if access.incoming.host == "mail.amt.test":
             return MemorySource(self.server, HEALTHY)

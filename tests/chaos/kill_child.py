@@ -2,7 +2,8 @@
 killed at a step the dice choose, then another one that goes on; then both sides are compared.
 
 Run as ``python -m tests.chaos.kill_child HOME RUNS SEED``. Prints what was wrong, one line a run, and how many were really killed. A step
-is a word with the server, an SQL statement, or a file made durable. What the server was told before the kill stays told.
+is a word with the server, an SQL statement, or a file made durable. What the server was told before the kill stays told. Every second
+time the power goes as well: of the segments only what was made durable is left.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from tests.chaos import power
 from tests.chaos.engine_child import furnish
 
 LOGIN = "zentrale"
@@ -76,6 +78,11 @@ def save(server: Any, home: Path) -> None:
     box.listeners = listeners
 
 
+def notes(home: Path) -> Path:
+    """Where it is noted what was made durable."""
+    return home.with_name(f"{home.name}.durable")
+
+
 def load(home: Path) -> Any:
     """The server as it was last written down."""
     return pickle.loads((home / "server").read_bytes())
@@ -83,7 +90,7 @@ def load(home: Path) -> Any:
 
 def source(server: Any, home: Path, steps: Steps, way: int) -> Any:
     """A session; what it tells the server is written down before it is answered."""
-    from poststelle.adapters.memory import MemorySource
+    from poststelle.adapters.memory.source import MemorySource
 
     class Source(MemorySource):
         async def perform(self, errand: Any) -> Any:
@@ -110,7 +117,7 @@ async def sync(home: Path, account: UUID, pool: int, last: int, way: int, rounds
     """Rounds as the engine does them, after a look at what a dead one has left; how many steps it took."""
     from django.db import connection
 
-    from poststelle.adapters.memory import MemorySource
+    from poststelle.adapters.memory.source import MemorySource
     from poststelle.errors import Trouble
     from poststelle.mail.digest import digest
     from poststelle.store.desk import AccountDesk
@@ -121,10 +128,11 @@ async def sync(home: Path, account: UUID, pool: int, last: int, way: int, rounds
     server, steps, stack = load(home), Steps(last), ExitStack()
     writer = ThreadPoolExecutor(max_workers=1)
     fsync = os.fsync
+    witness = power.Witness(notes(home), fsync)
 
     def durable(handle: int) -> None:
         steps()
-        fsync(handle)
+        witness(handle)
         steps()
 
     os.fsync = durable
@@ -182,6 +190,28 @@ def here(account: UUID) -> Counter[tuple[str, str, bytes, frozenset[str]]]:
             raw = reading.raw(SYSTEM, row.id)
             found["/".join(folder.path), remote[UUID(row.id)], raw, frozenset(row.flags)] += 1
     return found
+
+
+def miscounted(account: UUID) -> list[str]:
+    """Folders whose counters are not what lies in them."""
+    from poststelle.mail.ports import SEEN
+    from poststelle.office import reading
+    from poststelle.office.actor import SYSTEM
+
+    wrong = []
+    for folder in reading.folders(SYSTEM, str(account)):
+        rows = reading.page(SYSTEM, folder.id, 200).items
+        unseen = sum(SEEN not in row.flags for row in rows)
+        if (folder.total, folder.unread) != (len(rows), unseen):
+            wrong.append(f"{folder.name}: {folder.total}/{folder.unread} instead of {len(rows)}/{unseen}")
+    return wrong
+
+
+def announced() -> int:
+    """How many arrivals the journal tells of."""
+    from poststelle.store import models
+
+    return sum(entry.facts["count"] for entry in models.Journal.objects.filter(kind="messages-arrived"))
 
 
 def open_errands() -> list[tuple[str, str, str]]:
@@ -276,7 +306,7 @@ def measured(home: Path, account: UUID, pool: int, way: int) -> int:
 
 def templates(home: Path, account: UUID, pool: int) -> list[tuple[Path, Counter[bytes], int]]:
     """Data folders before a first sync and on a busy day: what must exist in the end, and how many steps that takes."""
-    from poststelle.adapters.memory import MemoryServer
+    from poststelle.adapters.memory.server import MemoryServer
     from poststelle.mail.ports import Role
     from tests.builders import a_letter
 
@@ -317,6 +347,8 @@ def run(
     dice, home = random.Random(f"{seed}.{number}"), place.with_name("run")
     shutil.copytree(place, home)
     last, way = dice.randrange(1, max(steps, 2)), int(place.name.removeprefix("template"))
+    notes(home).unlink(missing_ok=True)
+    before = power.all_below(home / "segments")
 
     def first() -> None:
         enter(home)
@@ -334,10 +366,16 @@ def run(
             return (
                 f"differs: {len(theirs - ours)} missing, {len(ours - theirs)} too many: {odd}; open: {open_errands()}"
             )
+        if wrong := miscounted(account):
+            return f"miscounted: {wrong}"
+        if way < VARIATIONS and announced() != ours.total():
+            return f"{announced()} arrivals in the journal of {ours.total()}"
         found = bytes_of(theirs)
         return "" if found == expected else f"lost {len(expected - found)}, doubled {len(found - expected)}"
 
     killed, _ = forked(first)
+    if killed and dice.random() < 0.5:
+        power.cut(home / "segments", notes(home), before)
     _, problem = forked(second)
     shutil.rmtree(home)
     return killed, f"run {number} of {place.name}, step {last} of {steps}: {problem}" if problem != "" else ""

@@ -22,7 +22,7 @@ from poststelle.mail.settings import Endpoint
 from poststelle.office import accounts, handling, reading
 from poststelle.office.egress import rule
 from poststelle.store import models
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 from tests.builders import a_letter, an_account
 from tests.run.engine_office import Office
 from tests.servers.chaos_proxy import KINDS, ChaosProxy, Fault, chaos_proxy

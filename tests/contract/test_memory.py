@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from poststelle.adapters.memory import MemoryServer, MemorySource
+from poststelle.adapters.memory.server import MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import Source
 from tests.contract.suite import SourceContract
 from tests.contract.world import FILES, INBOX, Held, Path, World, letter

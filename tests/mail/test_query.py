@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poststelle.mail.query import Query, Term, completions, parse
-from poststelle.mail.words import Stems, folded, spellings
+from poststelle.mail.query import Query, Term, being_typed, completions, parse
+from poststelle.mail.words import Stems, distinct, folded, spellings, words
 
 TODAY = date(2026, 11, 21)
 
@@ -107,6 +107,11 @@ def test_a_word_is_spelled_with_and_without_umlauts() -> None:
     assert folded("Ärger") == "arger"
 
 
+@given(st.text())
+def test_the_distinct_words_of_any_text_are_its_words(text: str) -> None:
+    assert distinct(text) == set(words(text))
+
+
 def test_inflections_share_a_stem() -> None:
     stems = Stems()
     assert stems.of("Rechnungen") == stems.of("Rechnung") == "rechnung"
@@ -114,3 +119,33 @@ def test_inflections_share_a_stem() -> None:
     assert stems.of("Häuser") == stems.of("Haus")
     assert stems.forms({"rechnungen", "müll", "az12", "in"}) == {"rechnung", "rec", "mul", "az1"}
     assert stems.unmet == {"rechnungen"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("von:pet", ("", "von", "sender", "pet")),
+        ("Frist -from:pet", ("Frist -", "from", "sender", "pet")),
+        ('an:"petra mü', ("", "an", "recipient", "petra mü")),
+        ('in:"Mandanten N', ("", "in", "folder", "Mandanten N")),
+        ("von:", ("", "von", "sender", "")),
+        ('von:"petra" ', None),
+        ('von:"petra"', None),
+        ("http://x", None),
+        ("avon:pet", None),
+        ("von:petra frist", None),
+        ("", None),
+    ],
+)
+def test_the_operator_being_typed_is_told_with_its_value(text: str, expected: tuple[str, str, str, str] | None) -> None:
+    found = being_typed(text)
+    assert (found and (found.before, found.operator, found.meaning, found.value)) == expected
+
+
+def test_operators_of_the_other_language_are_completed_where_ones_own_has_none() -> None:
+    assert completions("subj", "de") == ["subject:"]
+    assert completions("betr", "en") == ["betreff:"]
+    assert completions("is:un", "de") == ["is:unread"]
+    assert completions("ist:un", "en") == ["ist:ungelesen"]
+    assert completions("hat:", "en") == ["hat:anhang"]
+    assert completions("i", "de") == ["in:", "ist:"], "one's own alone, as long as there is one"

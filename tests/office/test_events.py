@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone, translation
 
 from poststelle.adapters import witness
-from poststelle.errors import Invalid, NotFound, NotPermitted
+from poststelle.errors import Invalid, LoginRejected, NotFound, NotPermitted, TryAgain
 from poststelle.mail.records import AccountRecord, EventRecord
 from poststelle.office import events, happenings
 from poststelle.office.actor import Actor
@@ -60,6 +60,16 @@ def test_what_was_noted_reads_as_sentences_newest_first(account: tuple[Actor, Ac
         "Connected with mail.amt.test, port 993 (TLSv1.3).",
     ]
     assert told(ada, level="warning") == ["Trouble: The connection to “mail.amt.test” broke off."]
+
+
+def test_what_is_looked_at_again_by_itself_does_not_wait_for_a_person(account: tuple[Actor, AccountRecord]) -> None:
+    ada, record = account
+    events.troubled(record.id, TryAgain("read-timeout", host="mail.amt.test"), seconds=3600.0, suspended=True)
+    log.flush()
+    assert told(ada) == ["Next attempt in 3600 s.", "Trouble: “mail.amt.test” stopped answering."]
+    events.troubled(record.id, LoginRejected("login-rejected"), suspended=True)
+    log.flush()
+    assert told(ada)[0] == "Stopped until a person acts: User name or password is wrong."
 
 
 def test_every_event_and_state_has_a_sentence_whatever_is_known_of_it() -> None:

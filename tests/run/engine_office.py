@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from poststelle.adapters.memory import MemorySender, MemoryServer, MemorySource
+from poststelle.adapters.memory.sender import MemorySender
+from poststelle.adapters.memory.server import MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import TryAgain
 from poststelle.mail.ports import DataStarted, Envelope, Receipt, RecipientResult, RecipientState, Role, Sender
 from poststelle.mail.records import AccountRecord
@@ -25,7 +27,7 @@ from poststelle.policy.scheduling import Limits
 from poststelle.run.engine import Engine
 from poststelle.run.workshop import Workshop
 from poststelle.store import models
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 from tests.builders import an_account, an_office
 from tests.store.conftest import home
 

@@ -1,4 +1,4 @@
-"""A reader process that dies of some messages and falls asleep over others; `test_readers` runs it."""
+"""A reader process that dies of some messages, wants all memory for others and falls asleep over the rest; `test_readers` runs it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def digest(raw: bytes) -> Digest:
     if b"unlucky" in raw and not (told := Path(os.environ["KILLED_ONCE"])).exists():
         told.touch()
         os.abort()
+    if b"greedy" in raw:
+        bytearray(reader.MEMORY_LIMIT)
     if b"sleep" in raw:
         time.sleep(3600)
     return _digest(raw)

@@ -1,11 +1,8 @@
-"""Bad days: the network goes, a server stays away, a part freezes, the disk is full, the clock is set back. Afterwards all is as it should be."""
+"""Bad days: the network goes, a server stays away, renumbers, or will not. Afterwards all is as it should be. Our own machine's: `test_own_machine`."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -13,18 +10,16 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
-from poststelle.adapters.memory import MemorySource
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import FolderMissing, LoginRejected, TryAgain
 from poststelle.mail.ports import Batch, Cursor, RawMessage, RemoteFolderId, RemoteId, Unfetchable
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, events, incoming, second_session
+from poststelle.office import accounts, events, incoming
 from poststelle.policy import retry
-from poststelle.run import engine, watcher
+from poststelle.run import engine
 from poststelle.store import models, rounds
-from poststelle.store.blobs import Segments
 from tests.builders import a_letter
 from tests.run.engine_office import Office, home, office, until
 from tests.run.test_fairness import fill
@@ -109,6 +104,27 @@ async def test_a_server_that_stays_away_for_an_hour_suspends_its_mailbox_and_res
         await until(lambda: office.holds(away, "Wieder da"))
         await until(lambda: office.synced(away))
     assert ((await office.row(away)).state, (await office.row(away)).failures) == ("active", 0)
+
+
+async def test_the_only_server_is_found_again_within_seconds_though_its_mailbox_was_suspended_meanwhile(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "LOOK_ANYWAY_SECONDS", 0.5)
+    only = await office.mailbox("eins", host="nur.test")
+    await change(office, only, failures=4, failing_since=timezone.now() - timedelta(minutes=61))
+    office.doors.unreachable = {"nur.test"}
+    async with office.at_work():
+
+        async def suspended() -> bool:
+            return (await office.row(only)).state == "suspended"
+
+        await until(suspended)
+        office.server.deliver("eins", a_letter("Währenddessen"))
+        office.doors.unreachable.clear()
+        await until(lambda: office.holds(only, "Währenddessen"))
+        await until(lambda: office.synced(only))
+    assert (await office.row(only)).state == "active"
 
 
 async def test_a_mailbox_suspended_for_an_hour_is_left_alone_by_a_new_engine_too(office: Office) -> None:
@@ -218,167 +234,7 @@ async def test_without_push_mail_comes_with_the_round(office: Office) -> None:
         await until(lambda: office.holds(account, "Hallo"))
 
 
-# -- our own side ---------------------------------------------------------------------------------------------------------
-
-
-class _Stuck(MemorySource):
-    """A session in which nothing happens any more."""
-
-    async def changes(self, *_: object) -> Any:
-        await asyncio.Event().wait()
-
-
-class _Deaf(MemorySource):
-    """The same, and it does not even end when it is told to, for a while."""
-
-    async def changes(self, *_: object) -> Any:
-        began = time.monotonic()
-        while time.monotonic() - began < 4.0:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0.5)
-        await asyncio.sleep(0)
-        raise TryAgain("connection-lost")
-
-
-@pytest.mark.parametrize("kind", [_Stuck, _Deaf])
-async def test_a_mailbox_nothing_is_heard_of_is_noticed_told_and_tried_again(
-    office: Office, kind: type[MemorySource], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("poststelle.sync.folder.LONGEST_SILENCE", 2.0)
-    monkeypatch.setattr(watcher, "LONGEST_SILENCE", 2.0)
-    monkeypatch.setattr(incoming, "LONGEST_SILENCE", 2.0)
-    monkeypatch.setattr(second_session, "LONGEST_SILENCE", 2.0)
-    monkeypatch.setattr(engine, "LOOK_ANYWAY_SECONDS", 0.2)
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
-    account = await office.mailbox("eins")
-    office.server.deliver("eins", a_letter("Hallo"))
-    sources: list[MemorySource] = []
-
-    async def source(access: Any, *, bulk: bool = False) -> MemorySource:
-        made = (kind if not sources else MemorySource)(office.server, "eins")
-        sources.append(made)
-        return made
-
-    monkeypatch.setattr(office.doors, "source", source)
-    async with office.at_work():
-        await until(lambda: office.holds(account, "Hallo"))
-    assert len(sources) == 2
-
-
-async def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
-    account, write, full = await office.mailbox("eins"), Segments.write, True
-
-    def no_room(self: Segments, *arguments: Any) -> Any:
-        if full:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(self, *arguments)
-
-    monkeypatch.setattr(Segments, "write", no_room)
-    for number in range(5):
-        office.server.deliver("eins", a_letter(f"{number}"))
-    async with office.at_work():
-
-        async def told() -> bool:
-            return await office.troubled(account) == "no-room"
-
-        await until(told)
-        assert await office.held(account) == 0
-        full = False
-        await until(lambda: office.holds(account, *map(str, range(5))))
-        await until(lambda: office.synced(account))
-    assert await office.troubled(account) == ""
-
-
-async def test_a_database_with_no_room_to_grow_loses_nothing_and_goes_on_when_there_is(
-    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
-    monkeypatch.setattr(watcher, "SET_BACK_SECONDS", 0.2)
-    monkeypatch.setattr(engine, "SET_BACK_SECONDS", 0.2)
-    account, count = await office.mailbox("eins"), 300
-
-    def pages(most: int = 0) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA page_count")
-            cursor.execute(f"PRAGMA max_page_count = {most or cursor.fetchone()[0]}")
-
-    async with office.at_work():
-        await until(lambda: office.synced(account))
-        await office.shop.write(pages)
-        for number in range(count):
-            office.server.deliver("eins", a_letter(f"{number}"))
-
-        async def full() -> bool:
-            return "no-room" in caplog.text
-
-        async def whole() -> bool:
-            return await office.held(account) == count
-
-        await until(full)
-        assert not await whole()
-        await office.shop.write(pages, 1 << 30)
-        await until(whole)
-        await until(lambda: office.synced(account))
-    assert await office.troubled(account) == ""
-
-
-async def test_a_database_locked_for_a_while_loses_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watcher, "SET_BACK_SECONDS", 0.2)
-    monkeypatch.setattr(engine, "SET_BACK_SECONDS", 0.2)
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.2)
-    account = await office.mailbox("eins")
-
-    def impatient() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA busy_timeout = 50")
-
-    await office.shop.write(impatient)
-    async with office.at_work():
-        await until(lambda: office.synced(account))
-        other = sqlite3.connect(connection.settings_dict["NAME"])
-        other.execute("BEGIN IMMEDIATE")
-        office.server.deliver("eins", a_letter("Währenddessen"))
-        await asyncio.sleep(1.0)
-        other.rollback()
-        other.close()
-        await until(lambda: office.holds(account, "Währenddessen"))
-        await until(lambda: office.synced(account))
-
-
-async def test_a_clock_set_back_by_a_day_delays_neither_mail_nor_wishes(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "LOOK_ANYWAY_SECONDS", 0.3)
-    account = await office.mailbox("eins")
-    real, back = time.time, 0.0
-    monkeypatch.setattr(engine.time, "time", lambda: real() - back)
-    async with office.at_work():
-        await until(lambda: office.synced(account))
-        number = await office.submit(account)
-        day = timedelta(days=1)
-
-        def as_if_written_tomorrow() -> None:
-            models.Outgoing.objects.filter(pk=number).update(
-                state="queued", due_at=timezone.now() + day - timedelta(hours=1)
-            )
-            models.Account.objects.filter(pk=account.id).update(last_round_at=timezone.now() + day)
-
-        async def sent() -> bool:
-            return await office.state_of(number) == "sent"
-
-        await until(sent)
-        await office.shop.write(as_if_written_tomorrow)
-        back = 86400.0
-        await until(sent)
-        await office.shop.write(accounts.send_receive, office.ada, account.id)
-
-        async def answered() -> bool:
-            return (await office.row(account)).sync_wanted_at is None
-
-        await until(answered)
+# -- first syncs, and which folders --------------------------------------------------------------------------------------
 
 
 async def test_stopping_in_the_middle_of_a_first_sync_is_quick_and_the_next_engine_goes_on(

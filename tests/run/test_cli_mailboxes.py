@@ -45,10 +45,34 @@ def test_a_table_is_previewed_imported_and_exported(terminal: Terminal) -> None:
 
 def test_a_colleague_comes_and_leaves(terminal: Terminal) -> None:
     assert terminal("user", "invite", "neu@amt.test", "--name", "Neu") == 0, terminal.err
-    assert "/welcome/" in terminal.out
+    assert "http://127.0.0.1:8025/welcome/" in terminal.out
+    changed = ("user", "change", "neu@amt.test", "--new-email", "ganz-neu@amt.test", "--name", "Ganz Neu", "--admin")
+    assert terminal(*changed) == 0, terminal.err
+    told = {one["email"]: one for one in terminal.json("user", "list", "--json")}
+    assert (told["ganz-neu@amt.test"]["name"], told["ganz-neu@amt.test"]["is_administrator"]) == ("Ganz Neu", True)
+    assert terminal("user", "change", "ganz-neu@amt.test", "--new-email", "neu@amt.test", "--no-admin") == 0
     assert terminal("user", "leave", "neu@amt.test", "--heir", "ada@amt.test") == 0, terminal.err
     assert terminal("user", "block", "ada@amt.test") == 1
     assert "last administrator" in terminal.err
+
+
+def test_who_may_do_what_and_who_changed_it_is_listed_by_command(terminal: Terminal) -> None:
+    document = an_account_document("Kanzlei")
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+    assert terminal("user", "add-service", "scan@amt.test", "--name", "Scanner") == 0, terminal.err
+    assert terminal("group", "put", "Technik", "--member", "scan@amt.test") == 0, terminal.err
+    assert terminal("grant", "Kanzlei", "--group", "Technik", "--right", "see", "--until", "2999-01-01") == 0
+    told = terminal.json("rights", "kanz", "--user", "scan@amt.test", "--json")
+    assert [(one["account"], one["rights"], one["groups"]) for one in told] == [("Kanzlei", ["see"], ["Technik"])]
+    assert terminal("rights") == 0
+    assert "scan@amt.test" in terminal.out
+    assert "2999" in terminal.out
+    assert terminal("rights", "--user", "niemand@amt.test") == 1
+    (entry,) = terminal.json("journal", "--kind", "grants-changed", "--account", "Kanzlei", "--limit", "1", "--json")
+    assert entry["facts"]["changes"][0]["gained"] == ["see"]
+    assert terminal("journal", "--person", "system") == 0
+    assert "group-added" in terminal.out
+    assert terminal("journal", "--kind", "gibt-es-nicht") == 1
 
 
 def test_logins_servers_templates_and_senders_are_changed_and_tried_by_command(terminal: Terminal) -> None:
@@ -76,6 +100,34 @@ def test_the_notice_is_written_and_read_by_command(terminal: Terminal) -> None:
     assert terminal("notice", "put", "-", stdin="") == 0, terminal.err
     assert terminal("notice", "show") == 0
     assert terminal.out == ""
+
+
+def test_folders_are_made_chosen_and_fetched_by_command(terminal: Terminal) -> None:
+    document = an_account_document("Akten")
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+    assert terminal("folder", "create", "Akten", "Fälle") == 0, terminal.err
+    changed = ("--role", "archive", "--process", "yes", "--show", "no", "--subscribed", "no")
+    assert terminal("folder", "change", "Akten", "Fälle", *changed) == 0, terminal.err
+    (folder,) = terminal.json("folder", "list", "Akten", "--json")
+    assert (folder["name"], folder["role"], folder["subscribed"]) == ("Fälle", "archive", False)
+    assert terminal("folder", "list", "Akten") == 0
+    assert "show" not in terminal.out
+    assert "process" in terminal.out
+    assert terminal("folder", "change", "Akten", "Keiner", "--show", "yes") == 1
+    assert "There is no such folder." in terminal.err
+    assert terminal("account", "retry", "Akten") == 0, terminal.err
+    assert terminal("account", "accept-loss", "Akten") == 0, terminal.err
+
+
+def test_a_server_is_tried_before_it_is_saved_and_its_exception_listed_by_command(terminal: Terminal) -> None:
+    document = {"label": "Innen", "host": "127.0.0.1", "port": 1, "encryption": "none"}
+    assert terminal("server", "test", "--json", "-", stdin=json.dumps(document)) == 1
+    assert "connect" in terminal.out
+    assert terminal.json("server", "list", "--json") == []
+    assert terminal("server", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+    (made,) = terminal.json("account", "exceptions", "--json")
+    assert (made["label"], made["way"], made["what"], made["by"]) == ("Innen", "outgoing", "no-encryption", "system")
+    assert terminal("server", "test") == 2
 
 
 def test_internal_servers_are_allowed_and_taken_back_by_command(terminal: Terminal) -> None:

@@ -15,7 +15,7 @@ from poststelle.mail.ports import FLAGGED, Role
 from poststelle.office import accounts, handling, incoming, outbox, reading
 from poststelle.run import engine
 from poststelle.run.workshop import Remembered
-from poststelle.store import index, models, rounds
+from poststelle.store import index, models, removal, rounds
 from tests.builders import a_letter
 from tests.run.engine_office import Office, home, office, until
 
@@ -254,3 +254,21 @@ def test_what_is_remembered_for_the_index_is_counted_once_however_often_it_comes
         remembered.put({str(number).encode(): one})
     assert remembered.take(b"999") == one
     assert remembered.take(b"0") is None
+
+
+async def test_what_is_left_of_a_removed_account_is_forgotten_by_the_engine_at_work(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "PORTION", 2)
+    account = await office.mailbox("eins")
+    for number in range(20):
+        office.server.deliver("eins", a_letter(str(number)))
+    async with office.at_work():
+        await until(partial(office.synced, account))
+        await office.shop.write(accounts.remove, office.ada, account.id)
+
+        async def forgotten() -> bool:
+            return not await office.shop.write(removal.is_waiting)
+
+        await until(forgotten)
+    assert not await office.shop.write(models.Placement.objects.exists)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import re
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import translation
 
 from poststelle.office.actor import Actor
-from poststelle.run.locks import ENGINE, held
+from poststelle.run.commands import operation
+from poststelle.run.locks import ENGINE, held, is_held
+from poststelle.store import disk
 from tests.builders import a_folder, a_person, a_token, an_account, an_office
 from tests.store.conftest import home
 
@@ -34,6 +40,36 @@ def test_alive_and_ready_tell_nothing_but_yes_or_no(ada: Actor, home: Path) -> N
     assert (get("/readyz").status_code, get("/readyz").content) == (503, b"no\n")
     with held(home, ENGINE):
         assert (get("/readyz").status_code, get("/readyz").content) == (200, b"ok\n")
+
+
+def test_what_the_machine_lacks_is_told_by_status_though_no_row_could_be_written(
+    ada: Actor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(disk, "RESERVE", disk.free() * 2)
+    with translation.override("en"):
+        assert operation.status(Namespace(json=False), settings.POSTSTELLE) == 0
+    assert "The disk of this installation is full. Nothing is lost." in capsys.readouterr().out
+    assert operation.status(Namespace(json=True), settings.POSTSTELLE) == 0
+    assert json.loads(capsys.readouterr().out)["lacking"] == "no-room"
+
+
+def test_whether_somebody_serves_is_asked_without_writing_anything(home: Path) -> None:
+    assert not is_held(home, ENGINE)
+    assert not [*home.iterdir()]
+    with held(home, ENGINE):
+        assert is_held(home, ENGINE)
+    assert not is_held(home, ENGINE)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.EROFS, "disk-read-only"), (errno.EIO, "disk-failing"), (errno.ENOENT, "file-unusable")],
+)
+def test_the_doctor_does_not_take_a_disk_for_a_damaged_database(number: int, code: str) -> None:
+    def check() -> None:
+        raise OSError(number, "so it says", "some.lock")
+
+    assert operation._checked("engine", check).code == code
 
 
 def test_figures_are_in_the_prometheus_format(ada: Actor) -> None:

@@ -54,6 +54,11 @@ async def test_a_message_that_kills_its_reader_is_kept_as_unreadable_and_the_oth
     assert (await poisoned.read(raws))[1] == UNREADABLE
 
 
+async def test_a_message_that_wants_all_memory_does_not_get_it_and_the_others_are_read(poisoned: Readers) -> None:
+    raws = [a_letter("Eins"), a_letter("Zwei", "greedy"), a_letter("Drei")]
+    assert [one.subject for one in await poisoned.read(raws)] == ["Eins", "", "Drei"]
+
+
 async def test_a_message_whose_reader_is_ended_once_by_the_machine_is_read_by_the_next(
     poisoned: Readers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -69,5 +74,5 @@ def test_readers_that_hang_do_not_make_an_account_look_stuck() -> None:
 async def test_a_message_a_reader_never_finishes_is_given_up(
     poisoned: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "SECONDS_PER_BATCH", 1.0)
+    monkeypatch.setattr(readers, "SECONDS_PER_BATCH", 2.0)
     assert [one.subject for one in await poisoned.read([a_letter("Eins"), a_letter("Zwei", "sleep")])] == ["Eins", ""]

@@ -48,6 +48,52 @@ def test_whoever_waits_for_something_else_lets_others_compute_and_gets_a_turn_ag
         pass
 
 
+def test_whoever_comes_back_from_waiting_does_not_queue_up_again() -> None:
+    turns = Turns(1)
+    with turns.taken(), ThreadPoolExecutor(1) as threads:
+        other, ready = threading.Event(), threading.Event()
+
+        def compute() -> None:
+            with turns.taken():
+                ready.set()
+                other.wait(PATIENCE)
+
+        with turns.given_away():
+            computing = threads.submit(compute)
+            assert ready.wait(PATIENCE)
+        assert not computing.done()
+        other.set()
+
+
+def test_whoever_computes_for_long_keeps_no_turn_from_the_others() -> None:
+    turns = Turns(1, patience=-1)
+    with turns.taken():
+        turns.grow_old()
+        with ThreadPoolExecutor(1) as threads, turns.given_away():
+
+            def compute() -> bool:
+                with turns.taken():
+                    return True
+
+            assert threads.submit(compute).result(PATIENCE)
+
+
+def test_whoever_computes_for_a_moment_keeps_its_turn() -> None:
+    turns = Turns(1)
+    with turns.taken(), ThreadPoolExecutor(1) as threads:
+        entered = threading.Event()
+
+        def compute() -> None:
+            with turns.taken():
+                entered.set()
+
+        turns.grow_old()
+        waiting = threads.submit(compute)
+        assert not entered.wait(0.05)
+        with turns.given_away():
+            waiting.result(PATIENCE)
+
+
 def test_a_thread_without_a_turn_has_none_to_give_away() -> None:
     turns = Turns(1)
     with turns.given_away(), turns.taken():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from django.utils import timezone
+
 from poststelle.mail.ports import FLAGGED, SEEN
-from poststelle.store import events, handling, models
+from poststelle.store import appending, events, handling, models
+from poststelle.store.ids import uuid7
 from tests.builders import a_letter
 from tests.store.conftest import LOGIN, Shop
 
@@ -70,4 +74,26 @@ async def test_a_keyword_the_server_has_learned_to_keep_follows_its_word_again(s
     shop.server.set_flags(LOGIN, INBOX, uid, ())
     await shop.sync()
     assert await here(shop) == set()
+    assert await told(shop) == ["Wichtig"]
+
+
+@pytest.mark.parametrize("uidplus", [True, False])
+async def test_put_into_a_folder_of_another_server_it_keeps_here_what_is_not_kept_there(
+    shop: Shop, uidplus: bool
+) -> None:
+    shop.server.keywords = frozenset({"Bezahlt"})
+    shop.server.uidplus = uidplus
+    await shop.sync()
+
+    def put() -> None:
+        folder = models.Folder.objects.select_related("account").get(account=shop.account, role="inbox")
+        flags = frozenset({SEEN, "Bezahlt", "Wichtig"})
+        appending.append(
+            shop.actor.reach, folder, a_letter(), flags, received_at=timezone.now(), actor="ada", batch=uuid7()
+        )
+
+    await shop.write(put)
+    for _ in range(3):
+        await shop.sync()
+    assert (await here(shop), there(shop)) == ({SEEN, "Bezahlt", "Wichtig"}, {SEEN, "Bezahlt"})
     assert await told(shop) == ["Wichtig"]

@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import timezone
 
-from poststelle.adapters.memory import MemoryServer, MemorySource, folder_id
+from poststelle.adapters.memory.server import MemoryServer, folder_id
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import Copy, Delete, Errand, Move, Outcome, RemoteFolder
+from poststelle.office import incoming
 from poststelle.store import folders, handling, models
 from poststelle.store.access import Reach
 from poststelle.store.desk import AccountDesk
@@ -213,3 +215,28 @@ async def test_what_was_ordered_in_a_folder_that_is_no_more_comes_to_its_end(
     for _ in range(ROUNDS):
         await shop.sync()
     assert await counts(shop) == expected
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_copy_in_doubt_whose_folder_is_deleted_on_the_server_is_no_more(
+    shop_with_a_letter: Shop, told: bool
+) -> None:
+    shop = shop_with_a_letter
+    await done(shop, copy)
+    await killed(shop, Copy, told=told)
+    shop.server.remove_folder(LOGIN, FILES)
+    for _ in range(ROUNDS):
+        await shop.sync()
+    assert await counts(shop) == {"INBOX": 1}
+
+
+async def test_a_copy_made_after_the_backup_is_not_made_again_from_the_restored_data(shop_with_a_letter: Shop) -> None:
+    shop = shop_with_a_letter
+    await done(shop, copy)
+    await killed(shop, Copy, told=True)
+    # As an older database knows it: ordered, and nobody has told the server.
+    await shop.write(lambda: models.Errand.objects.filter(kind="copy").update(outcome=""))
+    await shop.write(incoming.engine_started)
+    for _ in range(ROUNDS):
+        await shop.sync()
+    assert await counts(shop) == {"INBOX": 1, "Akten": 1}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from poststelle.adapters.memory import MemorySource
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import RawMessage, RemoteFolder, RemoteId
 from poststelle.office import reading
 from poststelle.store import cache, health, live, models

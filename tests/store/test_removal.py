@@ -57,3 +57,27 @@ def test_what_was_on_its_way_into_a_removed_account_stays_where_it_was() -> None
     assert not models.Errand.objects.filter(closed_at=None).exists()
     folder = models.Folder.objects.get(pk=inbox.id)
     assert (folder.cursor, folder.whole) == (None, False)
+
+
+def test_of_a_large_account_only_some_portions_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "PORTION", 2)
+    ada = an_office()
+    gone = an_account(ada, "Alt")
+    folder = a_folder(gone)
+    for number in range(2 * removal.PORTIONS_AT_ONCE + 1):
+        a_message_in(folder, a_letter(f"Brief {number}"))
+    accounts.remove(ada, "Alt")
+    assert models.Placement.objects.count() == 1
+    assert removal.is_waiting()
+    for _ in removal.forgotten():
+        pass
+    assert not removal.is_waiting()
+
+
+def test_a_small_account_is_forgotten_at_once() -> None:
+    ada = an_office()
+    gone = an_account(ada, "Alt")
+    handling.copy(ada, handling.Selection([a_message_in(a_folder(gone)).id]), a_folder(gone, "Akten").id)
+    accounts.remove(ada, "Alt")
+    assert not removal.is_waiting()
+    assert not models.Folder.objects.exists()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from uuid import UUID
 
 import pytest
 
-from poststelle.adapters.memory import INBOX, MemoryServer
+from poststelle.adapters.memory.server import INBOX, MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.records import PlacementRecord
 from poststelle.office import feed, handling, reading
 from poststelle.store import models
+from poststelle.store.desk import AccountDesk
 from poststelle.sync import folder as folder_page
+from poststelle.sync.folder import FolderRound
 from tests.builders import a_letter
 from tests.store.conftest import LOGIN, Shop
 
@@ -124,6 +128,22 @@ async def test_bytes_kept_before_a_crash_are_adopted_and_not_fetched_again(shop:
     assert tally.new == 5
     assert tally.bytes == 0
     assert await ours(shop) == expected
+
+
+async def test_what_was_kept_ahead_when_a_round_ended_early_is_not_fetched_again(shop: Shop) -> None:
+    for number in range(60):
+        shop.server.deliver(LOGIN, a_letter(f"Brief {number}"))
+    source = MemorySource(shop.server, LOGIN, batch_size=20)
+    desk = AccountDesk(shop.tools, shop.pool, UUID(shop.account))
+    shelves = await desk.reconcile(await source.folders())
+    folder = FolderRound(source, next(shelf for shelf in shelves if shelf.path == INBOX))
+    assert (await folder.step())[1]
+    await folder.settle()
+    await folder.abandon()
+    assert (await shop.sync(batch_size=20)).new == 40
+    assert await ours(shop) == theirs(shop.server)
+    kept = [shop.tools.segments.index(name) for name in shop.tools.segments.names()]
+    assert sum(len(segment.entries) for segment in kept) == 60
 
 
 async def test_a_damaged_segment_nobody_knows_does_not_keep_the_engine_from_starting(shop: Shop) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from poststelle.adapters.memory import folder_id
+from poststelle.adapters.memory.server import folder_id
 from poststelle.store import handling, models
 from poststelle.store.access import Reach
 from tests.builders import a_letter

@@ -288,7 +288,9 @@ class MemorySide:
 
     def disputes(self, folder: RemoteFolderId) -> list[str]:
         """Flags that show the server's word here although people here want it otherwise and the server has not been told."""
-        row = self.keeping.folders[folder]
+        row = self.keeping.folders.get(folder)
+        if row is None:  # an errand has found out meanwhile that it is gone
+            return []
         return [
             f"{remote} {flag}"
             for errand in self.keeping.errands.values()

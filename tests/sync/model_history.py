@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from poststelle.adapters.memory import INBOX, MemoryServer, MemorySource, folder_id
+from poststelle.adapters.memory.server import INBOX, MemoryServer, folder_id
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import FolderMissing, MessageTrouble, SuspiciousLoss, TryAgain
 from poststelle.mail.ports import (
     ANSWERED,

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from poststelle.adapters.memory import INBOX, MemoryServer, MemorySource, folder_id
+from poststelle.adapters.memory.server import INBOX, MemoryServer, folder_id
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import SuspiciousLoss
 from poststelle.mail.ports import (
     Batch,

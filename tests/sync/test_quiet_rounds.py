@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from poststelle.adapters.memory import INBOX, MemoryServer, MemorySource
+from poststelle.adapters.memory.server import INBOX, MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import SEEN, Source
 from poststelle.sync.account import sync_account
 from tests.sync.memory_shelf import Keeping, MemoryDesk

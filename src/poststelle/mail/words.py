@@ -10,10 +10,12 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from itertools import product
+from sys import intern
 
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
+_PARTED = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 START_LENGTH = 3
 OURS = "\ue000"
 """A letter of the private use area, which belongs to tokens for FTS5 and to no word for people: nobody can ask for these by typing."""
@@ -29,6 +31,16 @@ _MOST_UMLAUTS = 3
 def words(text: str) -> list[str]:
     """The words of a text in order, in lower case."""
     return _WORD.findall(text.lower())
+
+
+def distinct(text: str) -> set[str]:
+    """The words of a text, in lower case, each once."""
+    # In ASCII, where most of what parts words lies, a table parts them faster than an expression does.
+    found = set(text.lower().encode("utf-8", "replace").translate(_PARTED).decode().split())
+    if odd := [word for word in found if not word.isalnum()]:
+        found.difference_update(odd)
+        found.update(_WORD.findall(" ".join(odd)))
+    return found
 
 
 def folded(word: str) -> str:
@@ -67,7 +79,8 @@ class Stems:
     def __init__(self, mark: str = "") -> None:
         self._stemmer = Stemmer.Stemmer("german", 0)
         self._mark = mark
-        self._met: dict[str, str] = {}
+        self._stem_of: dict[str, str] = {}
+        self._start_of: dict[str, str] = {}
         self.unmet: set[str] = set()
 
     def of(self, word: str) -> str:
@@ -82,27 +95,35 @@ class Stems:
 
         Words shorter than a start (`START_LENGTH`) have none.
         """
-        met = self._met
-        found = set(map(met.get, known))
+        # One string per stem and start, whatever text it is for: this is most of what indexing costs outside SQLite.
+        found = set(map(self._stem_of.get, known))
+        found.update(map(self._start_of.get, known))
         if None in found:
-            found.update([self._meet(word) for word in known if word not in met])
+            for word in set(known).difference(self._stem_of):
+                found.update(self._meet(word))
             found.discard(None)
-        # One string per word, taken apart once per text: this is most of what indexing costs outside SQLite.
-        return set(" ".join(filter(None, found)).split())
+        found.discard("")
+        return found  # type: ignore[return-value]  # None has just gone
 
     def starts(self, known: Iterable[str]) -> set[str]:
         """How these lower-case words start, marked."""
         plain = (folded(word) for word in known)
         return {self._mark + word[:START_LENGTH] for word in plain if len(word) >= START_LENGTH}
 
-    def _meet(self, word: str) -> str:
-        plain, stem = folded(word), self.of(word)
+    def _meet(self, word: str) -> tuple[str, str]:
+        """Its stem, "" where that is the word itself, and its marked start."""
+        plain = folded(word)
+        start = self._mark + plain[:START_LENGTH] if len(plain) >= START_LENGTH else ""
+        if not word.isalpha():
+            return "", start
+        stem = self.of(word)
         if _LONG_WORD.fullmatch(word):
             self.unmet.add(plain)
-        start = self._mark + plain[:START_LENGTH] if len(plain) >= START_LENGTH else ""
-        forms = f"{stem} {start}" if stem != plain else start
-        if len(word) <= _WORTH_REMEMBERING and word.isalpha():
-            if len(self._met) >= _REMEMBERED:
-                self._met.clear()
-            self._met[word] = forms
-        return forms
+        if stem == plain:
+            stem = ""
+        if len(word) <= _WORTH_REMEMBERING:
+            if len(self._stem_of) >= _REMEMBERED:
+                self._stem_of.clear()
+                self._start_of.clear()
+            self._stem_of[word], self._start_of[word] = intern(stem), intern(start)
+        return stem, start

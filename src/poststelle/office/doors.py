@@ -17,7 +17,7 @@ from poststelle.adapters.pop3 import source as pop3
 from poststelle.errors import NeedsAttention
 from poststelle.mail.ports import Sender, Source
 from poststelle.mail.settings import Endpoint
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 
 REACH_SECONDS = 3.0
 

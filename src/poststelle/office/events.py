@@ -24,7 +24,7 @@ from poststelle.mail.transcript import Transcript
 from poststelle.office import proof
 from poststelle.office.actor import Actor
 from poststelle.office.oversight import overseen
-from poststelle.store import connections, events, transcripts
+from poststelle.store import connections, disk, events, transcripts
 from poststelle.store.events import note
 from poststelle.store.shelf import Write
 
@@ -104,8 +104,8 @@ async def write_down(write: Write) -> None:
                 await write(transcripts.expire)
                 await write(proof.tell_heads)
                 tidied = time.monotonic()
-        except Exception:
-            log.exception("event log: set back")
+        except Exception as error:
+            disk.set_back(log, "event log", error)
 
 
 def flush() -> None:
@@ -142,13 +142,13 @@ def troubled(
     suspended: bool = False,
     way: Direction = "incoming",
 ) -> None:
-    """Something went wrong: tried again after `seconds`, or `suspended` until a person acts."""
+    """Something went wrong: tried again after `seconds`; `suspended` and None: not before a person has acted."""
     facts: dict[str, Any] = {
         name: value for name, value in error.facts.items() if name in {"host", "port", "answer", "gone", "kind"}
     }
-    code: events.EventCode = "suspended" if suspended else "trouble"
+    code: events.EventCode = "suspended" if suspended and seconds is None else "trouble"
     note(account, code, level="error" if suspended else "warning", trouble=error.code, direction=way, **facts)
-    if seconds is not None and not suspended:
+    if seconds is not None:
         note(account, "retry", seconds=round(seconds))
 
 

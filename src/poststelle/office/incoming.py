@@ -8,6 +8,7 @@ come back is the engine's, guided by `policy.retry`. Only the system acts here.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,18 +24,21 @@ from poststelle.mail.shelf import Shelf, Tally
 from poststelle.office import events, handling, ledger
 from poststelle.office.actor import SYSTEM
 from poststelle.office.doors import Doors
+from poststelle.office.live import look_for_doubtful
 from poststelle.office.second_session import Bulk, Turn
 from poststelle.policy import retry
 from poststelle.policy.scheduling import Limits, bulk_may_go_on
-from poststelle.store import accounts, live, outbox, removal, rounds
-from poststelle.store.accounts import Access
+from poststelle.store import doubts, live, mark, outbox, removal, rounds, sightings, undecided, ways
 from poststelle.store.desk import AccountDesk, accounts_with_errands
 from poststelle.store.rounds import News
 from poststelle.store.shelf import FolderShelf, Tools, by_and_by
+from poststelle.store.ways import Access
 from poststelle.sync.account import Turns, restless, work_off
 from poststelle.sync.errands import carry_out_errands
 from poststelle.sync.folder import LONGEST_SILENCE, Alive, glance, nobody
 from poststelle.sync.watch import State
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 2.0
 """After so much work in one go the watching session hands the rest to the second one."""
@@ -43,6 +47,9 @@ LOOKING_SECONDS = 10.0
 """As long as it finds nothing to fetch it looks on by itself: one more session would cost everybody more."""
 
 LONGEST_COMPARISON = 600.0
+
+LOOKS_FOR_DOUBTFUL = 5
+"""Enough to look twice, to do what was not found, and to look for that twice."""
 
 
 @dataclass(slots=True)
@@ -89,7 +96,7 @@ class OpenAccount:
         elif wish is not None:
             # Whoever asked while the second session was at work is answered when all folders have been looked at after it.
             self._began = (self._began[0], wish)
-        await carry_out_errands(self.source, self.desk)
+        await self._carry_out()
         self.alive(LONGEST_SILENCE)
         await self.desk.reconcile(await self.source.folders())
         await self._choose()
@@ -134,8 +141,17 @@ class OpenAccount:
 
     async def tell(self) -> None:
         """Carry out what was changed here, and fetch at once what that put into folders. Raises Trouble."""
-        if filled := await carry_out_errands(self.source, self.desk):
+        if filled := await self._carry_out():
             await self.look(filled)
+
+    async def _carry_out(self) -> frozenset[RemoteFolderId]:
+        """What was changed here, and a look for what nobody else would see; the folders that got messages by it."""
+        filled = await carry_out_errands(self.source, self.desk)
+        for _ in range(LOOKS_FOR_DOUBTFUL):
+            if not await look_for_doubtful(self):
+                break
+            filled |= await carry_out_errands(self.source, self.desk)
+        return filled
 
     def is_fetching(self, folder: RemoteFolderId) -> bool:
         """The second session is in the middle of that folder."""
@@ -282,7 +298,7 @@ async def open_account(
 async def access_of(account: str, tools: Tools) -> Access:
     """How to get into the mailbox. Raises NotFound, NeedsAttention."""
     try:
-        return await tools.write(accounts.way_in_of, account)
+        return await tools.write(ways.way_in_of, account)
     except Conflict as error:
         raise NeedsAttention(error.code) from error
 
@@ -312,14 +328,30 @@ async def failed(
 
 
 def engine_started() -> None:
-    """Clear what a killed engine left: running rounds, messages caught while being sent."""
+    """Clear what a killed engine left: running rounds, messages caught while being sent.
+
+    In data that was restored or copied, what seems still to do may have been done: mail is held for a person, copies are looked for.
+    """
+    as_of = undecided.latest_change()
     rounds.engine_started()
     outbox.engine_started()
+    if not mark.fits():
+        if count := undecided.hold(SYSTEM.name, as_of):
+            log.warning(
+                "this data was restored or copied: %d messages of the outbox are held (poststelle outbox list)", count
+            )
+        sightings.doubt_all()
+        mark.renew()
 
 
 async def forget_removed(tools: Tools) -> None:
-    """Go on where the removal of an account was cut off."""
+    """Go on with what is left of removed accounts."""
     await by_and_by(tools.write, removal.forgotten())
+
+
+def has_removed() -> bool:
+    """Whether something is left of a removed account."""
+    return removal.is_waiting()
 
 
 def to_watch(only: Collection[str] | None = None) -> Mapping[str, int]:
@@ -338,8 +370,8 @@ def asked_for(only: Collection[str] | None = None) -> set[str]:
 
 
 def with_errands() -> set[str]:
-    """Accounts whose server has still to be told something."""
-    return accounts_with_errands()
+    """Accounts whose server has still to be told something, or asked what became of it where no round looks."""
+    return accounts_with_errands() | doubts.accounts()
 
 
 def stands(account: str, state: State) -> None:

@@ -15,10 +15,10 @@ from poststelle.mail.ports import RemoteFolderId, Source
 from poststelle.mail.records import LookRecord, PlacementRecord
 from poststelle.office.actor import Actor
 from poststelle.policy.scheduling import Limits
-from poststelle.store import live, messages, rounds
-from poststelle.store.accounts import Access
+from poststelle.store import doubts, live, messages, rounds
 from poststelle.store.desk import AccountDesk
 from poststelle.store.shelf import Tools
+from poststelle.store.ways import Access
 from poststelle.sync import live as looking
 from poststelle.sync.folder import Alive
 
@@ -108,6 +108,27 @@ async def show(opened: Opened) -> None:
             await opened.desk.reconcile(await opened.source.folders())
         except MessageTrouble as error:
             await write(live.refused, wish.number, error)
+
+
+async def look_for_doubtful(opened: Opened) -> bool:
+    """Look, in folders that are not fetched, for what errands have put there or missed there; whether there was anything to look for.
+
+    Raises Trouble.
+    """
+    write, account = opened.tools.write, UUID(opened.access.account)
+    folders = await write(doubts.folders, account)
+    for wish in folders:
+        shelf = live.LiveShelf(opened.tools, opened.access.pool, account, wish)
+        largest = opened.limits.cache_bytes // _LARGEST_SHARE
+        try:
+            sizes = (await write(doubts.sought, wish.folder)).sizes
+            await looking.newest(opened.source, shelf, sizes, largest=largest, alive=opened.alive)
+            for name in (await write(doubts.sought, wish.folder)).message_ids:
+                await looking.search(opened.source, shelf, [name], largest=largest, alive=opened.alive)
+        except (FolderMissing, MessageTrouble):
+            pass  # what cannot be looked for there will not be seen there
+        await write(doubts.looked, opened.access.pool, account, wish.folder)
+    return bool(folders)
 
 
 async def _show(opened: Opened, wish: live.Wish) -> None:

@@ -21,8 +21,8 @@ from poststelle.mail.shelf import Shelf, Tally
 from poststelle.policy import retry
 from poststelle.policy.scheduling import bulk_may_go_on
 from poststelle.store import rounds
-from poststelle.store.accounts import Access
 from poststelle.store.shelf import Tools
+from poststelle.store.ways import Access
 from poststelle.sync.account import Turns
 from poststelle.sync.folder import LONGEST_SILENCE
 

@@ -15,7 +15,7 @@ from django.db import connection
 
 from poststelle.errors import PoststelleError
 from poststelle.run.extractors import Extractor
-from poststelle.store import index, messages
+from poststelle.store import disk, index, messages
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Attachments:
                     continue
                 try:
                     done = self._some()
-                except Exception:  # a locked file or a full disk passes; mail and its own words go on meanwhile
-                    log.exception("attachments: set back, trying again")
+                except Exception as error:  # a full disk passes; mail and its own words go on meanwhile
+                    disk.set_back(log, "attachments", error)
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
                 if not done and not self._stopping.is_set():

@@ -31,6 +31,7 @@ from poststelle.run.configuration import Configuration
 from poststelle.run.network import BulkPlaces, PacedDoors
 from poststelle.run.watcher import Town, Watcher
 from poststelle.run.workshop import Workshop
+from poststelle.store import disk
 from poststelle.store.commits import Commits
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,11 @@ class Engine:
         self._watched: dict[str, Watcher] = {}
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forgetting: asyncio.Task[None] | None = None
         self._commits = Commits(COMMIT_REST_SECONDS)
         self._news = asyncio.Event()
         self._position = -1
-        self._changed = False
+        self._changed = self._index_is_frozen = False
         self._look_at = self._all_at = self._health_at = self._write_at = self._probe_at = 0.0
         self._drift = time.time() - time.monotonic()
         self.stop = asyncio.Event()
@@ -82,14 +84,12 @@ class Engine:
         """Until `stop` is set. Ends within `STOP_SECONDS`; what is still at work then is only asked to end."""
         notes = asyncio.create_task(events.write_down(self._shop.write))
         watching = asyncio.create_task(self._watch())
-        forgetting = asyncio.create_task(incoming.forget_removed(self._shop.tools))
         try:
             await self.stop.wait()
         finally:
             notes.cancel()
             watching.cancel()
-            forgetting.cancel()
-            await asyncio.gather(watching, forgetting, return_exceptions=True)
+            await asyncio.gather(watching, return_exceptions=True)
             await self._end()
             if self._commits.handle is not None:
                 asyncio.get_running_loop().remove_reader(self._commits.handle)
@@ -99,12 +99,16 @@ class Engine:
         while True:
             try:
                 await self._tick()
-            except Exception:  # a database that is locked or a full disk passes; the accounts go on meanwhile
-                log.exception("engine: set back, trying again")
+            except Exception as error:  # a database that is locked or a full disk passes; the accounts go on meanwhile
+                disk.set_back(log, "engine", error)
                 await asyncio.sleep(SET_BACK_SECONDS)
             # Whatever came of it, the loop and the writer have answered.
             if self._shop.index_silence < FROZEN_SECONDS:
+                self._index_is_frozen = False
                 self._heard()
+            elif not self._index_is_frozen:
+                self._index_is_frozen = True
+                log.error("the index has frozen: nothing was heard of it for %.0f s", FROZEN_SECONDS)
             await self._until_something_is_to_be_done()
 
     async def _until_something_is_to_be_done(self) -> None:
@@ -155,6 +159,7 @@ class Engine:
             position = (await self._shop.write(incoming.news, max(self._position, 0))).position
             await self._arrange(None)
             self._position, self._all_at = position, now + LOOK_AT_ALL_SECONDS
+            await self._shop.write(sending.settle_by_copies)
             await self._shop.write(partial(alarms.sound, SYSTEM, only_trouble=now < self._health_at))
             self._health_at = now + LOOK_AT_HEALTH_SECONDS if now >= self._health_at else self._health_at
         elif self._changed:
@@ -208,6 +213,8 @@ class Engine:
         for account, due in (await self._shop.write(sending.due)).items():
             if account not in self._senders or self._senders[account].done():
                 self._senders[account] = asyncio.create_task(self._send(account, due))
+        if (self._forgetting is None or self._forgetting.done()) and await self._shop.write(incoming.has_removed):
+            self._forgetting = self._start(incoming.forget_removed(self._shop.tools))
         back = self._drift - (time.time() - time.monotonic())
         if abs(back) > CLOCK_JUMP_SECONDS:
             log.warning("the clock was set %s by %.0f s", "back" if back > 0 else "forward", abs(back))
@@ -229,8 +236,8 @@ class Engine:
                     if not self.stop.is_set():
                         await sending.send(number, line, self._shop.write)
             self._look_at = 0.0  # for what has become due meanwhile
-        except Exception:
-            log.exception("outbox of account %s: set back", account)
+        except Exception as error:
+            disk.set_back(log, f"outbox of account {account}", error)
             await asyncio.sleep(SET_BACK_SECONDS)
 
     # -- who is stuck, who is becalmed -------------------------------------------------------------------------------
@@ -266,10 +273,11 @@ class Engine:
             for watcher in becalmed:
                 loop.call_later(random.uniform(0.0, min(WAKING_SECONDS, 0.02 * len(becalmed))), watcher.clear_up)  # noqa: S311
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _wait(tasks: Collection[asyncio.Task[None]], seconds: float) -> None:

@@ -97,6 +97,7 @@ def _lines(page: object, totals: Totals) -> Iterator[str]:
             totals.attachments_to_read,
         ),
         ("poststelle_arrivals_per_minute", "Messages that came per minute, over five minutes.", round(totals.rate, 3)),
+        ("poststelle_disk_free_bytes", "Bytes left where the data lies.", totals.free),
         ("poststelle_errands_open", "Changes the servers have still to be told.", totals.errands),
     ):
         yield from _gauge(name, text, [("", value)])

@@ -16,7 +16,7 @@ from poststelle.mail.ports import Sender, Source
 from poststelle.mail.settings import Endpoint
 from poststelle.office.doors import Doors
 from poststelle.policy.scheduling import NETWORK, Limits, Pace, Weather, group_of
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 
 
 class BulkPlaces:

@@ -37,9 +37,10 @@ _LONGEST_PAUSE = 60.0
 
 
 class EngineProcess:
-    """The engine child and the thread that keeps it alive."""
+    """The engine child and the thread that keeps it alive. `module` is what it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "poststelle.run.engine_process") -> None:
+        self._module = module
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -81,7 +82,7 @@ class EngineProcess:
 
     def _run_once(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "poststelle.run.engine_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._child.stdout is not None
         said = self._child.stdout

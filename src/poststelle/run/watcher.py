@@ -7,14 +7,12 @@ nudges it when something here waits for it, and ends it when nothing has been he
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.db import OperationalError
 from django.utils import timezone
 
 from poststelle.errors import NotFound, PoststelleError, Trouble, TryAgain
@@ -24,7 +22,8 @@ from poststelle.policy import retry
 from poststelle.policy.scheduling import NETWORK, Limits, Wakings
 from poststelle.run.network import BulkPlaces, PacedDoors
 from poststelle.run.workshop import Workshop
-from poststelle.store.accounts import Access
+from poststelle.store import disk
+from poststelle.store.ways import Access
 from poststelle.sync.folder import LONGEST_SILENCE
 from poststelle.sync.watch import Event, State, move
 
@@ -62,7 +61,7 @@ class Town:
 class Watcher:
     """Keeps one account in step until it is suspended, changed or removed."""
 
-    __slots__ = ("_asked", "_due", "_errands", "_nudged", "_receiving", "_shows", "_waiting", "_wakings", "account", "deadline", "endpoint", "forgotten",
+    __slots__ = ("_asked", "_due", "_errands", "_nudged", "_receiving", "_rested", "_shows", "_waiting", "_wakings", "account", "deadline", "endpoint", "forgotten",
                  "state", "stuck", "task", "town", "version")  # fmt: skip
 
     def __init__(self, town: Town, account: str, version: int, before: asyncio.Task[None] | None = None) -> None:
@@ -71,7 +70,7 @@ class Watcher:
         self.endpoint: Endpoint | None = None
         self.stuck = self.forgotten = False
         self._asked = self._errands = self._due = self._shows = False
-        self._nudged = False
+        self._nudged = self._rested = False
         self._waiting: asyncio.Task[Any] | None = None
         self._receiving = Receiving()
         self._wakings = Wakings()
@@ -135,8 +134,8 @@ class Watcher:
             if self.state is not State.WAITING:
                 await self._back_off(seconds)
                 self._move(Event.DUE)
-        except Exception:  # not even the trouble could be noted: the database is locked or the disk is full
-            log.exception("account %s: set back", self.account)
+        except Exception as error:  # not even the trouble could be noted: the database is locked or the disk is full
+            disk.set_back(log, f"account {self.account}", error)
             self._move(Event.TROUBLE)
             self.alive(SET_BACK_SECONDS + LONGEST_SILENCE)
             await asyncio.sleep(SET_BACK_SECONDS)
@@ -164,7 +163,7 @@ class Watcher:
             trouble.facts.update(error.facts)
             return await self._failed(trouble)
         except Exception as error:
-            if code := _our_own_state(error):
+            if code := disk.trouble_of(error):
                 log.warning("account %s: %s: %s", self.account, code, error)
                 return await self._failed(TryAgain(code), ours=True)
             log.exception("account %s: unexpected", self.account)
@@ -235,10 +234,11 @@ class Watcher:
         shop = self.town.shop
         access = await incoming.access_of(self.account, shop.tools)
         self._know_server(access)
-        rest = await shop.write(incoming.rest_of, self.account)
-        if rest > 0:
-            # Suspended before this engine began: not to be looked at before its hour is over.
-            await self._back_off(min(rest, retry.LONGEST_WAIT))
+        if not self._rested:
+            self._rested = True
+            if (rest := await shop.write(incoming.rest_of, self.account)) > 0:
+                # Suspended before this engine began: not to be looked at before its hour is over.
+                await self._back_off(min(rest, retry.LONGEST_WAIT))
         while True:
             await self._until_wanted()
             self._move(Event.DUE)
@@ -402,15 +402,6 @@ def _mode(opened: incoming.OpenAccount, *, push: bool) -> str:
     if not push:
         return "poll"
     return "notify" if opened.is_told_everything else "idle"
-
-
-def _our_own_state(error: Exception) -> str:
-    """What is wrong on this machine, where it is known and passes when somebody makes room."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "no-room"
-    if isinstance(error, OperationalError):
-        return "no-room" if "full" in str(error) else "database-busy" if "locked" in str(error) else ""
-    return ""
 
 
 def _uncancel() -> None:

@@ -22,7 +22,7 @@ from poststelle.office import incoming
 from poststelle.run.attachments import Attachments
 from poststelle.run.indexing import Indexing
 from poststelle.run.readers import Readers
-from poststelle.store import cache, index, threads
+from poststelle.store import cache, correspondents, disk, index, threads
 from poststelle.store.index_file import Document, is_damaged
 from poststelle.store.messages import segments
 from poststelle.store.shelf import Orphans, Tools
@@ -142,9 +142,11 @@ class Workshop:
                     some = writer.index_some(self._remembered.take)
                     if not some and threads.is_behind():
                         some = self._writer.submit(threads.catch_up).result()
+                    if not some and correspondents.is_behind():
+                        some = self._writer.submit(correspondents.catch_up).result()
                 except Exception as error:  # mail is sent and received without it; it goes on where it stopped
                     if not self._stopping.is_set():
-                        log.exception("index: set back, trying again")
+                        disk.set_back(log, "index", error)
                     self._indexing.close()
                     if writer is not None:
                         writer.close()

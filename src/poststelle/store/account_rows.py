@@ -9,33 +9,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.utils import timezone
-
 from poststelle.errors import Invalid, NotFound
 from poststelle.mail.ports import Role
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
+    Certificate,
     Endpoint,
     IdentityWish,
-    Kind,
     Login,
     Receiving,
     Sending,
+    Signature,
 )
 from poststelle.store import folders, journal, models
 from poststelle.store.ids import is_id, uuid7
 from poststelle.store.login_rows import Servers, places, put, refer
 from poststelle.store.people import find_user
 from poststelle.store.places import LIMBO_PLACE
-from poststelle.store.settings_columns import column, endpoint_of, receiving_of, sending_of, signature_of, tls_column
+from poststelle.store.settings_columns import (
+    answered_for,
+    column,
+    endpoint_of,
+    receiving_of,
+    sending_of,
+    signature_of,
+    tls_column,
+)
 from poststelle.store.way_out import server_endpoint
 
 _WAYS = ("incoming", "outgoing")
+_LOGINS = ("login", "outgoing.login")
 
 
-def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> set[str]:
-    """Put the settings into the row, logins included; the names of the parts that changed. The row is not saved.
+def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> dict[str, tuple[object, object]]:
+    """Put the settings into the row, logins included; the parts that changed, by name, as they were and are. The row is not saved.
 
     Raises Invalid: owner ``unknown-user``, outgoing.server ``unknown-server``, login.password …, office_account, receiving.files_for, sending.files_for.
     """
@@ -58,7 +66,31 @@ def fill(row: models.Account, settings: AccountSettings, *, actor: str) -> set[s
     _put_logins(row, settings, known, places(ways["outgoing"]))
     _check_alone(row)
     after = _parts_of(row)
-    return {name for name in after if after[name] != before[name]}
+    return {name: (before[name], after[name]) for name in after if after[name] != before[name]}
+
+
+def was_and_is(changed: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """What was and what is, as facts for the journal: of what has parts those that differ, of log-ins nothing."""
+    differing: dict[str, tuple[object, object]] = {}
+    for name, pair in changed.items():
+        if name in _LOGINS:
+            continue
+        before, after = (_flat(name, value) for value in pair)
+        for path in {**before, **after}:
+            if before.get(path) != after.get(path):
+                differing[path] = (before.get(path), after.get(path))
+    return journal.difference(differing)
+
+
+def _flat(name: str, value: object) -> dict[str, object]:
+    if isinstance(value, Endpoint):
+        parts = column(replace(value, certificate=Certificate())) | {
+            f"certificate.{key}": one for key, one in column(value.certificate).items()
+        }
+        return {f"{name}.{key}": one for key, one in parts.items() if key != "certificate"}
+    if isinstance(value, Receiving | Sending | Signature):
+        return {f"{name}.{key}": one for key, one in column(value).items()}
+    return {name: value}
 
 
 def receiving(row: models.Account) -> Receiving:
@@ -145,12 +177,7 @@ def _put_endpoint(row: models.Account, way: str, one: Endpoint | None, actor: st
         told = (one.protocol, one.host, one.port, one.encryption.value)
     for name, value in zip(("protocol", "host", "port", "encryption"), told, strict=True):
         setattr(row, f"{way}_{name}", value)
-    tls = tls_column(one)
-    if one is not None and one.exceptions:
-        earlier = getattr(row, f"{way}_tls")
-        tls["by"] = earlier.get("by", actor) if kept else actor
-        tls["at"] = earlier.get("at", timezone.now().isoformat()) if kept else timezone.now().isoformat()
-    setattr(row, f"{way}_tls", tls)
+    setattr(row, f"{way}_tls", answered_for(tls_column(one), one, getattr(row, f"{way}_tls"), actor, kept=kept))
 
 
 def _server(pool: int, name: str) -> models.OutgoingServer | None:
@@ -219,12 +246,12 @@ def put_roles(row: models.Account, roles: Mapping[Role, Sequence[str]], *, actor
 
 def _parts_of(row: models.Account) -> dict[str, object]:
     return {
-        "label": row.label, "kind": Kind(row.kind), "scope": row.scope, "owner": row.owner_id, "address": row.address,
+        "label": row.label, "kind": row.kind, "scope": row.scope, "owner": row.owner.email if row.owner else None, "address": row.address,
         "display_name": row.display_name, "organisation": row.organisation, "reply_to": row.reply_to,
         "signature": signature_of(row.signature), "active": row.active, "office_account": row.is_office_account,
         "receiving": receiving(row), "sending": sending(row),
         "incoming": endpoint(row, "incoming"), "outgoing": endpoint(row, "outgoing"),
-        "outgoing.server": row.outgoing_server_id, "authentication": row.authentication,
+        "outgoing.server": row.outgoing_server.label if row.outgoing_server else None, "authentication": row.authentication,
         "login": _login_parts(row.login), "outgoing.login": _login_parts(row.outgoing_login),
     }  # fmt: skip
 

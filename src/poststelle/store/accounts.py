@@ -1,14 +1,15 @@
 """Accounts: their settings, secrets and grants; verbs that return records. What the engine notes of them is in `store.rounds`.
 
-Secrets go in and come out only through `access_of`, which the engine and the probe use (laws: `store.login_rows`).
+Secrets go in here and come out only through `store.ways` (laws: `store.login_rows`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet, Sum
@@ -19,15 +20,9 @@ from poststelle.mail.records import AccountRecord, ExceptionRecord, GrantRecord,
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
-    Certificate,
-    CertificateMode,
-    Endpoint,
     Kind,
-    Login,
-    Receiving,
     Right,
     Scope,
-    Sending,
 )
 from poststelle.store import grants, journal, models, removal
 from poststelle.store.access import Reach, reachable
@@ -40,39 +35,18 @@ from poststelle.store.account_rows import (
     receiving,
     sending,
     tell_exceptions,
+    was_and_is,
 )
 from poststelle.store.ids import is_id
-from poststelle.store.login_rows import Servers, drop_unused, hosts, opened, opened_for, places, record
+from poststelle.store.login_rows import drop_unused, record
 from poststelle.store.people import user_record
-from poststelle.store.settings_columns import receiving_of, sending_of, signature_of
+from poststelle.store.settings_columns import exceptions_of, signature_of
 from poststelle.store.trouble import trouble_record
-from poststelle.store.way_out import Defaults, choose, login_for
+from poststelle.store.way_out import Defaults, choose
 
 ACTIVE = "active"
 BREATH_SECONDS = 0.01
 ALL_RIGHTS = grants.ALL_RIGHTS
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to get into a mailbox and out of it, secrets included. Never leaves the process, never logged.
-
-    `outgoing` is what the chain gives (store.way_out), for the reason `way_out`. An exception that has run out counts no more:
-    the endpoint is strict again.
-    """
-
-    account: str
-    pool: int
-    version: int
-    address: str
-    incoming: Endpoint | None
-    login: Login | None
-    outgoing: Endpoint | None
-    outgoing_login: Login | None
-    kind: Kind = Kind.SYNCHRONISED
-    receiving: Receiving = field(default_factory=Receiving)
-    sending: Sending = field(default_factory=Sending)
-    way_out: str = "account"
 
 
 def add(pool: int, settings: AccountSettings, *, actor: str, caretaker: str, notice: str = "") -> str:
@@ -128,9 +102,12 @@ def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str,
             resume(row)
             row.save()
             drop_unused(logins)
+            senders = [*row.identities.order_by("position").values_list("address", flat=True)]
             if put_identities(row, settings.identities):
-                changed.add("identities")
-            differs = grants.put(row, settings, caretaker=caretaker, actor=actor)
+                changed["identities"] = (senders, [one.address for one in settings.identities])
+            names = {*changed}
+            if grants.put(row, settings, caretaker=caretaker, actor=actor):
+                names.add("grants")
             put_roles(row, settings.roles, actor=actor)
             journal.write(
                 reach.pool,
@@ -138,7 +115,7 @@ def change(reach: Reach, account: str, settings: AccountSettings, *, actor: str,
                 "account-changed",
                 f"account:{row.pk}",
                 account=row.pk,
-                facts={"fields": sorted(changed | ({"grants"} if differs else set()))},
+                facts={"fields": sorted(names)} | was_and_is(changed),
             )
             tell_exceptions(row, ways, actor)
     except IntegrityError as error:
@@ -167,7 +144,7 @@ def tell_bulk(pool: int, kind: str, actor: str, **counts: int) -> None:
 
 
 def remove(reach: Reach, account: str, *, actor: str) -> None:
-    """Forget the account, its folders and placements: out of sight at once, then in steps (`store.removal`)."""
+    """Forget the account, its folders and placements: out of sight at once, then in steps, those of a large one by the engine."""
     with transaction.atomic():
         row = account_row(reach, account)
         logins = logins_of(row)
@@ -176,7 +153,7 @@ def remove(reach: Reach, account: str, *, actor: str) -> None:
         )
         removal.put_away(row)
         drop_unused(logins)
-    for _ in removal.forgotten():
+    for _ in islice(removal.forgotten(), removal.PORTIONS_AT_ONCE):
         time.sleep(BREATH_SECONDS)
 
 
@@ -198,7 +175,7 @@ def page(
 ) -> Page[AccountRecord]:
     """Accounts within reach by any of these rights (default: any right), by label. Raises Invalid for a foreign cursor.
 
-    `words` must occur in label or address; `only`: of that kind, or ``inactive``, ``suspended`` or ``trouble``.
+    `words` must occur in label or address; `only`: of that kind or scope, or ``inactive``, ``suspended`` or ``trouble``.
     """
     rows = _base().filter(reachable(reach, *(rights or ALL_RIGHTS)))
     for word in words.split():
@@ -210,7 +187,7 @@ def page(
     elif only == "trouble":
         rows = rows.filter(trouble__isnull=False)
     elif only:
-        rows = rows.filter(kind=only)
+        rows = rows.filter(Q(kind=only) | Q(scope=only))
     return _window(reach, rows, limit, after)
 
 
@@ -222,6 +199,12 @@ def _window(reach: Reach, rows: QuerySet[models.Account], limit: int, after: str
     return Page(_records(reach, found[:limit]), found[limit - 1].label.encode().hex() if len(found) > limit else None)
 
 
+def labels(reach: Reach, numbers: Collection[str]) -> dict[str, str]:
+    """What those of these accounts that are within reach by any right are called."""
+    rows = models.Account.objects.filter(reachable(reach, *ALL_RIGHTS), pk__in=[*numbers])
+    return {str(number): label for number, label in rows.values_list("pk", "label")}
+
+
 def within(reach: Reach, *rights: Right) -> list[AccountRecord]:
     """All accounts within reach by any of these rights, on the whole or on a folder, by label."""
     return _records(reach, list(_base().filter(reachable(reach, *rights)).order_by("label", "pk")))
@@ -231,61 +214,6 @@ def office_account(reach: Reach) -> AccountRecord | None:
     """The one account the office itself sends from, if there is one."""
     row = _base().filter(pool=reach.pool, is_office_account=True).first()
     return _records(reach, [row])[0] if row is not None else None
-
-
-def access_of(account: str, user: str | None = None) -> Access:
-    """Everything needed to connect. `user`: whose mail is to be sent, where their own outgoing server may apply.
-
-    Raises NotFound, Conflict("secret-unreadable").
-    """
-    try:
-        row = _base().get(pk=account)
-    except models.Account.DoesNotExist as error:
-        raise NotFound("account-unknown") from error
-    way = choose(row, Defaults.of(row.pool_id, user))
-    incoming = endpoint(row, "incoming")
-    return Access(
-        str(row.pk), row.pool_id, row.settings_version, row.address, _in_force(incoming), opened_for(row.login, incoming),
-        _in_force(way.endpoint) if way else None, login_for(row, way) if way else None,
-        Kind(row.kind), receiving_of(row.receiving), sending_of(row.sending), way.reason if way else "",
-    )  # fmt: skip
-
-
-def way_in_of(account: str) -> Access:
-    """The same without the way out, for those who only receive: an engine asks for thousands at its start."""
-    row = models.Account.objects.select_related("login").filter(pk=account).first()
-    if row is None:
-        raise NotFound("account-unknown")
-    incoming = endpoint(row, "incoming")
-    return Access(
-        str(row.pk), row.pool_id, row.settings_version, row.address, _in_force(incoming), opened_for(row.login, incoming),
-        None, None, Kind(row.kind), receiving_of(row.receiving), sending_of(row.sending),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLogin:
-    """A login with its secrets and the servers they are for."""
-
-    login: Login
-    servers: Servers
-
-    def serves(self, *endpoints: Endpoint | None) -> bool:
-        """Whether the secrets may be used at all of these."""
-        return places(*endpoints) <= self.servers
-
-
-def stored_logins(account: str) -> tuple[StoredLogin | None, StoredLogin | None]:
-    """The account's logins, in and out, for its test. Never leaves the process. Raises Conflict("secret-unreadable")."""
-    row = _base().get(pk=account)
-    incoming, outgoing = endpoint(row, "incoming"), endpoint(row, "outgoing")
-    same = outgoing if row.authentication == Authentication.SAME.value else None
-    return _stored(row.login, incoming, same), _stored(row.outgoing_login, outgoing)
-
-
-def _stored(row: models.Login | None, *now: Endpoint | None) -> StoredLogin | None:
-    login = opened(row)
-    return StoredLogin(login, hosts(row) or places(*now)) if row is not None and login is not None else None
 
 
 def with_exceptions(pool: int, limit: int, after: str | None) -> Page[AccountRecord]:
@@ -359,14 +287,6 @@ def _check_label(row: models.Account) -> None:
         raise Invalid({"label": "taken"})
 
 
-def _in_force(one: Endpoint | None) -> Endpoint | None:
-    if one is None or one.certificate.mode is not CertificateMode.UNCHECKED:
-        return one
-    if not one.certificate.until or one.certificate.until >= timezone.localdate().isoformat():
-        return one
-    return replace(one, certificate=Certificate())
-
-
 def _records(reach: Reach, rows: Sequence[models.Account]) -> list[AccountRecord]:
     numbers = [str(row.pk) for row in rows]
     rights = grants.rights(reach, numbers)
@@ -421,9 +341,7 @@ def _record(
 def _exceptions(row: models.Account) -> list[ExceptionRecord]:
     told = []
     for way, tls in (("incoming", row.incoming_tls), ("outgoing", row.outgoing_tls)):
-        one = endpoint(row, way)
-        words = one.exceptions if one is not None else ()
-        told += [ExceptionRecord(way, word, str(tls.get("by", "")), str(tls.get("at", ""))) for word in words]
+        told += exceptions_of(way, endpoint(row, way), tls)
     return told
 
 

@@ -213,7 +213,7 @@ def sweep(pool: int, account: UUID, folder: UUID, gone: Collection[RemoteId]) ->
             "UPDATE store_folder SET swept = generation, loss_accepted = %s WHERE id = %s",
             [False, folder.hex],
         )
-        _write_journal(pool, account, folder, "messages-removed", removed)
+        write_journal(pool, account, folder, "messages-removed", removed)
         return Tally(removed=len(removed))
 
 
@@ -230,7 +230,7 @@ def _is_cached(placement: str) -> bool:
     return bool(column("SELECT 1 FROM store_placement WHERE id = %s AND cached_at IS NOT NULL", [placement]))
 
 
-def _write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: Sequence[str]) -> None:
+def write_journal(pool: int, account: UUID, folder: UUID, kind: str, numbers: Sequence[str]) -> None:
     """One entry for all of them."""
     if numbers:
         facts = {"count": len(numbers), "first": str(UUID(min(numbers))), "last": str(UUID(max(numbers)))}
@@ -264,9 +264,9 @@ class _Application:
                 "UPDATE store_account SET received_at = %s WHERE id = %s", [stored(timezone.now()), self._account.hex]
             )
         arrived = "messages-arrived" if self._cached_at is None else "messages-looked-up"
-        _write_journal(self._pool, self._account, self._folder, arrived, fresh)
-        _write_journal(self._pool, self._account, self._folder, "messages-changed", changed)
-        _write_journal(self._pool, self._account, self._folder, "messages-removed", removed)
+        write_journal(self._pool, self._account, self._folder, arrived, fresh)
+        write_journal(self._pool, self._account, self._folder, "messages-changed", changed)
+        write_journal(self._pool, self._account, self._folder, "messages-removed", removed)
         if set_aside:
             journal.write(
                 self._pool, journal.SYSTEM, "message-set-aside", f"folder:{self._folder}", account=self._account,

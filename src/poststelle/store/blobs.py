@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from poststelle.errors import Conflict
+from poststelle.store.durable import make_folder, sync_names
 from poststelle.store.ids import uuid7
 
 if sys.version_info >= (3, 14):
@@ -85,8 +86,7 @@ class Segments:
         """Make these (origin, SHA-256, bytes) durable as one new segment."""
         name = f"{CACHED if cached else ''}{uuid7().hex}"
         path = self._path(name)
-        fresh_folder = not path.parent.exists()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             size, entries = _fill(temporary, messages)
@@ -95,9 +95,7 @@ class Segments:
             temporary.unlink(missing_ok=True)
             raise
         temporary.rename(path)
-        _sync_folder(path.parent)
-        if fresh_folder:
-            _sync_folder(path.parent.parent)
+        sync_names(path.parent)
         return Written(name, size, entries)
 
     def read(self, name: str, offset: int, length: int, *, sha256: bytes, size: int) -> bytes:
@@ -157,10 +155,12 @@ class Segments:
 def _fill(file_path: Path, messages: Iterable[tuple[Origin, bytes, Raw]]) -> tuple[int, list[Entry]]:
     """Write a whole segment and make it durable; its size and entries."""
     entries: list[Entry] = []
+    # Made once: a compressor is larger than most messages.
+    compressor = zstd.ZstdCompressor(_LEVEL)
     with file_path.open("xb") as file:
         offset = file.write(_HEAD)
         for origin, sha256, raw in messages:
-            length = _compress(raw, file)
+            length = _compress(compressor, raw, file)
             entries.append(Entry(origin, sha256, len(raw), offset, length))
             offset += length
         index = zstd.compress(json.dumps([_row(entry) for entry in entries]).encode(), _LEVEL)
@@ -170,15 +170,14 @@ def _fill(file_path: Path, messages: Iterable[tuple[Origin, bytes, Raw]]) -> tup
     return size, entries
 
 
-def _compress(raw: Raw, file: BinaryIO) -> int:
-    if len(raw) <= _CHUNK:
-        return file.write(zstd.compress(bytes(raw), _LEVEL))
-    compressor = zstd.ZstdCompressor(_LEVEL)
-    length = 0
+def _compress(compressor: zstd.ZstdCompressor, raw: Raw, file: BinaryIO) -> int:
+    """One frame; how long it is. Of what is large a part at a time."""
+    length = start = 0
     with memoryview(raw) as view:
-        for start in range(0, len(raw), _CHUNK):
+        while len(raw) - start > _CHUNK:
             length += file.write(compressor.compress(view[start : start + _CHUNK]))
-    return length + file.write(compressor.flush())
+            start += _CHUNK
+        return length + file.write(compressor.compress(view[start:], mode=compressor.FLUSH_FRAME))
 
 
 def _row(entry: Entry) -> list[object]:
@@ -197,11 +196,3 @@ def _entry(row: list[object]) -> Entry:
         int(str(offset)),
         int(str(length)),
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -86,6 +86,8 @@ class AccountDesk:
         if not self._tidied:
             self._tidied = True
             await self._tools.write(self._tidy)
+        # What is still in hand met a folder that was not there: that is no doubt whether it has been done.
+        await self._tools.write(self._take_back)
         rows = await by_and_by(self._tools.write, listing.reconcile(self._pool, self._account, folders))
         await self._tools.write(sightings.listed, self._account)
         self.shelves = [FolderShelf(self._tools, self._pool, self._account, number, folder) for number, folder in rows]

@@ -169,11 +169,11 @@ class File:
 
     def _entry(self, rowid: int, fields: Mapping[str, str]) -> tuple[object, ...]:
         """What FTS5 is given: the fields, and the stems of all that is said with how all its words start."""
-        said = {word for name in ("subject", "body", "files", "attached") for word in words.words(fields[name])}
-        named = {word for name in ("sender", "recipients") for word in words.words(fields[name])}
+        said = words.distinct(" ".join((fields["subject"], fields["body"], fields["files"], fields["attached"])))
+        named = words.distinct(" ".join((fields["sender"], fields["recipients"])))
         stems = self._stems.forms(said) | self._stems.starts(named)
-        # Sorted, because taking it out again takes the same text.
-        return (rowid, *(fields[name] for name in _KEPT), " ".join(sorted(stems)))
+        # In any order: taking it out again takes the same words, wherever they stood.
+        return (rowid, *(fields[name] for name in _KEPT), " ".join(stems))
 
     def _learn(self) -> None:
         """Long words met for the first time go into the vocabulary."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from poststelle.errors import Conflict
+from poststelle.store.durable import sync_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,4 @@ def _make(path: Path) -> None:
         pass
     finally:
         fresh.unlink()
+    sync_names(path.parent)

@@ -20,7 +20,7 @@ from poststelle.mail.ports import Arrival, RemoteFolder, RemoteFolderId, RemoteI
 from poststelle.mail.records import LookRecord, TroubleRecord
 from poststelle.mail.settings import Right
 from poststelle.mail.shelf import Observation, Tally
-from poststelle.store import cache, models, places
+from poststelle.store import cache, disk, models, places
 from poststelle.store.access import Reach, granted_folders
 from poststelle.store.application import Kept, apply, message_ids
 from poststelle.store.blobs import Origin, Raw, Written
@@ -162,6 +162,7 @@ class LiveShelf(FolderShelf):
         return await self._tools.write(self._placed, [arrival.id for arrival in shown])
 
     def _write(self, parcels: Sequence[tuple[Origin, bytes, Raw]]) -> Written:
+        disk.leave_room()
         return self._tools.segments.write(parcels, cached=True)
 
     def _held_contents(self, contents: Sequence[bytes]) -> set[bytes]:

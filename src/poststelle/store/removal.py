@@ -1,7 +1,7 @@
 """Accounts that are forgotten: out of everybody's sight at once, then a portion of their rows at a time.
 
 Law: with its removal an account leaves its data pool for one in which nobody is, so that nothing finds it any more. What is left
-of it goes in portions, one transaction each; killed between two of them, the next engine or the next removal goes on. The server
+of it goes in portions, one transaction each; the engine, or the next one, goes on. The server
 is not touched, messages stay in their segments. This module does not know rights.
 """
 
@@ -12,10 +12,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from poststelle.store import models, places
+from poststelle.store import correspondents, models, places
 from poststelle.store.rows import all_rows, change, column, marks
 
-PORTION = 2_000
+PORTION, PORTIONS_AT_ONCE = 2_000, 4
+"""Whoever removes a small account does all of it at once; what is left of a large one is the engine's."""
+
 _FOLDERS = 200
 _NOWHERE = "\x7f"
 """Name of the pool in which nobody is; no office can be called so."""
@@ -32,6 +34,11 @@ def put_away(row: models.Account) -> None:
     row.login = row.outgoing_login = row.outgoing_server = row.incoming_files = row.outgoing_files = None
     row.settings_version += 1
     row.save()
+
+
+def is_waiting() -> bool:
+    """Whether something is left of a removed account."""
+    return models.Account.objects.filter(pool__name=_NOWHERE).exists()
 
 
 def forgotten() -> Generator[None, None, None]:
@@ -56,6 +63,8 @@ def _some(account: UUID) -> bool:
             change(f"UPDATE store_outgoing SET answers_id = NULL WHERE answers_id IN ({marks(placed)})", placed)  # noqa: S608
             change(f"UPDATE store_errand SET placement_id = NULL WHERE placement_id IN ({marks(placed)})", placed)  # noqa: S608
             change(f"DELETE FROM store_placement WHERE id IN ({marks(placed)})", placed)  # noqa: S608
+            return True
+        if correspondents.forget(account, PORTION):
             return True
         folders = list(models.Folder.objects.filter(account=account).values_list("pk", flat=True)[:_FOLDERS])
         # What goes from here into another mailbox goes from bytes.

@@ -40,6 +40,8 @@ def performed(errands: Mapping[int, RemoteId], outcome: Outcome) -> None:
         if kind == "delete":
             _deleted([row.pk for row in rows])
         elif kind in _RESOLVED:
+            if kind == "append" and (target := rows[0].target_id or rows[0].folder_id) is not None:
+                keywords.unkept(target, flags_from(rows[0].add), outcome.unkept)
             for row in rows:
                 _found(row, outcome.id if kind == "append" else outcome.ids.get(errands[row.pk]))
         elif kind in folders.KINDS:

@@ -23,9 +23,9 @@ from poststelle.errors import Conflict
 from poststelle.mail.digest import Digest
 from poststelle.mail.ports import Arrival, Cursor, RawMessage, RemoteFolder, RemoteFolderId, RemoteId, Role
 from poststelle.mail.shelf import Observation, Tally
-from poststelle.store import places
+from poststelle.store import disk, places
 from poststelle.store.application import Kept, apply, kept_for_good, placed_ahead, placements, sweep, unconfirmed
-from poststelle.store.blobs import Entry, Origin, Raw, Segments, Written
+from poststelle.store.blobs import CACHED, Entry, Origin, Raw, Segments, Written
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, moment, one_row
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ Read = Callable[[Sequence[Raw]], Awaitable[Sequence[Digest]]]
 
 
 class Orphans:
-    """Messages in segments that no row names: written just before a crash, adopted instead of fetched again."""
+    """Messages in segments that no row names: kept and not placed yet, or never because of a crash; adopted instead of fetched again."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
@@ -104,6 +104,16 @@ class Orphans:
                 else:
                     self._found |= {entry.origin: (written, entry) for entry in written.entries}
         self._segments.clear_unfinished()
+
+    def kept(self, written: Written) -> None:
+        """These will be orphans if whoever keeps them does not get to placing them. What lies in the cache only never is one."""
+        if not written.name.startswith(CACHED):
+            self._found |= {entry.origin: (written, entry) for entry in written.entries}
+
+    def placed(self, origins: Iterable[Origin]) -> None:
+        """What came from there is named by rows."""
+        for origin in origins:
+            self._found.pop(origin, None)
 
     def find(self, origin: Origin) -> tuple[Written, Entry] | None:
         """The orphan that came from there."""
@@ -213,6 +223,7 @@ class FolderShelf:
                 asyncio.to_thread(self._write, parcels),
                 self._tools.read([raw.raw for raw in fresh.values()]),
             )
+            self._tools.orphans.kept(written)
             kept.entries = {entry.sha256: (written, entry) for entry in written.entries}
             kept.digests = dict(zip(fresh, read, strict=True))
         return kept
@@ -221,10 +232,12 @@ class FolderShelf:
         kept: Kept = seen.kept if seen.kept is not None else Kept()
         await self._adopt(seen.arrivals, kept)
         tally = await self._tools.write(apply, self._pool, self._account, self._id, seen, kept)
+        self._tools.orphans.placed(map(self._origin, kept.content))
         self._tools.indexed(kept.digests)
         return tally
 
     def _write(self, parcels: Sequence[tuple[Origin, bytes, Raw]]) -> Written:
+        disk.leave_room()
         return self._tools.segments.write(parcels)
 
     async def _adopt(self, arrivals: Iterable[Arrival], kept: Kept) -> None:

@@ -50,6 +50,15 @@ def adopted(errand: int) -> None:
     )
 
 
+def doubt_all() -> None:
+    """What must not be done twice and seems still to do may have been done: it is looked for first."""
+    change(
+        "UPDATE store_errand SET outcome = %s WHERE closed_at IS NULL AND outcome = '' AND kind IN ('copy', 'append')"
+        " AND placement_id IS NOT NULL",
+        [places.BEGUN],
+    )
+
+
 def missed(errands: Sequence[int]) -> None:
     """The server knows no such messages (any more). What becomes of the errands, the next looks at their old folder will show."""
     many(

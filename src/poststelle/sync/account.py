@@ -10,6 +10,7 @@ This module does not know protocols, the store, or when to come back: that is th
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from poststelle.errors import FolderMissing, TryAgain
 from poststelle.mail.ports import RemoteFolderId, RemoteId, Role, Source
 from poststelle.mail.shelf import Desk, Shelf, Tally
 from poststelle.sync.errands import carry_out_errands
-from poststelle.sync.folder import Alive, DoubtfulLoss, FolderRound, glance, nobody, sync_folder
+from poststelle.sync.folder import Alive, DoubtfulLoss, FolderRound, glance, nobody, nothing, sync_folder
 
 S = TypeVar("S", bound=Shelf)
 OpenSource = Callable[[], Awaitable[Source]]
@@ -102,6 +103,8 @@ class Turns:
         self._alive = alive
         self._fresh = deque(sorted(shelves, key=lambda shelf: _ORDER[shelf.role]))
         self._open: deque[CarefulRound] = deque()
+        self._coming: CarefulRound | None = None
+        self._session = asyncio.Lock()
         self._names = {shelf.folder for shelf in self._fresh}
         self._inbox = next((shelf for shelf in self._fresh if shelf.role is Role.INBOX), None)
         self._latest: Shelf | None = None
@@ -111,7 +114,7 @@ class Turns:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for one in self._open:
+        for one in self._begun:
             await one.abandon()
 
     @property
@@ -131,9 +134,10 @@ class Turns:
     async def step(self) -> bool:
         """One batch of the folder whose turn it is; whether anything is left. Raises what `CarefulRound.step` does."""
         if self._fresh:
-            await self.settle()
-            one = CarefulRound(self._open_source, self.source, self._fresh.popleft(), alive=self._alive)
-            if await self._step(one, ahead=False):
+            for waiting in self._open:
+                await waiting.settle()
+            one = self._round_of(self._fresh.popleft())
+            if await self._step(one, ahead=False, freed=self._begin_fresh):
                 # The inbox goes before all others until it is whole.
                 (self._open.appendleft if one.shelf.role is Role.INBOX else self._open.append)(one)
             else:
@@ -147,16 +151,37 @@ class Turns:
         if one.shelf is not self._latest:
             self._turn_ends = time.monotonic() + TURN_SECONDS
         over = time.monotonic() >= self._turn_ends and len(self._open) > 1 and one.shelf.role is not Role.INBOX
-        if not await self._step(one, ahead=not over):
+        if not await self._step(one, ahead=not over, freed=self._begin_another):
             self._open.remove(one)
             self._names.discard(one.shelf.folder)
         elif over:
             self._open.rotate(-1)
 
-    async def _step(self, one: CarefulRound, *, ahead: bool) -> bool:
+    def _round_of(self, shelf: Shelf) -> CarefulRound:
+        if self._coming is not None and self._coming.shelf is shelf:
+            coming, self._coming = self._coming, None
+            return coming
+        return CarefulRound(self._open_source, self.source, shelf, alive=self._alive, session=self._session)
+
+    def _begin_fresh(self) -> None:
+        """The next folder is asked while the one before it is applied."""
+        if self._fresh and self._coming is None:
+            self._coming = self._round_of(self._fresh[0])
+            self._coming.begin()
+
+    def _begin_another(self) -> None:
+        """The same where all have had a turn."""
+        if len(self._open) > 1:
+            self._open[1].begin()
+
+    @property
+    def _begun(self) -> Sequence[CarefulRound]:
+        return [*self._open, *([self._coming] if self._coming is not None else ())]
+
+    async def _step(self, one: CarefulRound, *, ahead: bool, freed: Callable[[], None]) -> bool:
         self._latest = shelf = one.shelf
         try:
-            done, more = await one.step(ahead=ahead)
+            done, more = await one.step(ahead=ahead, freed=freed)
         except FolderMissing:
             self.closed.add(shelf.folder)
             await one.abandon()
@@ -185,18 +210,26 @@ class Turns:
 
     async def settle(self) -> None:
         """Wait until the session is free for something else."""
-        for one in self._open:
+        for one in self._begun:
             await one.settle()
 
 
 class CarefulRound:
     """A `FolderRound` that looks again, in a session of its own, where a large loss has to be believed. A context manager."""
 
-    def __init__(self, open_source: OpenSource, source: Source, shelf: Shelf, *, alive: Alive = nobody) -> None:
+    def __init__(
+        self,
+        open_source: OpenSource,
+        source: Source,
+        shelf: Shelf,
+        *,
+        alive: Alive = nobody,
+        session: asyncio.Lock | None = None,
+    ) -> None:
         self.shelf = shelf
         self._open_source = open_source
         self._alive = alive
-        self._round = FolderRound(source, shelf, alive=alive)
+        self._round = FolderRound(source, shelf, alive=alive, session=session)
 
     async def __aenter__(self) -> CarefulRound:
         return self
@@ -204,10 +237,14 @@ class CarefulRound:
     async def __aexit__(self, *_: object) -> None:
         await self.abandon()
 
-    async def step(self, *, ahead: bool = True) -> tuple[Tally, bool]:
+    def begin(self) -> None:
+        """As `FolderRound.begin`."""
+        self._round.begin()
+
+    async def step(self, *, ahead: bool = True, freed: Callable[[], None] = nothing) -> tuple[Tally, bool]:
         """As `FolderRound.step`, without DoubtfulLoss."""
         try:
-            return await self._round.step(ahead=ahead)
+            return await self._round.step(ahead=ahead, freed=freed)
         except DoubtfulLoss as loss:
             # That session brought the whole folder up to date; this one is not believed in this folder any more.
             return await self._look_again(loss.gone), False

@@ -42,6 +42,10 @@ def nobody(_: float) -> None:
     """An `Alive` without anybody who listens."""
 
 
+def nothing() -> None:
+    """What follows a step where nothing does."""
+
+
 class DoubtfulLoss(Exception):
     """So many messages (`gone`) have left that it takes a second look, in a new session, to believe it."""
 
@@ -52,20 +56,22 @@ class DoubtfulLoss(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One batch with the bytes that came for it; what was asked for is what came after `since`."""
+    """One batch; what was asked for is what came after `since`. The `bytes` that came for it are being kept, and let go then."""
 
     since: Cursor | None
     batch: Batch
     arrivals: Sequence[Arrival]
-    raws: Sequence[RawMessage]
+    kept: asyncio.Task[Any] | None
+    bytes: int
     unfetchable: Sequence[Unfetchable]
 
 
 class FolderRound:
     """One folder brought up to date, a batch at a time.
 
-    While a batch is kept and applied here, the next one is already asked for and fetched: the server and our disk work side by
-    side. `doubted`: the messages whose loss an earlier session reported (see DoubtfulLoss).
+    While a batch is applied here, the next one is already asked for, fetched and kept: the server, our disk and the rows work side
+    by side. `doubted`: the messages whose loss an earlier session reported (see DoubtfulLoss). `session`: held by whichever of several
+    rounds over the same source asks it something.
     """
 
     def __init__(
@@ -75,16 +81,26 @@ class FolderRound:
         *,
         doubted: frozenset[RemoteId] = frozenset(),
         alive: Alive = nobody,
+        session: asyncio.Lock | None = None,
     ) -> None:
         self._source = source
+        self._session = session or asyncio.Lock()
         self._shelf = shelf
         self._doubted = doubted
         self._alive = alive
         self._patience = 0.0
         self._ahead: asyncio.Task[_Answer] | None = None
+        self._keeping: set[asyncio.Task[Any]] = set()
 
-    async def step(self, *, ahead: bool = True) -> tuple[Tally, bool]:
+    def begin(self) -> None:
+        """Ask for the first batch now, for a step that comes later."""
+        if self._ahead is None:
+            self._ahead = asyncio.create_task(self._first())
+
+    async def step(self, *, ahead: bool = True, freed: Callable[[], None] = nothing) -> tuple[Tally, bool]:
         """One batch: what it did, and whether there is more to ask for at once. `ahead`: the next step will be this folder's too.
+
+        `freed`: called when this folder asks for no more while the batch is applied: another may.
 
         Raises DoubtfulLoss and SuspiciousLoss (the removals they are about are not applied), NeedsAttention for a folder that is
         renumbered again and again, and what the source raises.
@@ -95,35 +111,47 @@ class FolderRound:
             answer = await self._next()
             if answer.batch.more and ahead:
                 self._ahead = asyncio.create_task(self._ask(answer.batch.cursor))
+            else:
+                freed()
+                await asyncio.sleep(0)  # its first question to the store goes before all that is applied now
             done = await self._apply(answer)
         except BaseException:
             await self.abandon()
             raise
         seconds = time.monotonic() - began
-        return replace(done, bytes=sum(len(raw.raw) for raw in answer.raws), seconds=seconds), answer.batch.more
+        return replace(done, bytes=answer.bytes, seconds=seconds), answer.batch.more
 
     async def settle(self) -> None:
-        """Wait until the session is free for something else; what was asked ahead is kept for the next step."""
+        """Wait until the session is free for something else; what was asked ahead is kept for the next step, its bytes for good."""
         if self._ahead is not None:
             await asyncio.wait([self._ahead])
+        if self._keeping:
+            await asyncio.wait([*self._keeping])
 
     async def abandon(self) -> None:
         """Forget what was asked ahead. The session may be left in the middle of an answer."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
+        await _cancelled([ahead] if ahead is not None else [])
+        # After that: what was asked may have begun to be kept just before it ended.
+        await _cancelled([*self._keeping])
 
     async def _next(self) -> _Answer:
         ahead, self._ahead = self._ahead, None
         try:
-            return await (ahead if ahead is not None else self._ask(await self._shelf.cursor()))
+            return await (ahead if ahead is not None else self._first())
         except CursorLost as error:
             if (times := await self._shelf.start_generation()) >= RENUMBERINGS_A_DAY:
                 raise NeedsAttention("renumbered-again", folder=self._shelf.folder, times=times) from error
             return await self._ask(None)
 
+    async def _first(self) -> _Answer:
+        return await self._ask(await self._shelf.cursor())
+
     async def _ask(self, since: Cursor | None) -> _Answer:
+        async with self._session:
+            return await self._asked(since)
+
+    async def _asked(self, since: Cursor | None) -> _Answer:
         shelf = self._shelf
         batch = await self._source.changes(shelf.folder, since)
         arrivals = [*batch.arrivals] if batch.more else [*batch.arrivals, *await shelf.owed()]
@@ -131,7 +159,20 @@ class FolderRound:
         self._patience = sum(arrival.size for arrival in arrivals) / SLOWEST_LINE
         raws, unfetchable = await fetched(self._source, shelf, arrivals, self._alive)
         self._patience = 0.0
-        return _Answer(since, batch, arrivals, raws, unfetchable)
+        return _Answer(since, batch, arrivals, self._keep(raws), sum(len(raw.raw) for raw in raws), unfetchable)
+
+    def _keep(self, raws: Sequence[RawMessage]) -> asyncio.Task[Any] | None:
+        if not raws:
+            return None
+        keeping = asyncio.create_task(self._shelf.keep(raws))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._done_keeping)
+        return keeping
+
+    def _done_keeping(self, keeping: asyncio.Task[Any]) -> None:
+        self._keeping.discard(keeping)
+        if not keeping.cancelled():
+            keeping.exception()  # seen, also where the round ends before anybody asks
 
     async def _apply(self, answer: _Answer) -> Tally:
         batch, shelf = answer.batch, self._shelf
@@ -146,7 +187,7 @@ class FolderRound:
             Observation(
                 cursor=batch.cursor,
                 arrivals=answer.arrivals,
-                kept=await shelf.keep(answer.raws),
+                kept=await (answer.kept or shelf.keep(())),
                 unfetchable=answer.unfetchable,
                 flags={arrival.id: arrival.flags for arrival in batch.arrivals}
                 | {change.id: change.flags for change in batch.flags},
@@ -159,10 +200,17 @@ class FolderRound:
             done += await shelf.sweep(await believed(frozenset(unconfirmed), shelf, self._doubted))
         if not batch.more and (ahead := await shelf.placed_ahead()):
             # No cursor vouches for them yet: one that left before it was reported would never be heard of again.
-            there = await self._source.census(shelf.folder)
+            async with self._session:
+                there = await self._source.census(shelf.folder)
             if left := [remote for remote in ahead if remote not in there]:
                 done += await shelf.apply(_aside(gone=left))
         return done
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_nothing(answer: _Answer) -> bool:

@@ -54,6 +54,13 @@ async def window(
     return shown, await _place(source, shelf, shown, gone, largest, alive)
 
 
+async def newest(source: Source, shelf: Cache, sizes: Collection[int], *, largest: int, alive: Alive = nobody) -> None:
+    """Place those of the newest messages that have one of these sizes. Raises what the source raises."""
+    alive(LONGEST_SILENCE)
+    shown = [one for one in await source.window(shelf.folder, None, WINDOW) if one.size in sizes]
+    await _place(source, shelf, shown, frozenset(), largest, alive)
+
+
 async def search(
     source: Source, shelf: Cache, words: Sequence[str], *, largest: int, alive: Alive = nobody
 ) -> tuple[Sequence[Arrival], Tally]:

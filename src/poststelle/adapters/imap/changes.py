@@ -22,6 +22,7 @@ from itertools import islice
 
 from poststelle.adapters.imap import command, wire
 from poststelle.adapters.imap.lookup import ARRIVAL, arrival_of, metadata, remote_id, search
+from poststelle.adapters.imap.numbers import Numbers
 from poststelle.adapters.imap.session import Session
 from poststelle.adapters.imap.verdict import Selection
 from poststelle.errors import CursorLost, ProtocolViolation
@@ -250,7 +251,7 @@ class Round:
                     if room[0] < 0:
                         raise ProtocolViolation("too-much-data", limit=MOST_FLAGS)
                 listed.append((response.uid, flags))
-            elif isinstance(response, wire.Numbers) and response.name == "VANISHED" and response.earlier:
+            elif isinstance(response, Numbers) and response.name == "VANISHED" and response.earlier:
                 vanished.extend(islice(response.spans, MOST_VANISHED + 1 - len(vanished)))
 
         asked = (b"UID FETCH", scope, b"(UID FLAGS)")

@@ -75,15 +75,15 @@ def _missing(ids: Iterable[RemoteId], selection: Selection, here: frozenset[int]
 
 
 def _lasting(errand: ChangeFlags, selection: Selection) -> ChangeFlags:
-    """Without the keywords that the server would forget at the end of the session, or refuse."""
+    return replace(errand, add=_kept(errand.add, selection), remove=_kept(errand.remove, selection))
+
+
+def _kept(flags: frozenset[str], selection: Selection) -> frozenset[str]:
+    """Without the keywords that the server would forget at the end of the session, or refuse. Of a folder opened for writing."""
     permanent = selection.permanent
     if permanent is None:
-        return errand
-
-    def kept(flags: frozenset[str]) -> frozenset[str]:
-        return frozenset(flag for flag in flags if flag.startswith("\\") or flag.lower() in permanent)
-
-    return replace(errand, add=kept(errand.add), remove=kept(errand.remove))
+        return flags
+    return frozenset(flag for flag in flags if flag.startswith("\\") or flag.lower() in permanent)
 
 
 async def _change_flags(session: Session, uids: Sequence[int], errand: ChangeFlags) -> frozenset[int]:
@@ -232,7 +232,10 @@ async def _remove(session: Session, uids: Sequence[int]) -> None:
 
 async def append(session: Session, errand: Append) -> Outcome:
     """Put a message into a folder unless one with its Message-ID is there. Raises FolderMissing, MessageTrouble, NeedsAttention."""
-    selection = await session.hold(errand.folder, anew=True)
+    # Which keywords it keeps, a server says only of a folder that is opened for writing.
+    keywords = any(not flag.startswith("\\") for flag in errand.flags)
+    selection = await session.hold(errand.folder, writable=keywords, anew=True)
+    flags = _kept(errand.flags, selection) if keywords else errand.flags
     if errand.message_id and (held := await with_message_id(session, errand.message_id)):
         return Outcome(id=remote_id(selection.uid_validity, held[-1]))
     date = [_date_time(errand.received_at)] if errand.received_at else []
@@ -240,7 +243,7 @@ async def append(session: Session, errand: Append) -> Outcome:
     answer = await session.attempt(
         b"APPEND",
         command.string(server_name(errand.folder, utf8=session.utf8)),
-        command.flag_list(errand.flags),
+        command.flag_list(flags),
         *date,
         command.Literal(errand.raw, utf8="UTF8=ACCEPT" in session.enabled and not header.isascii()),
     )
@@ -251,7 +254,8 @@ async def append(session: Session, errand: Append) -> Outcome:
         raise trouble
     told = re.fullmatch(rb"(\d{1,10}) (\d{1,10})", answer.condition.argument)
     appended = answer.condition.code == "APPENDUID" and told
-    return Outcome(id=remote_id(int(told[1]), int(told[2])) if appended and told else None)
+    made = remote_id(int(told[1]), int(told[2])) if appended and told else None
+    return Outcome(id=made, unkept=errand.flags - flags)
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

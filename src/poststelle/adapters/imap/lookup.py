@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from poststelle.adapters.imap import command, wire
+from poststelle.adapters.imap.numbers import Numbers
 from poststelle.adapters.imap.session import REFUSED, Session
 from poststelle.errors import MessageTrouble, ProtocolViolation
 from poststelle.mail.ports import Arrival, RemoteId, flags_of
@@ -94,7 +95,7 @@ async def search(session: Session, *criteria: bytes | command.Literal) -> Sequen
     found: array[int] = array("I")
 
     def keep(response: wire.Response) -> None:
-        if isinstance(response, wire.Numbers) and response.name in {"SEARCH", "ESEARCH"}:
+        if isinstance(response, Numbers) and response.name in {"SEARCH", "ESEARCH"}:
             found.extend(response.found)
             if len(found) > session.limits.numbers:
                 raise ProtocolViolation("too-many-numbers", limit=session.limits.numbers)

@@ -21,6 +21,7 @@ from poststelle.adapters.connection import EgressPolicy, Tls, Trust
 from poststelle.adapters.imap import wire
 from poststelle.adapters.imap.command import Literal, serialise, string
 from poststelle.adapters.imap.naming import server_name
+from poststelle.adapters.imap.numbers import Numbers, numbers_of
 from poststelle.adapters.imap.reader import Body
 from poststelle.adapters.imap.toll import Kept, Toll
 from poststelle.adapters.imap.verdict import Selection, refusal_of, selection_of
@@ -95,7 +96,7 @@ class Session:
         wait = self.limits.read_seconds if seconds is None else seconds
         start = await self.connection.peek(12, wait)
         self._toll.arrives()
-        numbers = wire.numbers_of(start, self.limits.numbers)
+        numbers = numbers_of(start, self.limits.numbers)
         response: wire.Response
         if numbers is not None:
             response = await self._read_numbers(*numbers)
@@ -112,7 +113,7 @@ class Session:
         await self._toll.answer(response)
         return response
 
-    async def _read_numbers(self, numbers: wire.Numbers, name_ends: int) -> wire.Numbers:
+    async def _read_numbers(self, numbers: Numbers, name_ends: int) -> Numbers:
         await self.connection.read_exactly(name_ends)
         complete = False
         while not complete:
@@ -153,7 +154,7 @@ class Session:
             elif isinstance(response, wire.Expunged):
                 self.selected.exists = max(0, self.selected.exists - 1)
                 self.stirred = True
-            elif isinstance(response, wire.Numbers) and response.name == "VANISHED" and not response.earlier:
+            elif isinstance(response, Numbers) and response.name == "VANISHED" and not response.earlier:
                 left = sum(high - low + 1 for low, high in response.spans)
                 self.selected.exists = max(0, self.selected.exists - left)
                 self.stirred = True

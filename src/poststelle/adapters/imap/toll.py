@@ -10,6 +10,7 @@ import asyncio
 import time
 
 from poststelle.adapters.imap import wire
+from poststelle.adapters.imap.numbers import Numbers
 from poststelle.errors import ProtocolViolation
 
 _TURN_SECONDS, _FAIR_SECONDS = 0.002, 0.25
@@ -20,7 +21,7 @@ _MOST_IDLE_TALK = 50_000
 """Answers in one command that say nothing of messages or folders."""
 
 _IDLE_TALK = wire.Condition | wire.Other
-_OF_LITTLE_USE = _IDLE_TALK | wire.Capabilities | wire.Expunged | wire.FolderStatus | wire.Numbers
+_OF_LITTLE_USE = _IDLE_TALK | wire.Capabilities | wire.Expunged | wire.FolderStatus | Numbers
 
 _USED = wire.Condition | wire.Exists | wire.FolderStatus | wire.Listed | wire.QuotaRoot | wire.Rights | wire.Spaces
 

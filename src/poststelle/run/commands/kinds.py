@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from poststelle.errors import Invalid
+from poststelle.errors import Conflict, Invalid
 from poststelle.office import accounts, bulk, egress, hand_over, kinds, outgoing_servers, special_folders
 from poststelle.office.actor import SYSTEM
 from poststelle.office.bulk import Outcome
@@ -66,12 +66,12 @@ def copy(given: argparse.Namespace, _: Configuration) -> int:
 def link(given: argparse.Namespace, configuration: Configuration) -> int:
     """Prints the one-time link by which the owner enters the password: this once."""
     token, expires_at = hand_over.create(SYSTEM, given.label)
-    say(f"{configuration.base_url.rstrip('/')}/hand-over/{token}/ {expires_at.isoformat(timespec='minutes')}")
+    say(f"{configuration.place}/hand-over/{token}/ {expires_at.isoformat(timespec='minutes')}")
     return 0
 
 
 def exceptions(given: argparse.Namespace, _: Configuration) -> int:
-    """Every exception from safe connections, with who made it and when."""
+    """Every exception from safe connections, of mailboxes and of outgoing servers, with who made it and when."""
     rows = []
     after: str | None = None
     while True:
@@ -80,10 +80,25 @@ def exceptions(given: argparse.Namespace, _: Configuration) -> int:
         after = page.next
         if after is None:
             break
+    servers = outgoing_servers.exceptions(SYSTEM)
+    rows += [(one.label, each.way, each.what, each.by, each.at) for one in servers for each in one.exceptions]
     if given.json:
         say_json([dict(zip(("label", "way", "what", "by", "at"), row, strict=True)) for row in rows])
     elif rows:
         say_table(rows)
+    return 0
+
+
+def retry(given: argparse.Namespace, _: Configuration) -> int:
+    """A running `serve` does it as soon as it can."""
+    if not accounts.send_receive(SYSTEM, given.label):
+        raise Conflict("no-way-in")
+    return 0
+
+
+def accept_loss(given: argparse.Namespace, _: Configuration) -> int:
+    """The folders are compared again, and what vanished goes."""
+    accounts.accept_loss(SYSTEM, given.label)
     return 0
 
 

@@ -1,9 +1,11 @@
-"""``ledger`` and ``verify``: whether everything is here, and as it was written."""
+"""``ledger``, ``journal`` and ``verify``: whether everything is here, and as it was written."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from poststelle.mail.records import LedgerRecord
 from poststelle.office import accounts, ledger, proof
@@ -68,6 +70,21 @@ def _table(found: Sequence[LedgerRecord]) -> None:
 
 def _number(value: int | None) -> str:
     return "-" if value is None else str(value)
+
+
+def show_journal(given: argparse.Namespace, _: Configuration) -> int:
+    """The newest entries, with what each says."""
+    found = proof.entries(SYSTEM, given.limit, kind=given.kind, person=given.person, account=given.account).items
+    if given.json:
+        say_json([asdict(one) for one in found])
+    elif found:
+        say_table(
+            [
+                (one.id, one.at, one.actor, one.kind, one.subject, json.dumps(one.facts, ensure_ascii=False))
+                for one in found
+            ]
+        )
+    return 0
 
 
 def verify(given: argparse.Namespace, _: Configuration) -> int:

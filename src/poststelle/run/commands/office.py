@@ -37,16 +37,23 @@ def add_user(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
-def invite(given: argparse.Namespace, _: Configuration) -> int:
-    """Prints the link; the office account mails it, where there is one."""
-    invited = invitations.invite(SYSTEM, email=given.email, name=given.name, administrator=given.admin)
-    say(f"{invited.user.email} {invitations.link(invited.token)}")
+def change_user(given: argparse.Namespace, _: Configuration) -> int:
+    """Prints address and id; what is not named stays."""
+    user = people.change(SYSTEM, given.email, name=given.name, email=given.new_email, administrator=given.administrator)
+    say(f"{user.email} {user.id}")
     return 0
 
 
-def new_password(given: argparse.Namespace, _: Configuration) -> int:
+def invite(given: argparse.Namespace, configuration: Configuration) -> int:
+    """Prints the link; the office account mails it, where there is one."""
+    invited = invitations.invite(SYSTEM, email=given.email, name=given.name, administrator=given.admin)
+    say(f"{invited.user.email} {invitations.link(invited.token, configuration.place)}")
+    return 0
+
+
+def new_password(given: argparse.Namespace, configuration: Configuration) -> int:
     """Prints the link."""
-    say(invitations.link(invitations.renew(SYSTEM, given.email).token))
+    say(invitations.link(invitations.renew(SYSTEM, given.email).token, configuration.place))
     return 0
 
 

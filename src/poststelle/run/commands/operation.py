@@ -24,7 +24,7 @@ from poststelle.run.commands.terminal import say, say_json, say_table
 from poststelle.run.configuration import Configuration
 from poststelle.run.data_folder import KEY_FILE, is_current, prepare
 from poststelle.run.locks import ENGINE, SERVE, is_held
-from poststelle.store import health, index
+from poststelle.store import disk, health, index
 
 _ALL = 100_000
 _NEWEST = 100
@@ -36,8 +36,7 @@ def serve(_given: argparse.Namespace, configuration: Configuration) -> int:
     from poststelle.run.serve import serve as serve_until_stopped
 
     prepare(configuration.home)
-    host = f"[{configuration.host}]" if ":" in configuration.host else configuration.host
-    address = configuration.base_url.rstrip("/") or f"http://{host}:{configuration.port}"
+    address = configuration.place
     if not is_held(configuration.home, SERVE):
         if configuration.demo:
             _open_demo()
@@ -69,7 +68,11 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
         "engine": is_held(configuration.home, ENGINE),
         "to_index": index.behind(),
     } | dict(zip(("attachments_to_read", "attachments_given_up"), index.attachments_behind(), strict=True))
-    doing = list(board.board(SYSTEM, _ALL)[0].items) if is_set_up else []
+    doing: list[HealthRecord] = []
+    lacking = ""
+    if is_set_up:
+        page, totals = board.board(SYSTEM, _ALL)
+        doing, lacking = [*page.items], totals.machine
     if given.json:
         from poststelle.api.v1.accounts import Account
         from poststelle.api.v1.health import Health
@@ -77,9 +80,12 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
 
         records = accounts.page(SYSTEM, _ALL).items if is_set_up else []
         shown = [Account.of(record).model_dump(mode="json") for record in records]
-        say_json(told | {"accounts": shown, "health": [Health.of(one).model_dump(mode="json") for one in doing]})
+        health_of = [Health.of(one).model_dump(mode="json") for one in doing]
+        say_json(told | {"lacking": lacking or None, "accounts": shown, "health": health_of})
         return 0
     say_table(list(told.items()))
+    if lacking:
+        say(str(sentence(lacking)))
     if doing:
         say_table([_DOING, *(_figures(one) for one in doing)])
     for one in doing:
@@ -151,8 +157,11 @@ def _checked(name: str, check: Callable[[], None]) -> Finding:
         return Finding(name, "warning", warning.code, warning.facts)
     except PoststelleError as error:
         return Finding(name, "failed", error.code, error.facts)
-    except (DatabaseError, OSError) as error:
-        return Finding(name, "failed", "database-damaged", {"reason": str(error)})
+    except DatabaseError as error:
+        return Finding(name, "failed", disk.trouble_of(error) or "database-damaged", {"reason": str(error)})
+    except OSError as error:
+        facts = {"path": error.filename or "-", "reason": error.strerror or str(error)}
+        return Finding(name, "failed", disk.trouble_of(error) or "file-unusable", facts)
     return Finding(name)
 
 
@@ -178,10 +187,13 @@ def _messages() -> None:
 
 def _disk(home: Path) -> None:
     free = shutil.disk_usage(home).free
+    facts = {"free": free >> 20, "least": disk.RESERVE >> 20}
+    if (code := disk.trouble()) and code != "no-room":
+        raise Conflict(code)
     if free < _NO_DISK:
-        raise Conflict("disk-full", free=free >> 20)
+        raise Conflict("disk-full", **facts)
     if free < _LITTLE_DISK:
-        raise _Warning("disk-full", free=free >> 20)
+        raise _Warning("disk-full", **facts)
 
 
 def _engine(home: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from poststelle.errors import Invalid
-from poststelle.mail.records import Step
+from poststelle.mail.records import Cell, Step
 from poststelle.mail.secret import Secret
+from poststelle.mail.settings import Right
 from poststelle.office import egress, groups, logins, notice, outgoing_servers, people, rights, templates
 from poststelle.office.actor import SYSTEM
-from poststelle.run.commands.terminal import read_document, read_password, read_text, say, say_list, say_table
+from poststelle.run.commands.terminal import read_document, read_password, read_text, say, say_json, say_list, say_table
 from poststelle.run.configuration import Configuration
+
+_WINDOW = 500
 
 
 def list_logins(given: argparse.Namespace, _: Configuration) -> int:
@@ -86,7 +90,10 @@ def remove_server(given: argparse.Namespace, _: Configuration) -> int:
 
 def probe_server(given: argparse.Namespace, _: Configuration) -> int:
     """Each step as it happens; 1 when something failed. With an address a message is sent there, and it is kept for the next time."""
-    return asyncio.run(_server_tested(given.server, given.send_to))
+    if given.server is None and given.json is None:
+        given.wrong_use("SERVER or --json is needed")
+    document = read_document(given.json) if given.json else {}
+    return asyncio.run(_server_tested(document, given.server, given.send_to))
 
 
 def list_templates(given: argparse.Namespace, _: Configuration) -> int:
@@ -152,6 +159,38 @@ def remove_group(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
+def list_rights(given: argparse.Namespace, _: Configuration) -> int:
+    """A line for everybody who may do something with a mailbox: what, by which groups, and until when."""
+    rows: list[dict[str, object]] = []
+    after: str | None = None
+    while True:
+        found = rights.matrix(SYSTEM, _WINDOW, after, words=given.words, person=given.user)
+        labels, emails = dict(found.accounts), {user.id: user.email for user in found.people}
+        rows += sorted(
+            (_right(labels[account], emails[user], cell) for (account, user), cell in found.cells.items()),
+            key=lambda row: (row["account"], row["user"]),
+        )
+        after = found.next
+        if after is None:
+            break
+    if given.json:
+        say_json(rows)
+    elif rows:
+        say_table([[*map(_words, row.values())] for row in rows])
+    return 0
+
+
+def _right(account: str, user: str, cell: Cell) -> dict[str, object]:
+    return {
+        "account": account, "user": user, "rights": [right.value for right in Right if right in cell.rights],
+        "groups": list(cell.groups), "folders": cell.folders, "until": cell.until.isoformat() if cell.until else None,
+    }  # fmt: skip
+
+
+def _words(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 def grant(given: argparse.Namespace, _: Configuration) -> int:
     """What a person or a group may do from now on; without ``--right`` nothing."""
     if not given.user and not given.group:
@@ -204,9 +243,9 @@ def set_default_sender(given: argparse.Namespace, _: Configuration) -> int:
     return 0
 
 
-async def _server_tested(server: str, recipient: str) -> int:
+async def _server_tested(document: Mapping[str, object], server: str | None, recipient: str) -> int:
     result = 0
-    async for step in outgoing_servers.probe(SYSTEM, server, recipient):
+    async for step in outgoing_servers.probe(SYSTEM, document, server, recipient):
         say(_step("", step))
         result = 1 if step.state == "failed" else result
     return result

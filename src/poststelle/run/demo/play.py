@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 
 from django.conf import settings as django_settings
 
-from poststelle.adapters.memory import MemorySender, MemoryServer, MemorySource
+from poststelle.adapters.memory.sender import MemorySender
+from poststelle.adapters.memory.server import MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import Sender, Source
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Endpoint, Right
@@ -41,7 +43,7 @@ from poststelle.run.demo.office import (
 )
 from poststelle.run.demo.room import MARKER
 from poststelle.run.demo.writing import DemoMessage
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 
 HOST = f"mail.{DOMAIN}"
 _PAUSES = (25.0, 70.0)

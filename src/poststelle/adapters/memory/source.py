@@ -1,11 +1,7 @@
-"""A mail server that lives in memory: reference implementation of the ports, test double, and the heart of the demo office.
+"""A connection to a mailbox of a `MemoryServer`, as a `Source`.
 
-Law: it keeps the three promises of `mail.ports` in the plainest way that is correct, and it is deterministic: the same calls
-give the same answers. It behaves like an IMAP server (UIDs, UIDVALIDITY, a modification sequence per folder); with
-`modseq=False` it behaves like a poor one, which cannot say what left and reports a census instead.
-
-The methods of `MemoryServer` play what happens on the server: deliveries, other people's clients, administrators. Everything
-runs in one event loop. This module does not know sockets, the sync algorithm, the store or Django.
+Law: it keeps the three promises of `mail.ports` in the plainest way that is correct. With a server whose `modseq` is off it is that of a
+poor one, which cannot say what left and reports a census instead.
 """
 
 from __future__ import annotations
@@ -16,10 +12,10 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from poststelle.adapters.memory_mailbox import Folder, Mailbox, Path, Stored
-from poststelle.errors import CursorLost, FolderMissing, LoginRejected, MessageTrouble, TryAgain
+from poststelle.adapters.memory.mailbox import Folder, Path, Stored
+from poststelle.adapters.memory.server import INBOX, MemoryServer, folder_id, path_of
+from poststelle.errors import CursorLost, FolderMissing, MessageTrouble, TryAgain
 from poststelle.mail.ports import (
     Append,
     Arrival,
@@ -28,10 +24,8 @@ from poststelle.mail.ports import (
     Copy,
     CreateFolder,
     Cursor,
-    DataStarted,
     Delete,
     DeleteFolder,
-    Envelope,
     Errand,
     FlagChange,
     FolderErrand,
@@ -40,186 +34,16 @@ from poststelle.mail.ports import (
     Outcome,
     Quota,
     RawMessage,
-    Receipt,
-    RecipientResult,
-    RecipientState,
     RemoteFolder,
     RemoteFolderId,
     RemoteId,
     RenameFolder,
-    Role,
     Subscribe,
     Unfetchable,
-    flags_of,
 )
-
-INBOX: Path = ("INBOX",)
 
 BeforeStep = Callable[[str], None]
 """Called with the step's name (``"changes"``, ``"fetch"`` …) before the step takes effect; what it raises breaks the connection."""
-
-
-def folder_id(path: Path) -> RemoteFolderId:
-    """The id under which sources of this module report the folder at `path`."""
-    return RemoteFolderId(json.dumps(path, ensure_ascii=False))
-
-
-def _path(folder: RemoteFolderId) -> Path:
-    try:
-        return tuple(json.loads(folder))
-    except ValueError as error:
-        raise FolderMissing("folder-missing", folder=folder) from error
-
-
-def _counting_clock() -> Callable[[], datetime]:
-    now = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-
-    def tick() -> datetime:
-        nonlocal now
-        now += timedelta(minutes=1)
-        return now
-
-    return tick
-
-
-class MemoryServer:
-    """Mailboxes with folders and messages, and mail between them.
-
-    `modseq`: whether the server can say what changed and left since a moment; may be switched while it runs. `uidplus`: whether it
-    says where moved, copied and appended messages lie now; `keywords`: those it keeps, None for any. `clock` dates what is
-    delivered without a date; by default a clock that moves one minute per look. `first_uidvalidity`: where UIDVALIDITY values start;
-    a server that forgets its messages and comes back must start higher than before, or ids would be used twice.
-    """
-
-    def __init__(
-        self,
-        *,
-        modseq: bool = True,
-        uidplus: bool = True,
-        clock: Callable[[], datetime] | None = None,
-        first_uidvalidity: int = 1,
-    ) -> None:
-        self.modseq = modseq
-        self.uidplus = uidplus
-        self.keywords: frozenset[str] | None = None
-        self._clock = clock or _counting_clock()
-        self._next_uidvalidity = first_uidvalidity
-        self._mailboxes: dict[str, Mailbox] = {}
-
-    def create_mailbox(self, login: str, *addresses: str) -> None:
-        """A new mailbox with an inbox, receiving mail for `addresses` (by default for `login` itself)."""
-        self._mailboxes[login] = Mailbox(frozenset(address.lower() for address in addresses or (login,)))
-        self.create_folder(login, INBOX, role=Role.INBOX)
-
-    def create_folder(self, login: str, path: Path, *, role: Role = Role.NONE, selectable: bool = True) -> None:
-        """A new, empty folder; a removed one that comes back has another UIDVALIDITY."""
-        mailbox = self.mailbox(login)
-        mailbox.folders[path] = Folder(path, role, selectable, self._uidvalidity())
-        self._reshaped(mailbox)
-
-    def remove_folder(self, login: str, path: Path) -> None:
-        """The folder is gone with all its messages; folders below it stay."""
-        mailbox = self.mailbox(login)
-        del mailbox.folders[path]
-        self._reshaped(mailbox)
-
-    def rename(self, login: str, path: Path, new_path: Path) -> None:
-        """The folder and everything below it move to another path; messages, UIDs and UIDVALIDITY stay."""
-        mailbox = self.mailbox(login)
-        moved = {}
-        for old, folder in mailbox.folders.items():
-            if old[: len(path)] == path:
-                folder.path = new_path + old[len(path) :]
-            moved[folder.path] = folder
-        mailbox.folders = moved
-        self._reshaped(mailbox)
-
-    def renumber(self, login: str, path: Path) -> None:
-        """The server forgets its numbering: new UIDVALIDITY, new UIDs, and nothing known about the past (RFC 9051 section 2.3.1.1)."""
-        mailbox, old = self.mailbox(login), self.folder(login, path)
-        new = Folder(path, old.role, old.selectable, self._uidvalidity())
-        for message in old.messages.values():
-            new.add(message.raw, message.flags, message.received_at)
-        mailbox.folders[path] = new
-        self._reshaped(mailbox)
-
-    def deliver(
-        self,
-        login: str,
-        raw: bytes,
-        *,
-        path: Path = INBOX,
-        flags: Sequence[str] = (),
-        received_at: datetime | None = None,
-    ) -> int:
-        """Put a message into a folder; returns its UID."""
-        uid = self.folder(login, path).add(raw, flags_of(flags), received_at or self._clock())
-        self.mailbox(login).announce()
-        return uid
-
-    def kept(self, flags: frozenset[str]) -> frozenset[str]:
-        """Those of these flags that can be kept: the system's, and the keywords there is room for."""
-        if self.keywords is None:
-            return flags
-        return frozenset(flag for flag in flags if flag.startswith("\\") or flag in self.keywords)
-
-    def set_quota(self, login: str, limit: int | None) -> None:
-        """How many bytes the mailbox may hold; None: the server does not say and does not mind. Deliveries are never refused."""
-        self.mailbox(login).limit = limit
-
-    def subscribe(self, login: str, path: Path, *, subscribed: bool) -> None:
-        """Another client (un)subscribes a folder."""
-        mailbox = self.mailbox(login)
-        mailbox.folders[path].subscribed = subscribed
-        self._reshaped(mailbox)
-
-    def set_flags(self, login: str, path: Path, uid: int, flags: Sequence[str]) -> None:
-        """Another client sets all flags of a message."""
-        folder = self.folder(login, path)
-        folder.modseq += 1
-        message = folder.messages[uid]
-        message.flags, message.modseq = flags_of(flags), folder.modseq
-        self.mailbox(login).announce()
-
-    def remove(self, login: str, path: Path, uid: int) -> None:
-        """Another client deletes a message for good."""
-        self.folder(login, path).remove(uid)
-        self.mailbox(login).announce()
-
-    def contents(self, login: str, path: Path = INBOX) -> dict[int, tuple[bytes, frozenset[str]]]:
-        """What a folder holds now: bytes and flags by UID, oldest first."""
-        return {uid: (message.raw, message.flags) for uid, message in self.folder(login, path).messages.items()}
-
-    def route(self, address: str) -> Sequence[str]:
-        """The log-ins whose mailboxes receive mail for an address."""
-        return [login for login, mailbox in self._mailboxes.items() if address.lower() in mailbox.addresses]
-
-    def serves_domain_of(self, address: str) -> bool:
-        """Whether mail for the address's domain ends here, so that an unknown name in it is refused."""
-        domain = address.lower().rpartition("@")[2]
-        known = (known for mailbox in self._mailboxes.values() for known in mailbox.addresses)
-        return any(domain == known_address.rpartition("@")[2] for known_address in known)
-
-    def mailbox(self, login: str) -> Mailbox:
-        """For the adapters below. Raises LoginRejected."""
-        if login not in self._mailboxes:
-            raise LoginRejected("login-rejected", answer="NO [AUTHENTICATIONFAILED] no such mailbox")
-        return self._mailboxes[login]
-
-    def folder(self, login: str, path: Path) -> Folder:
-        """For the adapters below. Raises FolderMissing, for folders that hold no messages too."""
-        folder = self.mailbox(login).folders.get(path)
-        if folder is None or not folder.selectable:
-            raise FolderMissing("folder-missing", folder=folder_id(path))
-        return folder
-
-    def _uidvalidity(self) -> int:
-        self._next_uidvalidity += 1
-        return self._next_uidvalidity - 1
-
-    def _reshaped(self, mailbox: Mailbox) -> None:
-        mailbox.shape += 1
-        mailbox.announce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,11 +178,13 @@ class MemorySource:
         box = self._folder(errand.folder)
         held = (uid for uid, message in box.messages.items() if _message_id(message.raw) == errand.message_id)
         uid = next(held, None) if errand.message_id else None
+        flags = self._server.kept(errand.flags)
         if uid is None:
             self._make_room(len(errand.raw))
-            flags, received_at = tuple(errand.flags), errand.received_at
-            uid = self._server.deliver(self._login, errand.raw, path=box.path, flags=flags, received_at=received_at)
-        return Outcome(id=box.remote_id(uid) if self._server.uidplus else None)
+            uid = self._server.deliver(
+                self._login, errand.raw, path=box.path, flags=tuple(flags), received_at=errand.received_at
+            )
+        return Outcome(id=box.remote_id(uid) if self._server.uidplus else None, unkept=errand.flags - flags)
 
     def _change(self, errand: MessageErrand) -> Outcome:
         box = self._folder(errand.folder)
@@ -395,7 +221,7 @@ class MemorySource:
             if errand.path not in folders or not folders[errand.path].selectable:
                 self._server.create_folder(self._login, errand.path)
             return Outcome(folder=folder_id(errand.path))
-        path = _path(errand.folder)
+        path = path_of(errand.folder)
         if isinstance(errand, DeleteFolder):
             if path == INBOX:
                 raise MessageTrouble("inbox-stays")
@@ -493,49 +319,13 @@ class MemorySource:
                 raise
 
     def _folder(self, wanted: RemoteFolderId) -> Folder:
-        return self._server.folder(self._login, _path(wanted))
+        return self._server.folder(self._login, path_of(wanted))
 
     def _changed(self, folders: Iterable[Folder]) -> frozenset[RemoteFolderId]:
         changed = [folder for folder in folders if folder.modseq > self._noticed.get(folder.uidvalidity, 0)]
         for folder in changed:
             self._noticed[folder.uidvalidity] = folder.modseq
         return frozenset(folder_id(folder.path) for folder in changed)
-
-
-class MemorySender:
-    """A way out through a `MemoryServer`, keeping the `Sender` port: mail for its mailboxes arrives in their inboxes.
-
-    An unknown name in a domain of the server is rejected; mail to any other domain is accepted and goes nowhere.
-    """
-
-    def __init__(self, server: MemoryServer, login: str, *, before: BeforeStep | None = None) -> None:
-        server.mailbox(login)
-        self._server = server
-        self._before = before
-
-    async def send(self, envelope: Envelope, raw: bytes, data_started: DataStarted) -> Receipt:
-        self._step("recipients")
-        results, inboxes = [], dict[str, None]()
-        for address in envelope.recipients:
-            logins = self._server.route(address)
-            if logins or not self._server.serves_domain_of(address):
-                results.append(RecipientResult(address, RecipientState.ACCEPTED, "250 2.1.5 OK"))
-                inboxes.update(dict.fromkeys(logins))
-            else:
-                results.append(RecipientResult(address, RecipientState.REJECTED, "550 5.1.1 No such mailbox"))
-        if any(result.state is RecipientState.ACCEPTED for result in results):
-            await data_started()
-            self._step("data")
-            for login in inboxes:
-                self._server.deliver(login, raw)
-        return Receipt(tuple(results))
-
-    async def close(self) -> None:
-        """Nothing to hang up."""
-
-    def _step(self, name: str) -> None:
-        if self._before:
-            self._before(name)
 
 
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[^>\r\n]*>|[^\s]+)", re.IGNORECASE | re.MULTILINE)
