@@ -1,6 +1,7 @@
 """How long an office of a million messages lets its people wait: 50 browsers clicking at once, over HTTP, at the real web server.
 
     POSTSTELLE_HOME=/a/folder/of/its/own python -m bench.clicks [--users 50] [--seconds 60] [--think 3] [--index] [--rounds 1] [--probes 50]
+        [--bulk]
 
 The office is that of `bench.lists`. The web runs in a process of its own as `serve` runs it; this process only asks, over one kept
 connection per person, for the parts a page asks for, and waits for the last byte. Two loads, both with everybody logged in:
@@ -10,7 +11,9 @@ connection per person, for the parts a page asks for, and waits for the last byt
 - *closed loop*: nobody thinks. This saturates the machine whatever it costs to answer; it shows the rate, not a wait anybody would see.
 
 With `--probes` the clicking is measured a second time while that many mailboxes are being tested at a server that thinks for three
-seconds about every command (issue 4: fifty tests at a time do not slow the mail view).
+seconds about every command (issue 4: fifty tests at a time do not slow the mail view). With `--bulk` once more while somebody moves
+the newest 10,000 messages of the largest inbox into its archive and back, over and over, in portions as the page's script does; this
+leaves errands in the office.
 
 Milliseconds from the click to the last byte, and the server's processor time per click.
 """
@@ -20,14 +23,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
 import socket
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -63,8 +68,8 @@ class Browser:
         self._port, self._cookie = port, cookie
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def get(self, address: str, target: str = "") -> bytes:
-        """The answer's body; `target`: as htmx asks for a part. Raises ValueError for anything but 200."""
+    async def get(self, address: str, target: str = "", form: Mapping[str, str] | None = None) -> bytes:
+        """The answer's body; `target`: as htmx asks for a part; `form`: posted. Raises ValueError for anything but 200."""
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self.streams
@@ -73,8 +78,14 @@ class Browser:
             writer.close()
             reader, writer = self.streams = await asyncio.open_connection("127.0.0.1", self._port)
         part = f"HX-Request: true\r\nHX-Request-Type: partial\r\nHX-Target: x#{target}\r\n" if target else ""
+        body = b""
+        if form:
+            body = urlencode({**form, "csrfmiddlewaretoken": _TOKEN}).encode()
+            part += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        cookies = f"sessionid={self._cookie}; csrftoken={_TOKEN}"
+        method = "POST" if form else "GET"
         writer.write(
-            f"GET {address} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sessionid={self._cookie}\r\n{part}\r\n".encode()
+            f"{method} {address} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n{part}\r\n".encode() + body
         )
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
@@ -82,11 +93,11 @@ class Browser:
         length = re.search(rb"(?i)content-length: (\d+)", head)
         if length is not None:
             return await reader.readexactly(int(length[1]))
-        body = b""
+        answer = b""
         while (size := int(await reader.readline(), 16)) > 0:
-            body += (await reader.readexactly(size + 2))[:-2]
+            answer += (await reader.readexactly(size + 2))[:-2]
         await reader.readline()
-        return body
+        return answer
 
 
 class Probes:
@@ -153,6 +164,40 @@ class Probes:
         writer.close()
 
 
+class Bulk:
+    """Somebody who moves ten thousand messages to and fro in the page's portions. `times`: seconds each time."""
+
+    PORTION = 500
+
+    def __init__(self, folder: str, archive: str, port: int, cookie: str) -> None:
+        self._folders, self._browser = (archive, folder), Browser(port, cookie)
+        self.times: list[float] = []
+
+    @contextlib.asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Until left."""
+        chosen = await self._browser.get(f"/mail/choose/?where=folder:{self._folders[1]}")
+        moving = asyncio.create_task(self._move(json.loads(chosen)["ids"]))
+        try:
+            yield
+        finally:
+            moving.cancel()
+            (ended,) = await asyncio.gather(moving, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
+
+    async def _move(self, ids: Sequence[str]) -> None:
+        while True:
+            for target in self._folders:
+                began = time.perf_counter()
+                for at in range(0, len(ids), self.PORTION):
+                    portion = " ".join(ids[at : at + self.PORTION])
+                    await self._browser.get(
+                        "/mail/handle/", "notes", {"verb": "move", "target": target, "ids": portion}
+                    )
+                self.times.append(time.perf_counter() - began)
+
+
 class Clerk:
     """One person: thinks, clicks, and notes how long each answer took."""
 
@@ -209,11 +254,11 @@ class Clerk:
         self._rows = rows or self._rows
 
 
-async def load(clerks: Sequence[Clerk], seconds: float, think: float, probes: Probes | None = None) -> None:
-    """All of them at once, while mailboxes are tested."""
+async def load(clerks: Sequence[Clerk], seconds: float, think: float, beside: Probes | Bulk | None = None) -> None:
+    """All of them at once, with something going on beside them."""
     for clerk in clerks:
         await clerk.arrive()
-    async with probes.going_on() if probes is not None else contextlib.nullcontext():
+    async with beside.going_on() if beside is not None else contextlib.nullcontext():
         until = time.monotonic() + seconds
         await asyncio.gather(*(clerk.work(until, think) for clerk in clerks))
 
@@ -231,6 +276,14 @@ def sessions(people: int) -> list[str]:
         browser.force_login(models.User.objects.get(email=f"p{number}@amt.test"), BACKEND)
         made.append(browser.cookies[settings.SESSION_COOKIE_NAME].value)
     return made
+
+
+def largest() -> tuple[str, str]:
+    """The largest inbox and its mailbox's archive."""
+    from poststelle.store import models
+
+    inbox = models.Folder.objects.filter(role="inbox").order_by("-total")[0]
+    return str(inbox.pk), str(models.Folder.objects.get(account=inbox.account_id, role="archive").pk)
 
 
 def served(port: int) -> subprocess.Popen[bytes]:
@@ -260,10 +313,14 @@ def _processor(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bool, probes: int = 0) -> None:
-    """One load and its table."""
+def measured(
+    cookies: Sequence[str], seconds: float, think: float, *, search: bool, probes: int = 0, bulk: Sequence[str] = ()
+) -> None:
+    """One load and its table. `bulk`: the largest inbox and its archive."""
     port = free_port()
-    testing = Probes(probes, port, cookies[0]) if probes else None
+    beside: Probes | Bulk | None = Probes(probes, port, cookies[0]) if probes else None
+    if bulk:
+        beside = Bulk(bulk[0], bulk[1], port, cookies[0])
     web = served(port)
     try:
         clerks = [Clerk(Browser(port, cookie), seed, search=search) for seed, cookie in enumerate(cookies)]
@@ -271,7 +328,7 @@ def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bo
         for clerk in clerks:
             clerk.begin_anew()
         began, spent = time.monotonic(), _processor(web.pid)
-        asyncio.run(load(clerks, seconds, think, testing))
+        asyncio.run(load(clerks, seconds, think, beside))
         spent, took = _processor(web.pid) - spent, time.monotonic() - began
     finally:
         web.terminate()
@@ -282,8 +339,13 @@ def measured(cookies: Sequence[str], seconds: float, think: float, *, search: bo
         if think
         else f"{len(cookies)} people, closed loop"
     )
-    if testing is not None:
-        name += f", {probes} mailboxes tested at a time ({testing.begun} tests begun, {testing.steps} steps told)"
+    if isinstance(beside, Probes):
+        name += f", {probes} mailboxes tested at a time ({beside.begun} tests begun, {beside.steps} steps told)"
+    elif beside is not None:
+        moved = (
+            f"{len(beside.times)} times, {statistics.median(beside.times):.1f} s each" if beside.times else "not once"
+        )
+        name += f", 10,000 messages moved to and fro ({moved}; goal 5)"
     print(f"\n{name}: {len(every) / seconds:.1f} clicks/s, {spent * 1000 / (len(every) + len(cookies)):.1f} ms of processor"
           f" time each, web process {spent / took * 100:.0f} % busy\n\n| click | count | p50 ms | p95 ms | p99 ms | goal p95 |\n|---|---|---|---|---|---|")  # fmt: skip
     for kind, goal in GOALS.items():
@@ -301,6 +363,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--index", action="store_true", help="build the search index too, and search")
     parser.add_argument("--probes", type=int, default=0, metavar="N", help="once more while N mailboxes are tested")
+    parser.add_argument("--bulk", action="store_true", help="once more while 10,000 messages are moved to and fro")
     parser.add_argument("--no-loop", action="store_true", help="leave the closed loop out")
     chosen = parser.parse_args()
     home = Path(os.environ["POSTSTELLE_HOME"])
@@ -318,6 +381,8 @@ def main() -> None:
         measured(cookies, chosen.seconds, chosen.think, search=chosen.index)
         if chosen.probes:
             measured(cookies, chosen.seconds, chosen.think, search=chosen.index, probes=chosen.probes)
+        if chosen.bulk:
+            measured(cookies, chosen.seconds, chosen.think, search=chosen.index, bulk=largest())
         if not chosen.no_loop:
             measured(cookies, chosen.seconds / 3, 0, search=chosen.index)
 

@@ -14,7 +14,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from poststelle.adapters.memory import MemoryServer, MemorySource
+from poststelle.adapters.memory.server import MemoryServer
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.digest import Digest, digest
 from poststelle.mail.shelf import Tally
 from poststelle.office.actor import Actor

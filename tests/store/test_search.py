@@ -101,6 +101,46 @@ def test_people_subjects_and_files_are_looked_for_by_themselves(cabinet: Cabinet
     assert cabinet.found("von:antwort") == []
 
 
+def test_in_a_field_a_letter_or_two_are_a_word_and_three_may_be_a_beginning(cabinet: Cabinet) -> None:
+    cabinet.keep("Plan B")
+    assert cabinet.found("betreff:p") == cabinet.found("betreff:pl") == []
+    assert cabinet.found("betreff:b") == cabinet.found("betreff:pla") == cabinet.found("betreff:plan") == ["Plan B"]
+
+
+def test_of_many_words_in_fields_the_first_three_find_their_inflections(cabinet: Cabinet) -> None:
+    cabinet.keep("Rechnungen Mahnungen Fristen Bescheide")
+    three = "betreff:rechnung betreff:mahnung betreff:frist"
+    assert cabinet.found(f"{three} ") == cabinet.found(f"{three} betreff:bescheide ") != []
+    assert cabinet.found(f"{three} betreff:bescheid ") == []
+
+
+@pytest.mark.parametrize("query", ["ist:markiert", "guten ist:markiert", "in:archiv", "guten in:archiv"])
+def test_what_a_filter_leaves_is_found_however_far_down_it_lies(
+    cabinet: Cabinet, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_WINDOW", 2)
+    archive = a_folder(cabinet.account, "Ablage", role=Role.ARCHIVE)
+    a_message_in(archive, a_letter("Alt"), flags=["\\Flagged"], received_at=MORNING)
+    for number in range(1, 30):
+        a_message_in(cabinet.inbox, a_letter(f"Neu {number}"), received_at=MORNING + timedelta(minutes=number))
+    assert cabinet.found(query) == ["Alt"]
+
+
+def test_a_search_in_vain_ends_and_goes_on_where_it_ended(cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_WINDOW", 2), ("_WIDEST", 4), ("_IN_VAIN", 8)):
+        monkeypatch.setattr(search, name, value)
+    a_message_in(cabinet.inbox, a_letter("Alt"), flags=["\\Flagged"], received_at=MORNING)
+    for number in range(1, 30):
+        a_message_in(cabinet.inbox, a_letter(f"Neu {number}"), received_at=MORNING + timedelta(minutes=number))
+    everything_is_indexed()
+    page = find(cabinet.actor.reach, "ist:markiert", 50, None)
+    pages = 1
+    while page.next and not page.items:
+        page, pages = find(cabinet.actor.reach, "ist:markiert", 50, page.next), pages + 1
+    assert [hit.placement.subject for hit in page.items] == ["Alt"]
+    assert pages > 2
+
+
 def test_days_bound_what_is_found(cabinet: Cabinet) -> None:
     for days, subject in ((0, "Montag"), (1, "Dienstag"), (2, "Mittwoch")):
         a_message_in(cabinet.inbox, a_letter(subject), received_at=MORNING + timedelta(days=days))

@@ -64,10 +64,9 @@ def around(
     reach, scope = _scope(actor, where, filter, sort)
     work.find(reach, placement)
     listing = Listing(scope, sort, descending, threads)
-    found = listing.key_of(placement)
-    if found is None:
+    key = listing.place_of(placement)
+    if key is None:
         raise NotFound("message-unknown", message=placement)
-    key = (listing.head_of(found[1]) if threads else None) or found[0]
     return _page(reach, scope, listing.around(key, _bounded(limit), above), threads=threads)
 
 
@@ -85,10 +84,9 @@ def neighbours(
     reach, scope = _scope(actor, where, filter, sort)
     work.find(reach, placement)
     listing = Listing(scope, sort, descending, threads)
-    found = listing.key_of(placement)
-    if found is None:
+    key = listing.place_of(placement)
+    if key is None:
         raise NotFound("message-unknown", message=placement)
-    key = (listing.head_of(found[1]) if threads else None) or found[0]
     above = listing.window(1, Cursor(key, upwards=True)).rows
     below = listing.window(1, Cursor(key)).rows
     return Neighbours(_id(above[0].id) if above else None, _id(below[0].id) if below else None)

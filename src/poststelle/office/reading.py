@@ -207,7 +207,7 @@ def open_message(actor: Actor, number: str) -> OpenMessage:
         folder=messages.folder(reach, record.folder_id),
         parsed=parsed,
         attachments=[described(file) for file in parsed.files],
-        may_process=Right.PROCESS in accounts.rights_on(reach, record.account_id, record.folder_id),
+        may_process=work.find(reach, number).may_process,
         marks=parsed.marks,
         shown_domain=spoofing.shown_domain(record.sender.address.rpartition("@")[2]),
         authentication=parsed.authentication,
@@ -219,14 +219,20 @@ def open_message(actor: Actor, number: str) -> OpenMessage:
     )
 
 
-def thread(actor: Actor, number: str) -> list[ThreadMessage]:
+def thread(actor: Actor, number: str, *, others: bool = False) -> list[ThreadMessage]:
     """The messages of the thread as far as the actor may see them, each once, oldest first; this one alone where it has none.
 
-    Raises NotFound.
+    `others`: without this one. Raises NotFound.
     """
     reach = actor.reach
     spot = work.find(reach, number)
+    if others and not spot.thread:
+        return []
     found = list_rows.thread(reach, spot.thread, spot.message, spot.placement)
+    if others:
+        found = [one for one in found if one[0] != spot.message]
+    if not found:
+        return []
     records = messages.by_ids([placement for _, placement, _ in found])
     extras = list_rows.Extras(reach, [message for message, _, _ in found], {spot.message: spot.thread})
     return [extras.folded(records[placed], message, also) for message, placed, also in found if placed in records]
@@ -261,7 +267,7 @@ def html_document(
 ) -> ShownHtml:
     """The HTML form, sanitised, as a whole document for the sandboxed frame.
 
-    Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show https images, because the reader
+    Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show remote images, because the reader
     asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. `heading` and
     `paper`: as `mail.html.document` takes them. Raises NotFound, Conflict("message-unreadable").
     """

@@ -16,7 +16,7 @@ from django.utils import timezone
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.listing import Status
 from poststelle.mail.order import collated
-from poststelle.mail.records import UserRecord
+from poststelle.mail.records import PlacementRecord, UserRecord
 from poststelle.mail.settings import Right
 from poststelle.mail.work import COLOURS, AnswerRecord, NoteRecord, PresenceRecord, TagRecord, TaskRecord
 from poststelle.office.actor import Actor
@@ -34,6 +34,7 @@ _NOT_IN_A_KEYWORD = re.compile(r"[^a-z0-9-]+")
 class Work:
     """What people added to a message, and who is at it. `colleagues` may see it: whom one can assign it to or mention."""
 
+    placement: PlacementRecord
     task: TaskRecord
     notes: Sequence[NoteRecord]
     present: Sequence[PresenceRecord]
@@ -48,6 +49,7 @@ def on(actor: Actor, placement: str) -> Work:
     spot, record = store.find(reach, placement), messages.placement(reach, placement)
     person = actor.user.id if actor.user else None
     return Work(
+        placement=record,
         task=store.tasks([spot.message]).get(spot.message, _NOTHING),
         notes=notes.of(spot.message, person),
         present=store.present(spot.message, person),

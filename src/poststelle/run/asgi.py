@@ -76,12 +76,24 @@ class _Pages(ASGIHandler):
         connection.ensure_connection()
         # Django would close it when the request is finished.
         connection.close_at = None
-        response = self.get_response(request)
+        with connection.execute_wrapper(_in_nobodys_way):
+            response = self.get_response(request)
         if not response.streaming:
             response.close()
         return response
 
 
+def _in_nobodys_way(execute: Callable[..., Any], sql: str, *given: Any) -> Any:
+    """A statement; what may have to wait for the database's only writer is done while others compute."""
+    turns.grow_old()
+    if connection.in_atomic_block or sql.startswith("SELECT"):
+        return execute(sql, *given)
+    with turns.given_away():
+        return execute(sql, *given)
+
+
+COLLECTED = (5_000, 20, 50)
+"""How often the collector looks for garbage (`gc.set_threshold`): going through all that pages have left behind takes as long as a page."""
 _pages = _Pages()
 resolve("/")  # every page is loaded before somebody waits for one
 
@@ -103,6 +115,7 @@ async def application(
             # What has been loaded stays: the collector need not go through all of it every few hundred pages, which takes a tenth of a second.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*COLLECTED)
             await send({"type": "lifespan.startup.complete"})
         else:
             watch.close()

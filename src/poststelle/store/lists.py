@@ -131,19 +131,22 @@ class Listing:
         more, below = len(below) > limit - len(above[:half]), below[: limit - len(above[:half])]
         return Window([*above[:half][::-1], *below], more, len(above) > half, self._among)
 
-    def key_of(self, placement: str) -> tuple[Key, int] | None:
-        """A placement's place in this order, whether it is in the list or not, and its thread."""
+    def place_of(self, placement: str) -> Key | None:
+        """A placement's place in this order, whether it is in the list or not; in a list of threads that of its thread, if it is in it."""
+        row = self._row_of(UUID(placement))
+        if row is None or not (self.threads and row.thread):
+            return row.key if row else None
+        head = self._heads_of([row.thread]).get(row.thread)
+        if head is None or head == row.id:
+            return row.key
+        return (self._row_of(UUID(str(head))) or row).key
+
+    def _row_of(self, placement: UUID) -> Row | None:
         row = one_row(
             f"SELECT {self._columns} FROM {self._told('store_placement p')} WHERE p.id = %s",  # noqa: S608 - our own columns
-            [UUID(placement).hex],
+            [placement.hex],
         )
-        return (_row(row).key, int(row[1])) if row else None
-
-    def head_of(self, thread: int) -> Key | None:
-        """Where the thread stands in this list."""
-        head = self._heads_of([thread]).get(thread) if thread else None
-        found = self.key_of(str(head)) if head is not None else None
-        return found[0] if found else None
+        return _row(row) if row else None
 
     def _rows(self, count: int, key: Key | None, *, upwards: bool, inclusive: bool = False) -> list[Row]:
         if not self.threads:

@@ -14,22 +14,19 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import date, datetime, time
 from unicodedata import normalize
-from uuid import UUID
 
 from django.utils import timezone
 
 from poststelle.errors import Invalid
 from poststelle.mail import words
-from poststelle.mail.ports import Role
 from poststelle.mail.query import Query, Term, parse
 from poststelle.mail.records import Page, PlacementRecord, SearchHit
 from poststelle.mail.settings import Right
-from poststelle.store import guards, messages
+from poststelle.store import asked_rows, guards, messages
 from poststelle.store.access import Reach, granted_sql
 from poststelle.store.index import reader
-from poststelle.store.index_file import rowid_of, said, said_of
+from poststelle.store.index_file import said, said_of
 from poststelle.store.rows import all_rows, one_row
 from poststelle.store.tokens import WITH_FILES, account_token, pool_token, start_token
 
@@ -46,22 +43,18 @@ _NEWEST = (
     " AND words.rowid < ? AND words.rowid >= ? ORDER BY words.rowid DESC LIMIT ?"
 )
 
-_WINDOW, _IN_VAIN = 250, 10_000
+_WINDOW, _WIDEST, _IN_VAIN = 250, 1_000, 2_000
+_MOST_LOOKED_AT = 100_000
 _WORTH = 550
 _SAID = ("body", "subject", "sender", "recipients", "files", "attached")
 _MARKS = re.compile(r"[\u0300-\u036f]+")
 _RANKED = 300
 _MOST_HITS = 200
 _COMPOUND, _COMPOUNDS, _CANDIDATES = 5, 30, 400
+_MOST_GOING_ON = 3
+"""FTS5 merges whatever begins so before it answers; a person may name thirty words in fields."""
 _SNIPPET = 160
 _ACCOUNTS_AS_TOKENS = 300
-
-_ROLES = {
-    "posteingang": Role.INBOX, "eingang": Role.INBOX, "inbox": Role.INBOX,
-    "gesendet": Role.SENT, "sent": Role.SENT, "entwürfe": Role.DRAFTS, "drafts": Role.DRAFTS,
-    "papierkorb": Role.TRASH, "trash": Role.TRASH, "spam": Role.SPAM, "junk": Role.SPAM,
-    "archiv": Role.ARCHIVE, "archive": Role.ARCHIVE,
-}  # fmt: skip
 
 
 def find(reach: Reach, query: str, limit: int, after: str | None, *, ranked: bool = False) -> Page[SearchHit]:
@@ -80,6 +73,16 @@ def find(reach: Reach, query: str, limit: int, after: str | None, *, ranked: boo
         return search.ranked(limit, place or 0) if ranked else search.newest(limit, place)
 
 
+def everything(reach: Reach, query: str, limit: int) -> list[str]:
+    """The ids of all placements within reach that `find` would show, newest first, at most `limit`."""
+    wanted = parse(query, timezone.localdate())
+    db = None if wanted.is_empty else reader()
+    if db is None:
+        return []
+    with closing(db):
+        return _Search(db, reach, wanted).everything(limit)
+
+
 class _Search:
     def __init__(self, db: sqlite3.Connection, reach: Reach, query: Query) -> None:
         self._db, self._reach, self._query = db, reach, query
@@ -90,8 +93,13 @@ class _Search:
         (size,) = db.execute("SELECT message FROM progress").fetchone() or (0,)
         self._size = int(size)
         self._seen = self._accounts()
-        self._filter = _row_filter(reach, query) if query.asks_rows else ("", [])
-        self._low, self._high = _received(query.after, 0), _received(query.before, sys.maxsize)
+        self._going = [term for term in query.terms if term.where][:_MOST_GOING_ON]
+        folders = asked_rows.folders_named(reach, query.folder) if query.folder else None
+        self._filter = asked_rows.condition(query, folders)
+        self._low, self._high = asked_rows.rowids(query)
+        if folders == []:
+            # In no folder there is no message.
+            self._high = 0
         self._looked_for = [
             form
             for term in query.terms
@@ -103,9 +111,8 @@ class _Search:
     def newest(self, limit: int, place: int | None) -> Page[SearchHit]:
         high = self._high if place is None else min(place, self._high)
         hits: list[tuple[int, PlacementRecord]] = []
-        looked_at = 0
+        looked_at, several = 0, _WINDOW if self._query.asks_rows else min(limit + 1, _WINDOW)
         while looked_at - len(hits) < _IN_VAIN:
-            several = _WINDOW if looked_at or self._query.asks_rows else min(limit + 1, _WINDOW)
             rows, looked, high = self._below(high, several, limit + 1)
             hits += self._visible(rows, limit + 1 - len(hits))
             if not looked:
@@ -113,7 +120,20 @@ class _Search:
             looked_at += looked
             if len(hits) > limit:
                 return Page(self._shown(hits[:limit]), _cursor(hits[limit - 1][0]))
+            # Each question to FTS5 opens the lists of all words anew: as much as it may take by what has been found so far.
+            likely = 2 * (limit + 1 - len(hits)) * looked_at // max(len(hits), 1)
+            # Of a word being typed, texts are looked into.
+            several = _WINDOW if self._open else min(max(likely, _WINDOW), _WIDEST)
         return Page(self._shown(hits), _cursor(high))
+
+    def everything(self, limit: int) -> list[str]:
+        found: list[str] = []
+        high, looked, looked_at = self._high, 1, 0
+        while looked and len(found) < limit and looked_at < _MOST_LOOKED_AT:
+            rows, looked, high = self._below(high, _WINDOW if self._open else _WIDEST, _WINDOW)
+            looked_at += looked
+            found += [record.id for _, record in self._visible(rows, limit - len(found))]
+        return found
 
     def ranked(self, limit: int, skip: int) -> Page[SearchHit]:
         """The best of the newest: what is older than the newest few hundred that fit is not weighed."""
@@ -249,7 +269,9 @@ class _Search:
             return f"({' OR '.join([*starts, *self._whole(word)])})"
         if term.where:
             # Stems are not kept by field; a stem begins nearly every inflection.
-            forms = [f"{form}*" if open_ended else form for form in forms] + [f'"{stem}"*']
+            going_on = {*(forms if open_ended else ()), f'"{stem}"'} if term in self._going and not weighing else set()
+            begun = {form for form in going_on if len(form) >= words.START_LENGTH + 2}
+            forms = [f"{form}*" if form in begun else form for form in (*forms, f'"{stem}"')]
             return f"({where} : ({' OR '.join(dict.fromkeys(forms))}))"
         # No column is named: stems stand in one of their own, and what is ours is no word anybody can type.
         if open_ended and not weighing:
@@ -327,47 +349,6 @@ def _piece(text: str, place: int) -> str:
     start = max(0, place - 40)
     piece = " ".join(text[start : start + _SNIPPET].split())
     return ("… " if start else "") + piece + (" …" if start + _SNIPPET < len(text) else "")
-
-
-def _received(day: date | None, otherwise: int) -> int:
-    """The first rowid of a day, by the clock of this office."""
-    if day is None:
-        return otherwise
-    try:
-        begins = datetime.combine(day, time(), timezone.get_default_timezone()).timestamp()
-    except (ValueError, OverflowError):
-        return otherwise
-    return rowid_of(max(0, int(begins)))
-
-
-def _row_filter(reach: Reach, query: Query) -> tuple[str, list[object]]:
-    """What a placement (p) must be for flags and folder."""
-    conditions: list[str] = []
-    parameters: list[object] = []
-    if query.unread is not None:
-        # The sign: what is looked up are a few messages, not everything unread.
-        conditions.append("+p.seen = %s")
-        parameters.append(not query.unread)
-    for flag, wanted in (("\\Flagged", query.flagged), ("\\Answered", query.answered)):
-        if wanted is not None:
-            conditions.append(("" if wanted else "NOT ") + "(' ' || p.flags || ' ' LIKE %s)")
-            parameters.append(f"% {flag} %")
-    if query.folder:
-        chosen = [
-            UUID(folder.id).hex
-            for folder in messages.folders(reach)
-            if _is_named(folder.path, folder.role, query.folder)
-        ]
-        conditions.append(f"+p.folder_id IN ({', '.join(['%s'] * len(chosen)) or 'NULL'})")
-        parameters += chosen
-    return " AND ".join(conditions), parameters
-
-
-def _is_named(path: Sequence[str], role: Role, name: str) -> bool:
-    wanted = name.strip().casefold()
-    if wanted in _ROLES:
-        return role is _ROLES[wanted] or (bool(path) and path[-1].casefold() == wanted)
-    return bool(path) and wanted in {path[-1].casefold(), "/".join(path).casefold()}
 
 
 def _cursor(place: int) -> str:

@@ -147,11 +147,7 @@ def remind(now: datetime, limit: int = 200) -> int:
             models.Task.objects.filter(pk=number, status=Status.WAITING.value).update(status=Status.OPEN.value)
             row = models.Task.objects.select_related("message", "follow_up_for").get(pk=number)
             person = str(row.follow_up_for_id) if row.follow_up_for_id else None
-            for placement, account, folder in _spots(row.message_id):
-                journal.write(
-                    row.message.pool_id, journal.SYSTEM, "follow-up-due", f"message:{UUID(str(placement))}",
-                    account=UUID(str(account)), folder=UUID(str(folder)), facts={"user": person},
-                )  # fmt: skip
+            tell_everywhere(row.message_id, row.message.pool_id, "follow-up-due", journal.SYSTEM, {"user": person})
             count += 1
     return count
 
@@ -173,6 +169,15 @@ def tell(reach: Reach, spot: Spot, kind: str, actor: str, facts: Mapping[str, ob
     journal.write(
         reach.pool, actor, kind, f"message:{spot.placement}", account=spot.account, folder=spot.folder, facts=facts
     )
+
+
+def tell_everywhere(message: int, pool: int, kind: str, actor: str, facts: Mapping[str, object]) -> None:
+    """A journal entry about the message for every mailbox it lies in."""
+    for placement, account, folder in _spots(message):
+        journal.write(
+            pool, actor, kind, f"message:{UUID(str(placement))}", account=UUID(str(account)), folder=UUID(str(folder)),
+            facts=facts,
+        )  # fmt: skip
 
 
 def _spots(message: int) -> list[tuple[Any, ...]]:

@@ -56,6 +56,12 @@ class Folder(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "remote_id"], name="folder_is_unique_in_its_account")]
+        # The tree asks for what is still coming, and in nearly every folder nothing is.
+        indexes = [
+            models.Index(
+                fields=["account", "remaining"], name="folder_still_coming", condition=models.Q(remaining__gt=0)
+            )
+        ]
 
 
 class Segment(models.Model):
