@@ -103,7 +103,6 @@ _INSIDE = (
     ("servers", "mailboxes/servers/", ""),
     ("server-new", "mailboxes/servers/new/", ""),
     ("server-edit", "mailboxes/servers/{server}/", ""),
-    ("server-test", "mailboxes/servers/{server}/test/", ""),
     ("rights", "mailboxes/rights/", ""),
     ("grant", "mailboxes/rights/{account}/{person}/", ""),
     ("health", "health/", ""),

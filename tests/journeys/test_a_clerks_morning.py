@@ -166,3 +166,60 @@ def test_a_search_is_completed_saved_and_found_again(clerk: Window, mailbox: Mai
     page.goto(f"{amt.address}/mail/")
     folder.click()
     expect(page.locator("#rows > .row")).to_have_count(8)
+    page.locator("#rows > .row a").first.click()
+    expect(page.locator("#subject")).to_have_text("Brief 7")
+    page.locator("[data-step='1']").click()
+    expect(page.locator("#subject")).to_have_text("Brief 6")
+
+
+def test_a_folder_for_spam_is_offered_made_on_the_server_and_used(
+    clerk: Window, mailbox: Mailbox, amt: Office, dovecot: Dovecot
+) -> None:
+    amt.api("PATCH", f"folders/{mailbox.folder('Junk')['id']}", {"role": "drafts"})
+    page = clerk.page
+    open_inbox(page, mailbox)
+    row(page, "Brief 0").locator("a").focus()
+    page.keyboard.press("!")
+    page.locator("#notes [data-accept]").click()
+    expect(page.locator("#notes .undoable")).to_be_visible()
+    expect(row(page, "Brief 0")).to_have_count(0)
+    eventually(lambda: len(server_side.raw(dovecot, mailbox.user, "Brief 0", "Spam")) == 1)
+
+
+def test_what_comes_above_the_place_one_reads_at_is_told_and_moves_nothing(
+    clerk: Window, mailbox: Mailbox, dovecot: Dovecot
+) -> None:
+    page = clerk.page
+    page.set_viewport_size({"width": 1200, "height": 400})
+    open_inbox(page, mailbox)
+    scroller, pill = page.locator(".list-scroll"), page.locator("#arrived")
+    scroller.evaluate("element => element.scrollTop = 120")
+    top = "element => Math.round(element.getBoundingClientRect().top)"
+    before = row(page, "Brief 2").evaluate(top)
+    dovecot.fill(mailbox.user, [a_letter("Gerade gekommen")])
+    expect(pill).to_contain_text("1")
+    assert row(page, "Brief 2").evaluate(top) == pytest.approx(before, abs=1)
+    pill.click()
+    expect(row(page, "Gerade gekommen")).to_be_in_viewport()
+    expect(pill).to_be_hidden()
+
+
+def test_an_address_is_completed_by_keyboard_from_the_mail_one_may_read(
+    clerk: Window, mailbox: Mailbox, amt: Office
+) -> None:
+    eventually(lambda: amt.api("GET", "correspondents?q=eva")["items"])
+    page = clerk.page
+    page.goto(f"{amt.address}/write/")
+    to, offered = page.locator("#to"), page.locator("#to-people li")
+    to.press_sequentially("groß")
+    expect(offered).to_have_count(1)
+    expect(to).to_have_attribute("aria-activedescendant", "completion-1")
+    page.keyboard.press(",")
+    expect(to).to_have_value("Eva Groß <eva@kunde.test>, ")
+    expect(page.locator("#to-people")).to_be_hidden()
+    to.press_sequentially("kein Mensch")
+    page.keyboard.press("Tab")
+    expect(page.locator(".line.wrong [data-no-address]")).to_contain_text("kein Mensch")
+    expect(to).to_have_attribute("aria-invalid", "true")
+    to.fill("max@kunde.test; Eva <eva@kunde.test>")
+    expect(page.locator(".line.wrong")).to_have_count(0)

@@ -70,6 +70,7 @@ def test_a_phone_shows_one_of_three_screens(office: Office, open_window: Open, m
     page.goto(f"{office.address}/mail/")
     tree, rows, message = page.locator("#tree"), page.locator("#rows"), page.locator("#message")
     expect(tree).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_have_text("Choose a folder")
     nothing_sticks_out(page)
     tree.locator("a.twig", has_text="Inbox").tap()
     expect(rows.locator(".row")).to_have_count(5)
@@ -148,6 +149,13 @@ def test_the_look_that_was_chosen_is_there_again(ada: Window, mailbox: Mailbox) 
     assert above is not None
     assert below is not None
     assert above["y"] + above["height"] <= below["y"] + 1
+    page.locator('.divider[data-pane="list-height"]').focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    page.reload()
+    taller = page.locator("#list").bounding_box()
+    assert taller is not None
+    assert taller["height"] == pytest.approx(above["height"] + 48, abs=2)
 
 
 TOPMOST = """() => [...document.querySelectorAll("#rows > .row")].find(row =>

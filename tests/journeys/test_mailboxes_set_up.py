@@ -59,6 +59,43 @@ def test_a_failed_test_is_mended_with_one_click_and_passes_without_typing_the_pa
     expect(page.locator("#tree")).to_contain_text("Gerichtet")
 
 
+def test_ports_follow_the_encryption_until_one_is_typed(office: Office, ada: Window) -> None:
+    page = ada.page
+    page.goto(f"{office.address}/mailboxes/new/?incoming.port=993")
+    encryption, port = page.locator('[name="incoming.encryption"]'), page.locator('[name="incoming.port"]')
+    encryption.select_option("starttls")
+    expect(port).to_have_value("")
+    expect(port).to_have_attribute("placeholder", "143")
+    port.fill("993")
+    encryption.select_option("tls")
+    encryption.select_option("starttls")
+    expect(port).to_have_value("993")
+    page.goto(f"{office.address}/mailboxes/servers/new/")
+    page.locator('[name="encryption"]').select_option("starttls")
+    expect(page.locator('[name="port"]')).to_have_attribute("placeholder", "587")
+
+
+def test_an_internal_server_is_allowed_by_its_button_and_by_no_other_click(office: Office, ada: Window) -> None:
+    page, asked = ada.page, []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.post_data)
+        route.fulfill(status=204)
+
+    page.route("**/exceptions/allow/", answer)
+    page.goto(f"{office.address}/mailboxes/servers/new/")
+    fill(page, {"label": "Innen", "host": "10.255.255.1", "login.username": "amt", "login.password": "geheim"})
+    page.locator("[data-test]").click()
+    expect(page.locator("#steps .verdict")).to_contain_text("Something does not work yet")
+    page.locator("#steps tr.step b").first.click()
+    page.locator("#steps .verdict").click()
+    assert not asked
+    page.get_by_role("button", name="Allow 10.255.255.1 and test again").click()
+    expect(page.locator("#steps .verdict")).to_contain_text("Something does not work yet")
+    assert [one is not None and "10.255.255.1" in one for one in asked] == [True]
+    expect(page.locator('[name="login.password"]')).to_have_value("geheim")
+
+
 def test_the_owner_enters_the_password_behind_a_link_and_nobody_else_sees_it(
     office: Office, ada: Window, open_window: Open, dovecot: Dovecot
 ) -> None:

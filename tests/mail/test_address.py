@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poststelle.mail.address import MAX_ADDRESSES, Address, format_address, is_addr_spec, parse_addresses
+from poststelle.mail.address import (
+    MAX_ADDRESSES,
+    Address,
+    format_address,
+    is_addr_spec,
+    parse_addresses,
+    typed_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +139,12 @@ def test_an_address_is_shown_with_its_name_where_it_has_one() -> None:
     assert format_address("", "jg@x.test") == "jg@x.test"
     assert format_address("Nobody", "") == "Nobody"
     assert Address("", "a@b") == Address("", "a@b")
+
+
+@pytest.mark.parametrize(
+    "name", ["Petra Müller", "Müller, Petra", "a; b", 'Der "Chef"', "x <y>", "back\\slash", "", "(x)"]
+)
+def test_what_is_typed_among_others_is_read_back_as_one_address(name: str) -> None:
+    typed = typed_address(name, "p@m.test")
+    (first, _) = parse_addresses(f"{typed}, max@m.test")
+    assert (first.address, first.name) == ("p@m.test", name.replace('"', "").replace("\\", ""))

@@ -110,12 +110,17 @@ def test_remote_images_are_left_out_and_counted_until_somebody_asks() -> None:
     blocked = sanitise(html, images=None, remote=False)
     assert ("x.test" in blocked.html, blocked.blocked_remote) == (False, 6)
     allowed = sanitise(html, images=None, remote=True)
-    assert re.findall(r"x\.test/\d", allowed.html) == ["x.test/1"]
+    assert re.findall(r"https?://x\.test/\d", allowed.html) == [
+        "https://x.test/1",
+        "http://x.test/2",
+        "https://x.test/3",
+    ]
+    assert allowed.blocked_remote == 2, "pictures behind the words never come, and the reader is told"
     assert "img-src data:;" in document(blocked)
     assert "img-src data: 'self';" in document(allowed)
     shown = sanitise(html, images=None, remote=True, through=lambda url: f"/ours?{len(url)}")
     assert "x.test" not in shown.html
-    assert re.findall(r'src="(/ours[^"]*)"', shown.html) == ["/ours?16"]
+    assert re.findall(r'src="(/ours[^"]*)"', shown.html) == ["/ours?16", "/ours?15", "/ours?16"]
 
 
 def test_the_frame_page_is_complete_and_forbids_everything_else() -> None:

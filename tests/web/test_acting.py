@@ -121,3 +121,37 @@ def test_nonsense_is_refused_in_words(ada: Visitor) -> None:
     assert ada.post("/mail/handle/", verb="read", ids=letter.id, where="nowhere").status_code == 400
     assert ada.post("/mail/handle/", verb="move", ids=letter.id, target="x").status_code == 404
     assert ada.post("/mail/undo/", token="x").status_code == 404
+
+
+def test_where_no_archive_is_there_one_is_offered_made_and_used_and_the_move_taken_back(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    inbox = a_folder(account)
+    letter = a_message_in(inbox, a_letter("Brief"))
+    offer = ada.client.post("/mail/handle/", {"verb": "archive", "ids": letter.id}, headers=PART)
+    assert (offer.status_code, offer["X-Offer"], offer["X-Count"]) == (200, "create", "0")
+    assert "This mailbox has no folder “Archive” yet." in text_of(offer.content.decode())
+    assert listed(ada, inbox.id) == {"Brief"}, "nothing is done before somebody agrees"
+    told, tokens = act(ada, "archive", ids=letter.id, create="1")
+    assert told.startswith("1 message archived.")
+    (archive,) = [one for one in reading.folders(ada.actor, account.id) if one.role is Role.ARCHIVE]
+    assert listed(ada, archive.id) == {"Brief"}
+    ada.client.post("/mail/undo/", {"token": tokens}, headers=PART)
+    assert listed(ada, inbox.id) == {"Brief"}
+
+
+def test_without_the_right_to_process_no_folder_is_offered(ada: Visitor, bob: Visitor) -> None:
+    account = an_account(ada.actor, grants=[
+        {"user": ada.user.email, "rights": ["see", "administer"]}, {"user": bob.user.email, "rights": ["see"]},
+    ])  # fmt: skip
+    letter = a_message_in(a_folder(account))
+    for create in ("", "1"):
+        answer = bob.client.post("/mail/handle/", {"verb": "archive", "ids": letter.id, "create": create}, headers=PART)
+        assert answer.status_code == 403
+    assert not [one for one in reading.folders(ada.actor, account.id) if one.role is Role.ARCHIVE]
+
+
+def test_without_a_script_a_missing_archive_is_a_refusal_that_says_what_to_do(ada: Visitor) -> None:
+    letter = a_message_in(a_folder(an_account(ada.actor)))
+    answer = ada.client.post("/mail/handle/", {"verb": "archive", "ids": letter.id})
+    assert answer.status_code == 409
+    assert "Set one of its folders up for it" in text_of(answer.content.decode())

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,26 @@ def test_tags_are_put_on_and_taken_off(ada: Visitor) -> None:
     assert ada.post(deed, do="nothing").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("Bitte @Ada", ["@Ada"]),
+        ("@ada@amt.test und @ADA, bitte", ["@ada@amt.test", "@ADA"]),
+        ("@Adam, a@ada.test, <b>@Bob</b>", []),
+        ("<script>@Ada</script>", ["@Ada"]),
+    ],
+)
+def test_whom_a_note_calls_stands_out_in_it(ada: Visitor, text: str, marked: list[str]) -> None:
+    message = a_message_in(a_folder(an_account(ada.actor)))
+    ada.post(f"/mail/m/{message.id}/task/", do="note", text=text)
+    page = ada.part(f"/mail/m/{message.id}/task/", "work").content.decode()
+    said = re.search(r'<p class="note-text">(.*?)</p>', page, re.S)
+    assert said
+    assert re.findall(r'<b class="mention">(.*?)</b>', said[1]) == marked
+    assert unescape(re.sub("</?b[^>]*>", "", said[1])) == text
+    assert "<script>" not in page
+
+
 def test_whoever_only_sees_may_note_but_not_assign(ada: Visitor, bob: Visitor) -> None:
     grants = [{"user": ada.user.email, "rights": ["see", "process"]}, {"user": bob.user.email, "rights": SEE}]
     message = a_message_in(a_folder(an_account(ada.actor, grants=grants)))
@@ -436,3 +457,21 @@ def test_an_attached_picture_is_drawn_anew_for_its_preview(ada: Visitor) -> None
     assert shown
     assert b"script" not in base64.b64decode(shown[1])
     assert "cannot be read" in text_of(ada.page(f"/mail/m/{message.id}/attachment/1/look/"))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "told"),
+    [
+        ("application/pkcs7-mime; smime-type=enveloped-data", "is encrypted and cannot be opened here"),
+        ("application/pkcs7-mime; smime-type=signed-data", "wrapped in its digital signature"),
+        ("multipart/signed; boundary=x", "It is not checked here."),
+    ],
+)
+def test_an_encrypted_or_signed_message_says_so_and_promises_nothing(
+    ada: Visitor, content_type: str, told: str
+) -> None:
+    raw = f"From: eva@kunde.test\r\nSubject: S\r\nMIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n--x\r\n\r\nMIIB\r\n--x--"
+    message = a_message_in(a_folder(an_account(ada.actor)), raw.encode())
+    page = ada.part(f"/mail/f/{message.folder_id}/m/{message.id}/", "reader").content.decode()
+    assert told in text_of(page)
+    assert f"/mail/m/{message.id}/original.eml" in page

@@ -6,6 +6,7 @@ import re
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
-from poststelle.office import accounts, work
+from poststelle.office import accounts, pictures, work
 from tests.builders import a_folder, a_letter, a_message_in, an_account
 from tests.mail.papers import a_picture
 from tests.servers.ca import CertificateAuthority
-from tests.web.visitor import Visitor
+from tests.web.visitor import Visitor, text_of
+
+_HERE = {"egress_allow": ("127.0.0.0/8", "::1/128")}
 
 
 class Host:
@@ -35,6 +38,22 @@ def sender_host(ca: CertificateAuthority, settings: Any) -> Iterator[Host]:
     certificate = ca.good()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert, certificate.key)
+    with serving(context) as host:
+        settings.POSTSTELLE = settings.POSTSTELLE.model_copy(update={"ca_file": ca.ca_file} | _HERE)
+        yield host
+
+
+@pytest.fixture
+def plain_host(settings: Any) -> Iterator[Host]:
+    """One that knows nothing of encryption."""
+    with serving(None) as host:
+        host.address = host.address.replace("https:", "http:")
+        settings.POSTSTELLE = settings.POSTSTELLE.model_copy(update=_HERE)
+        yield host
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None) -> Iterator[Host]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -51,11 +70,9 @@ def sender_host(ca: CertificateAuthority, settings: Any) -> Iterator[Host]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     host = Host(server)
-    settings.POSTSTELLE = settings.POSTSTELLE.model_copy(
-        update={"ca_file": ca.ca_file, "egress_allow": ("127.0.0.0/8", "::1/128")}
-    )
     caches["pictures"].clear()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield host
@@ -117,8 +134,43 @@ def test_a_redirect_into_the_house_is_not_followed(ada: Visitor, sender_host: Ho
     assert Client().get(address).status_code == 404
 
 
-def test_only_encrypted_addresses_are_shown_at_all(ada: Visitor) -> None:
-    assert shown_pictures(ada, "http://kunde.test/x.png", "//kunde.test/x.png", "ftp://kunde.test/x.png") == []
+def test_what_no_server_can_be_asked_for_is_not_shown(ada: Visitor) -> None:
+    assert shown_pictures(ada, "ftp://kunde.test/x.png", "file:///etc/passwd", "/mail/x.png") == []
+
+
+def test_a_picture_of_a_server_without_encryption_comes_through_us_too(ada: Visitor, plain_host: Host) -> None:
+    plain_host.answers["/logo.png"] = (200, "image/png", a_picture())
+    (address,) = shown_pictures(ada, f"{plain_host.address}/logo.png")
+    assert Client().get(address).status_code == 200
+    assert len(plain_host.asked) == 1
+
+
+def test_a_picture_written_without_encryption_is_tried_with_it_first() -> None:
+    assert [url for url, _ in pictures._ways("http://kunde.test/x.png")] == [
+        "https://kunde.test/x.png", "http://kunde.test/x.png",
+    ]  # fmt: skip
+    assert [url for url, _ in pictures._ways("HTTP://kunde.test:80")] == ["https://kunde.test", "http://kunde.test:80"]
+    assert [url for url, _ in pictures._ways("http://kunde.test:8080/x")] == ["http://kunde.test:8080/x"]
+    assert [url for url, _ in pictures._ways("https://kunde.test/x")] == ["https://kunde.test/x"]
+
+
+def test_a_server_inside_the_house_is_not_asked_without_encryption_either(
+    ada: Visitor, plain_host: Host, settings: Any
+) -> None:
+    settings.POSTSTELLE = settings.POSTSTELLE.model_copy(update={"egress_allow": ()})
+    plain_host.answers["/x"] = (200, "image/png", a_picture())
+    (address,) = shown_pictures(ada, f"{plain_host.address.replace('localhost', '127.0.0.1')}/x")
+    assert Client().get(address).status_code == 404
+    assert plain_host.asked == []
+
+
+def test_pictures_behind_the_words_are_said_to_be_left_out(ada: Visitor) -> None:
+    html = '<table background="https://kunde.test/1.png"><tr><td style="background: url(https://kunde.test/2.png)">Gruß'
+    message = a_message_in(a_folder(an_account(ada.actor)), a_letter(html=html))
+    address = f"/mail/f/{message.folder_id}/m/{message.id}/"
+    assert "2 remote pictures are not shown" in text_of(ada.part(address, "reader").content.decode())
+    page = text_of(ada.part(f"{address}?remote=1", "reader").content.decode())
+    assert "2 pictures in the background of this message are not shown." in page
 
 
 def test_an_address_is_worth_nothing_once_forged_or_without_the_right(

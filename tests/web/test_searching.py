@@ -10,7 +10,15 @@ import pytest
 from django.utils import timezone
 
 from poststelle.office import feed, preferences, work
-from tests.builders import a_folder, a_letter, a_message_in, a_person, an_account, everything_is_indexed
+from tests.builders import (
+    a_folder,
+    a_letter,
+    a_message_in,
+    a_person,
+    an_account,
+    everybody_is_known,
+    everything_is_indexed,
+)
 from tests.store.conftest import home
 from tests.web.visitor import Visitor, text_of
 
@@ -119,3 +127,54 @@ def test_the_desktop_is_told_what_the_person_wants_to_be_told(ada: Visitor, bob:
     assert "Gelesen" not in page, "it was read elsewhere"
     assert "Von früher" not in page, "old mail that was moved here is no news"
     assert ada.get("/mail/arrivals/?after=x").status_code == 200
+
+
+def test_everything_a_search_finds_can_be_chosen_also_what_no_page_has_shown(ada: Visitor, bob: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    letters = [a_message_in(folder, a_letter(f"Gutachten {number}")) for number in range(60)]
+    a_message_in(folder, a_letter("Rechnung"))
+    everything_is_indexed()
+    page = ada.page("/mail/search/?q=Gutachten")
+    assert "data-pick-all" in page
+    assert 'data-query="Gutachten"' in page
+    chosen = json.loads(ada.get("/mail/choose/?q=Gutachten").content)["ids"]
+    assert chosen == [letter.id for letter in reversed(letters)]
+    assert json.loads(bob.get("/mail/choose/?q=Gutachten").content)["ids"] == []
+    assert json.loads(ada.get("/mail/choose/?q=Gutachten+ist:ungelesen+-%22Gutachten+7%22").content)["ids"] == [
+        letter.id for letter in reversed(letters) if letter.subject != "Gutachten 7"
+    ]
+
+
+def test_a_message_found_leads_back_to_what_was_found_and_on_to_its_neighbours(ada: Visitor) -> None:
+    folder = a_folder(an_account(ada.actor))
+    letter = a_message_in(folder, a_letter("Gutachten"))
+    everything_is_indexed()
+    address = f"/mail/search/m/{letter.id}/?q=Gutachten"
+    for page in (ada.page(address), ada.part(address, "reader").content.decode()):
+        assert 'href="/mail/search/?q=Gutachten"' in page
+        assert page.count("data-step=") == 2
+    assert "data-step=" not in ada.page(f"/mail/f/{folder.id}/m/{letter.id}/")
+
+
+def test_the_box_offers_people_behind_von_and_an_in_either_language(ada: Visitor, bob: Visitor) -> None:
+    a_message_in(a_folder(an_account(ada.actor)), a_letter(sender="Petra Müller <p.mueller@kunde.test>"))
+    everybody_is_known()
+    for typed in ("von:pet", "from:müll", "an:p.mue", "to:%22petra mü", "Frist von:petra", "-von:pet"):
+        offered = re.findall(r'data-whole="([^"]+)"', ada.page(f"/mail/search/complete/?q={typed}"))
+        assert [one.rpartition(":")[2] for one in offered] == ["p.mueller@kunde.test"], typed
+    assert 'data-whole="Frist von:p.mueller' in ada.page("/mail/search/complete/?q=Frist von:petra")
+    assert bob.page("/mail/search/complete/?q=von:pet").strip() == ""
+    assert "<b>ist:ungelesen" in ada.page("/mail/search/complete/?q=ist:un"), "German words count for everybody"
+
+
+def test_an_address_field_offers_people_as_one_writes_them(ada: Visitor, bob: Visitor) -> None:
+    inbox = a_folder(an_account(ada.actor))
+    for sender in ('"Müller, Petra" <p.mueller@kunde.test>', "kahl@kunde.test", '"<b>Böse</b>" <b@kunde.test>'):
+        a_message_in(inbox, a_letter(sender=sender))
+    everybody_is_known()
+    page = ada.page("/mail/people/?q=petra")
+    assert 'data-whole="&quot;Müller, Petra&quot; &lt;p.mueller@kunde.test&gt;"' in page
+    assert 'data-address="p.mueller@kunde.test"' in page
+    assert 'data-whole="kahl@kunde.test"' in ada.page("/mail/people/?q=kahl")
+    assert "<b>Böse" not in ada.page("/mail/people/?q=böse").replace("<b>&lt;b&gt;Böse", "")
+    assert bob.page("/mail/people/?q=petra").strip() == ""

@@ -48,6 +48,12 @@ def format_address(name: str, address: str) -> str:
     return f"{name} <{address}>" if address else name
 
 
+def typed_address(name: str, address: str) -> str:
+    """Name and address as one types them among others: quoted where a mark in the name would be taken for the address's end."""
+    plain = name.replace("\\", "").replace('"', "")
+    return format_address(f'"{plain}"' if any(mark in plain for mark in ",;:<>()@[]") else plain, address)
+
+
 _PLAIN = r"[\w!#$%&'*+/=?^`{|}~.\-]++@[\w.\-]++"
 _SIMPLE = re.compile(rf"(?:\"([^\"\\=]*+)\" *+|([^\"\\=()<>\[\]:;@,]*+))<({_PLAIN})>", re.A)
 _BARE = re.compile(_PLAIN, re.A)

@@ -21,7 +21,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from poststelle.mail.markup import bounded
 
-SANITISER_VERSION = 1
+SANITISER_VERSION = 2
 """Grows whenever the same HTML would come out differently; derived HTML with an older number is made again."""
 
 MAX_QUOTE_LEVEL = 10
@@ -77,7 +77,7 @@ _CSS_REMOTE = re.compile(r"(?:url|image-set|src)\s*\(", re.I)
 
 _URL_NOISE = re.compile(r"[\x00-\x1f\x7f]")
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)\S", re.I)
-_HTTPS_IMAGE = re.compile(r"https://[^\s\"'<>\\`]+", re.I)
+_REMOTE_IMAGE = re.compile(r"(?:https?:)?//[^\s\"'<>\\`]+", re.I)
 _EMBEDDED_IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]+", re.I)
 _LINK_OUT = re.compile(r'(<a\b[^<>]*? href="https?://([^/?#"\\]+)[^"]*")', re.I)
 
@@ -85,7 +85,7 @@ _LINK_OUT = re.compile(r'(<a\b[^<>]*? href="https?://([^/?#"\\]+)[^"]*")', re.I)
 @dataclass(frozen=True, slots=True)
 class Sanitised:
     """HTML that runs nothing and asks for nothing but what was allowed; `blocked_remote` counts remote resources left out,
-    `remote` tells that https images were let in."""
+    `remote` tells that images were let in."""
 
     html: str
     blocked_remote: int
@@ -113,7 +113,8 @@ class _Filter:
         if name == "src":
             return self._image(value)
         if name in {"srcset", "background"}:
-            self.blocked += 1
+            # The same picture in other sizes comes as the one in `src`.
+            self.blocked += not (self.remote and name == "srcset")
             return None
         return value
 
@@ -123,8 +124,10 @@ class _Filter:
             return self.images.get(unquote(url[4:])) or self.images.get(url[4:])
         if _EMBEDDED_IMAGE.fullmatch(url):
             return url
-        if self.remote and _HTTPS_IMAGE.fullmatch(url) and (here := self.through(url)):
-            return here
+        if self.remote and _REMOTE_IMAGE.fullmatch(url):
+            whole = f"https:{url}" if url.startswith("//") else url
+            if here := self.through(whole):
+                return here
         if re.match(r"https?:|[\\/]{2}", url, re.I):
             self.blocked += 1
         return None

@@ -22,6 +22,7 @@ from poststelle.mail.folding import Labels, prepared
 from poststelle.mail.headers import decode_words, unfold
 from poststelle.mail.message import body_text, parse, part_bytes, part_text
 from poststelle.mail.mime import Part
+from poststelle.mail.protection import protection
 from poststelle.mail.report import DeliveryReport, DispositionReport
 
 MOST_EMBEDDED = 20 << 20
@@ -45,7 +46,8 @@ class File:
 class Opened:
     """What a message says. The fields named as in `mail.message.ParsedMessage` mean the same; `headers` is every field in its
     order, decoded. `text` is the text to be read, made from the HTML where there is no plain one; `marks` are those of
-    `mail.spoofing`; `authentication` is what the asker's own servers found out, None where they do not say.
+    `mail.spoofing`; `authentication` is what the asker's own servers found out, None where they do not say; `protection` is
+    `mail.protection`'s word.
     """
 
     subject: str = ""
@@ -69,6 +71,7 @@ class Opened:
     invitations: tuple[Event, ...] = ()
     delivery: DeliveryReport | None = None
     disposition: DispositionReport | None = None
+    protection: str = ""
 
 
 UNREADABLE = Opened(defects=("unreadable",))
@@ -88,10 +91,11 @@ class Shown:
 def opened(raw: bytes, servers: Sequence[str] = ()) -> Opened:
     """The message opened. `servers`: the names whose findings on the sender count (`mail.authentication.own_servers`)."""
     parsed = parse(raw)
+    text = body_text(raw, parsed)
     return Opened(
         **{name: getattr(parsed, name) for name in _SAME},
         headers=tuple((name, decode_words(unfold(value))) for name, value in parsed.headers),
-        text=body_text(raw, parsed),
+        text=text,
         has_html=parsed.html_part is not None,
         files=tuple(_described(number, file) for number, file in enumerate(enclosures(raw, parsed))),
         marks=spoofing.marks(parsed),
@@ -99,6 +103,7 @@ def opened(raw: bytes, servers: Sequence[str] = ()) -> Opened:
         invitations=calendar.invitations(raw, parsed),
         delivery=report.delivery(raw, parsed),
         disposition=report.disposition(raw, parsed),
+        protection=protection(parsed.root, text),
     )
 
 

@@ -18,6 +18,7 @@ from poststelle.mail import words
 MAX_LENGTH, MAX_TERMS = 1_000, 30
 
 _PIECE = re.compile(r'(-)?(?:([^\W\d_]{2,12}):)?(?:"([^"]*)"?|(\S+))')
+_OPEN = re.compile(r'(?:(?<=\s)|(?<=\s-)|^-?)([^\W\d_]{2,12}):("[^"]*|[^\s"]*)$')
 _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 _GERMAN_DAY = re.compile(r"(?:(\d{1,2})\.)?(\d{1,2})\.(\d{2}|\d{4})")
 _YEAR = re.compile(r"(?:19|20)\d{2}")
@@ -114,16 +115,38 @@ _STATES: Mapping[str, Mapping[str, bool]] = {
 _ATTACHMENT_WORDS = {"anhang", "anhänge", "anlage", "anlagen", "attachment", "attachments"}
 
 
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """The operator a text ends in: what stands `before` it (with its minus), its word as typed, what it means, and its value so far."""
+
+    before: str
+    operator: str
+    meaning: str
+    value: str
+
+
+def being_typed(text: str) -> Typing | None:
+    """The operator whose value is being typed at the end of the text, an open quote included; None where there is none."""
+    found = _OPEN.search(text)
+    meaning = _MEANINGS.get(found[1].lower(), "") if found else ""
+    return Typing(text[: found.start(1)], found[1], meaning, found[2].lstrip('"')) if found and meaning else None
+
+
 def completions(typed: str, language: str = "de") -> list[str]:
-    """What the last word of `typed` may become, operators with their colon and their values; for the box's suggestions."""
+    """What the last word of `typed` may become, operators with their colon and their values; for the box's suggestions.
+
+    Operators are offered in one's language, and in the other one where that has none; values in that of their operator.
+    """
     last = re.split(r"\s", typed)[-1].lower().removeprefix("-")
-    offered = [
-        (one.german, one.german_values) if language == "de" else (one.english, one.english_values) for one in OPERATORS
-    ]
+    german = [(one.german, one.german_values) for one in OPERATORS]
+    english = [(one.english, one.english_values) for one in OPERATORS]
+    own, other = (german, english) if language == "de" else (english, german)
     name, colon, value = last.partition(":")
     if colon:
-        return [f"{word}:{one}" for word, values in offered if word == name for one in values if one.startswith(value)]
-    return [f"{word}:" for word, _ in offered if last and word.startswith(last)]
+        fitting = (one for word, values in [*own, *other] if word == name for one in values if one.startswith(value))
+        return list(dict.fromkeys(f"{name}:{one}" for one in fitting))
+    begun = ([f"{word}:" for word, _ in some if last and word.startswith(last)] for some in (own, other))
+    return next((some for some in begun if some), [])
 
 
 def parse(text: str, today: date) -> Query:

@@ -203,6 +203,7 @@ class OutgoingServerRecord:
     login: LoginRecord | None
     test_recipient: str
     accounts: int
+    exceptions: Sequence[ExceptionRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +346,7 @@ class RecipientRecord:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """A message on its way out. `state`: queued, sending, sent, partly-sent, rejected, deferred or uncertain (policy.sending)."""
+    """A message on its way out. `state`: one of `policy.sending`."""
 
     id: str
     account_id: str
@@ -364,11 +365,32 @@ class OutgoingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """How many messages wait for a person's word since the data was restored or copied. `as_of`: how old the data was."""
+
+    count: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SearchHit:
     """A placement found, and a piece of its text around the first word found (plain text)."""
 
     placement: PlacementRecord
     snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorrespondentRecord:
+    """Somebody one has had to do with: wrote `heard` times, was written to `written` times.
+
+    `address` in lower case; `name` as the latest letter spells it, "" where none does.
+    """
+
+    name: str
+    address: str
+    heard: int
+    written: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,7 +503,7 @@ class HealthRecord:
     `in_step`: it is expected to be kept in step every `interval` seconds; `since`: its latest round began, or it was added.
     `behind`: messages the server has and we have not yet; `rate` those that came per minute lately. `certificate_days` until
     the first certificate of its servers ends. `quota` (used, limit) in bytes. `watching`: idle, notify, poll or "".
-    `queued`, `deferred`, `uncertain`: mail on its way out.
+    `queued`, `deferred`, `uncertain` (a person has to decide): mail on its way out.
     """
 
     account_id: str

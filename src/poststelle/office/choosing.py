@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.listing import Filter, Place, Where
 from poststelle.office.actor import Actor
-from poststelle.store import choosing
+from poststelle.store import choosing, search
 
 MOST_AT_ONCE = 10_000
 _OF_PEOPLE = frozenset({Place.MINE, Place.FOLLOW_UP, Place.MENTIONS, Place.NEW})
@@ -21,6 +21,11 @@ def everything(actor: Actor, where: Where, filter: Filter = _EVERYTHING) -> list
     """The ids of all messages of a list, newest first, the newest `MOST_AT_ONCE`. Raises NotFound, NotPermitted("people-only")."""
     _may(actor, where, filter)
     return choosing.everything(actor.reach, where, filter, MOST_AT_ONCE)
+
+
+def found(actor: Actor, query: str) -> list[str]:
+    """The ids of all messages a search (`mail.query`) finds for the actor, newest first, the newest `MOST_AT_ONCE`."""
+    return search.everything(actor.reach, query, MOST_AT_ONCE)
 
 
 def with_threads(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from poststelle.adapters.imap.roles import may_be
 from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
 from poststelle.mail.ports import SEEN, Role, flags_of
 from poststelle.mail.records import FolderRecord
@@ -147,6 +148,7 @@ def create_folder(actor: Actor, account: str, path: Sequence[str]) -> str:
     record = accounts.find(actor.reach, account)
     if Right.PROCESS not in accounts.rights_on(actor.reach, record.id):
         raise NotPermitted("process-needed")
+    _check_name(actor, record.id, path)
     above = next((one for one in messages.folders(actor.reach, record.id) if one.path == tuple(path[:-1])), None)
     if above is not None:
         _allowed(above, _MAKE)
@@ -157,6 +159,7 @@ def create_folder(actor: Actor, account: str, path: Sequence[str]) -> str:
 def rename_folder(actor: Actor, folder: str, path: Sequence[str]) -> None:
     """Another name or place for the folder and what lies below it. Raises NotFound, NotPermitted, Invalid, Conflict."""
     record = _reshapeable(actor, folder)
+    _check_name(actor, record.account_id, path, record.role)
     row = folders.find(UUID(record.account_id), record.id)
     folders.rename(row, path, pool=actor.reach.pool, actor=actor.name)
 
@@ -178,11 +181,33 @@ def subscribe(actor: Actor, folder: str, *, subscribed: bool) -> None:
 
 
 def set_role(actor: Actor, folder: str, role: Role | None) -> None:
-    """What the folder is for; None: what the server says. Raises NotFound, NotPermitted, Invalid for the inbox."""
+    """What the folder is for; None: what the server says. Raises NotFound, NotPermitted, Invalid for the inbox.
+
+    What folders are for says which files are for a group (`store.guards`): there it takes one of that group, or *administer*.
+    """
     record = _folder(actor, folder, "")
     if Role.INBOX in {role, record.role}:
         raise Invalid({"role": "inbox-stays"})
+    check_purposes(actor, record.account_id)
     choose(actor, folder, {"role": role.value if role is not None else ""})
+
+
+def check_purposes(actor: Actor, account: str) -> None:
+    """Raises NotFound, and NotPermitted("purpose-for-a-group") unless the actor may say what folders of the account are for."""
+    record = accounts.find(actor.reach, account)
+    group = guards.of(actor.reach, record.id)
+    if group and Right.ADMINISTER not in record.rights:
+        raise NotPermitted("purpose-for-a-group", group=group)
+
+
+_ASKED_APART = frozenset({Role.SENT, Role.DRAFTS, Role.TRASH})
+"""Folders whose files are another group's than everything else's."""
+
+
+def _check_name(actor: Actor, account: str, path: Sequence[str], role: Role = Role.NONE) -> None:
+    """The name alone may say what a folder is for, and so may losing it."""
+    if role in _ASKED_APART or any(may_be(one, path) for one in _ASKED_APART if path):
+        check_purposes(actor, account)
 
 
 def choose(actor: Actor, folder: str, choices: Mapping[str, object]) -> None:
@@ -238,9 +263,9 @@ def _folder(actor: Actor, number: str, server_right: str) -> FolderRecord:
 
 
 def _taking(actor: Actor, number: str, rows: Sequence[Chosen]) -> FolderRecord:
-    """The folder, if these may be put into it: files that are for a group do not leave their mailbox without one of it."""
+    """The folder, if these may be put into it: files that are for a group stay where it is asked, unless one of it moves them."""
     target = _folder(actor, number, _PUT_IN)
-    if group := guards.needed(actor.reach, _ids(rows), target.account_id):
+    if group := guards.needed(actor.reach, _ids(rows), target):
         raise NotPermitted("files-for-a-group", group=group)
     return target
 
@@ -267,8 +292,8 @@ def _move(actor: Actor, rows: Sequence[Chosen], folder: str, batch: UUID | None 
 def _move_by_role(actor: Actor, chosen: Selection, role: Role) -> Handled:
     rows = _chosen(actor, chosen, _TAKE_OUT)
     targets = {account: folders.with_role(UUID(account), role) for account in {row.account for row in rows}}
-    if None in targets.values():
-        raise Conflict("no-such-role", role=role.value)
+    if without := [str(UUID(account)) for account, target in targets.items() if target is None]:
+        raise Conflict("no-such-role", role=role.value, accounts=without)
     batch, count = uuid4(), 0
     for account, target in targets.items():
         if target is not None:

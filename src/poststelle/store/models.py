@@ -4,6 +4,13 @@ Laws: secrets are stored only as sealed values (store.secrets). Every table that
 one that does.
 """
 
+from poststelle.store.tables.correspondents import (
+    Acquaintance,
+    Correspondence,
+    Correspondent,
+    CorrespondentsRead,
+    CorrespondentWord,
+)
 from poststelle.store.tables.journal import Journal
 from poststelle.store.tables.mail import (
     Errand,
@@ -32,7 +39,8 @@ from poststelle.store.tables.people import Office, Pool, Session, Token, User, U
 from poststelle.store.tables.work import Branch, Looked, Mention, Note, Presence, Tag, Task, Trust
 
 __all__ = [
-    "Account", "Branch", "Errand", "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "LiveWish",
+    "Account", "Acquaintance", "Branch", "Correspondence", "Correspondent", "CorrespondentWord", "CorrespondentsRead", "Errand",
+    "Event", "Folder", "Grant", "Group", "HandOver", "Identity", "Journal", "LiveWish",
     "Login", "Looked", "Mention", "Message", "Note", "Office", "Outgoing", "OutgoingServer", "Placement", "Pool", "Presence", "Recipient",
     "Segment", "Session", "SetAside", "Tag", "Task", "Template", "ThreadLink", "ThreadTopic", "Token", "Trust", "User", "UserManager",
 ]  # fmt: skip

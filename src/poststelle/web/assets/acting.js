@@ -7,6 +7,7 @@ import { chooseFolder, choosePerson, chooseTag } from "./palette.js";
 const LEAVING = new Set(["move", "archive", "spam", "wanted", "delete"]);
 const PORTION = 500;
 let stopped = false;
+let accepted = null;
 
 export function targets() {
   const some = picked();
@@ -26,8 +27,14 @@ export async function act(verb, more = {}, ids = targets()) {
   const list = find("#list");
   const there = { where: list?.dataset.where ?? "", only: list?.dataset.only ?? "", threads: list?.dataset.threads ?? "0" };
   showAtOnce(verb, ids, whole);
-  if (whole) await bulk(verb, more, there);
-  else await post(body().dataset.handle, fieldsOf({ verb, ids: ids.join(" "), ...there, ...more }));
+  await carryOut(verb, more, ids, whole, there);
+}
+
+// Where a folder for it is missing the server offers to make one: accepted, the same is done again.
+async function carryOut(verb, more, ids, whole, there) {
+  const fields = { verb, ids: ids.join(" "), ...there, ...more };
+  const answer = whole ? await bulk(verb, more, there) : await post(body().dataset.handle, fieldsOf(fields));
+  if (answer?.headers.has("X-Offer")) accepted = () => carryOut(verb, { ...more, create: "1" }, ids, whole, there);
   lookAgain();
 }
 
@@ -56,7 +63,8 @@ function leave(chosen, ids) {
 async function bulk(verb, more, there) {
   const bar = find("#bulk");
   const acts = find("#acts");
-  const query = new URLSearchParams({ where: there.where, only: there.only });
+  const list = there.where ? { where: there.where, only: there.only } : { q: find("#list").dataset.query };
+  const query = new URLSearchParams(list);
   const answer = await fetch(`${acts.dataset.choose}?${query}`);
   if (!answer.ok) return;
   const { ids } = await answer.json();
@@ -72,6 +80,10 @@ async function bulk(verb, more, there) {
     const fields = { verb, ids: portion, ...more, token: tokens, so_far: count, silent: last ? undefined : "1" };
     const done = await post(body().dataset.handle, fieldsOf(fields));
     if (!done) break;
+    if (done.headers.has("X-Offer")) {
+      bar.hidden = true;
+      return done;
+    }
     count += Number(done.headers.get("X-Count"));
     tokens.splice(0, tokens.length, ...(done.headers.get("X-Undo") ?? "").split(" ").filter(Boolean));
   }
@@ -110,6 +122,11 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-verb]");
   if (button) act(button.dataset.verb, {}, [button.closest("[data-one]").dataset.one]);
   if (event.target.closest?.("[data-stop]")) stopped = true;
+  const accept = event.target.closest?.("[data-accept]");
+  if (accept) {
+    accept.closest(".note").remove();
+    accepted?.();
+  }
 });
 
 // --- Rows are dragged onto folders: moved, with Ctrl or Alt copied.

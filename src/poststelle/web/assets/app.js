@@ -7,6 +7,7 @@ import "./acting.js";
 import "./tree.js";
 import "./keys.js";
 import "./search.js";
+import "./recipients.js";
 import "./message.js";
 import "./mentions.js";
 import { settings } from "./office.js";
@@ -18,7 +19,7 @@ import { mailboxForm } from "./mailbox.js";
 import { passkeys } from "./passkey.js";
 
 function furnish() {
-  for (const [selector, make] of [["form.letter", keepDraft], ["#mailbox-form", mailboxForm]]) {
+  for (const [selector, make] of [["form.letter", keepDraft], ["form[data-probe]", mailboxForm]]) {
     const form = find(selector);
     if (!form || form.dataset.furnished) continue;
     form.dataset.furnished = "1";

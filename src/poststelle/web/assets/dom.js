@@ -33,7 +33,7 @@ export async function post(address, fields) {
   }
   const markup = await answer.text();
   if (answer.ok) {
-    if (!fields.get("silent")) note(parsed(markup).firstElementChild);
+    if (!fields.get("silent") || answer.headers.has("X-Offer")) note(parsed(markup).firstElementChild);
     return answer;
   }
   const said = document.createElement("div");

@@ -81,6 +81,11 @@ export function step(by) {
   if (chosen < 0 || next !== some[chosen]) openRow(next);
 }
 
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-step]");
+  if (button) step(Number(button.dataset.step));
+});
+
 export function openRow(row) {
   const link = find("a", row);
   row.scrollIntoView({ block: "nearest" });
@@ -204,6 +209,7 @@ function merge(shownRows, fresh) {
   else find("#above")?.remove();
   const wanted = new Set(fresh.map((item) => item.id));
   const focused = document.activeElement?.closest?.(".row")?.id;
+  const come = [];
   let place = find("#above")?.nextElementSibling ?? shownRows.firstElementChild;
   for (const item of fresh) {
     if (item === more) break;
@@ -211,6 +217,7 @@ function merge(shownRows, fresh) {
     if (!old) {
       shownRows.insertBefore(document.adoptNode(item), place);
       htmx.process(item);
+      come.push(item);
       continue;
     }
     while (place && place !== old && !wanted.has(place.id) && !place.classList.contains("more")) place = dropped(place);
@@ -223,9 +230,34 @@ function merge(shownRows, fresh) {
     shownRows.append(document.adoptNode(more));
     htmx.process(more);
   }
-  if (first?.isConnected) scroller.scrollTop += first.getBoundingClientRect().top - before;
+  if (first?.isConnected) {
+    scroller.scrollTop += first.getBoundingClientRect().top - before;
+    tellArrived(come.filter((item) => item.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING).length);
+  }
   if (focused) find(`#${focused} a`)?.focus({ preventScroll: true });
 }
+
+// --- What came above the place one is reading at is told, and found at the top.
+function tellArrived(number) {
+  const button = find("#arrived");
+  const count = Number(button?.dataset.count ?? 0) + number;
+  if (!button || !count) return;
+  button.dataset.count = count;
+  find("span", button).textContent = count === 1 ? button.dataset.one : button.dataset.many.replace("{n}", count);
+  button.hidden = false;
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("#arrived")) return;
+  find(".list-scroll").scrollTop = 0;
+  find("#rows > .row a")?.focus({ preventScroll: true });
+});
+document.addEventListener("scroll", (event) => {
+  const button = find("#arrived");
+  if (!button || button.hidden || !event.target.matches?.(".list-scroll") || event.target.scrollTop > 8) return;
+  button.hidden = true;
+  delete button.dataset.count;
+}, true);
 
 function renew(old, item) {
   old.className = item.className;

@@ -3,6 +3,7 @@
 import { all, body, find, htmx, parsed, part } from "./dom.js";
 import { opened, pickThese, picked, rows } from "./list.js";
 
+const PAGES = 10;
 let known = null;
 let waiting = 0;
 let quiet = false;
@@ -39,15 +40,27 @@ export async function resumeList() {
   known = list;
   const kept = address() && read(`list.${address()}`);
   if (kept?.at) rows().find((row) => row.dataset.id === kept.at)?.setAttribute("data-last", "");
-  // Beside an open message the list stands where that message is.
-  if (kept?.row && !opened()) await goBack(list, kept);
+  // Beside an open message the list stands where that message is; what was found stands as it was left.
+  if (kept?.row && (!opened() || !list.dataset.where)) await goBack(list, kept);
   rememberList();
+}
+
+// What was found has no place of its own in a list: it is read again from the top.
+async function loadMore() {
+  const more = find("#more");
+  more.removeAttribute("hx-trigger");
+  const answer = await part(find("a", more).href, "more");
+  if (!answer.ok || !more.isConnected) return more.remove();
+  more.replaceWith(...all("li", parsed(await answer.text())).map((item) => document.adoptNode(item)));
+  htmx.process(find("#rows"));
 }
 
 async function goBack(list, { row, offset }) {
   quiet = true;
   try {
-    if (!document.getElementById(`row-${row}`)) {
+    if (!list.dataset.where) {
+      for (let page = 0; page < PAGES && !document.getElementById(`row-${row}`) && find("#more"); page += 1) await loadMore();
+    } else if (!document.getElementById(`row-${row}`)) {
       const from = new URL(address(), location.href);
       from.searchParams.set("from", row);
       const answer = await part(from, "rows");

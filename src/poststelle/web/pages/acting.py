@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from django.http import HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from poststelle.errors import Invalid, NotFound
+from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.listing import Filter, Status, Where, read_filter, read_where
-from poststelle.mail.ports import FLAGGED, SEEN
-from poststelle.office import choosing, handling, reading, work
+from poststelle.mail.ports import FLAGGED, SEEN, Role
+from poststelle.office import choosing, handling, limits, reading, special_folders, work
 from poststelle.office.actor import Actor
 from poststelle.office.handling import Handled, Selection
-from poststelle.web.entrance import Visit
-from poststelle.web.names import Text, role_name
+from poststelle.web.entrance import Visit, is_part
+from poststelle.web.names import ROLES, Text, role_name
+from poststelle.web.pages.searching import LONGEST
 from poststelle.web.returning import done
 
 Act: TypeAlias = Callable[[Actor, Sequence[str], QueryDict], Handled]
@@ -29,11 +31,25 @@ Act: TypeAlias = Callable[[Actor, Sequence[str], QueryDict], Handled]
 
 @require_POST
 def handle(request: Visit) -> HttpResponse:
-    """Do ``verb`` to the messages ``ids``, or to ``everything`` the list (``where``, ``only``) holds."""
+    """Do ``verb`` to the messages ``ids``, or to ``everything`` the list (``where``, ``only``) holds.
+
+    Where a folder for it is missing, it is offered (``X-Offer``) and nothing is done; asked again with ``create``, it is made.
+    """
     given = request.POST
     act, told = _verb(given.get("verb", ""))
     ids = _ids(request.actor, given)
-    handled = act(request.actor, ids, given) if ids else Handled(0, None)
+    try:
+        handled = act(request.actor, ids, given) if ids else Handled(0, None)
+    except Conflict as error:
+        if error.code != "no-such-role" or not is_part(request):
+            raise
+        role = Role(str(error.facts["role"]))
+        if given.get("create") != "1":
+            return _offered(request, role)
+        without = error.facts["accounts"]
+        for account in without if isinstance(without, list) else ():
+            special_folders.create(request.actor, account, {role})
+        handled = act(request.actor, ids, given)
     before = given.get("so_far", "")
     count = handled.count + (int(before) if before.isdecimal() and len(before) < 8 else 0)
     tokens = [*given.getlist("token")[:100], *([handled.token] if handled.token else [])]
@@ -42,9 +58,19 @@ def handle(request: Visit) -> HttpResponse:
     return answer
 
 
+def _offered(request: Visit, role: Role) -> HttpResponse:
+    told = _("This mailbox has no folder “%(folder)s” yet.") % {"folder": ROLES[role]}
+    answer = render(request, "parts/offer.html", {"told": told})
+    answer["X-Offer"], answer["X-Count"] = "create", "0"
+    return answer
+
+
 @require_safe
 def choose(request: Visit) -> JsonResponse:
-    """The ids of everything a list holds, for the script to handle in portions."""
+    """The ids of everything a list holds, or a search (``q``) finds, for the script to handle in portions."""
+    if query := request.GET.get("q", "").strip():
+        limits.searches.spend(request.actor.name)
+        return JsonResponse({"ids": choosing.found(request.actor, query[:LONGEST])})
     where, only = _list(request.GET)
     if where is None:
         raise NotFound("folder-unknown")

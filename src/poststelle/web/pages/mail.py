@@ -59,6 +59,8 @@ def message(request: Visit, placement: str, folder: str | None = None, where: st
         opened: reading.OpenMessage = context["opened"]
         around = lists.asked(request, folder_place(opened.folder.id)) if folder is not None else None
     context |= pane.beside(request, placement, around)
+    if around is None:
+        context |= {"searching": True, "query": request.GET.get("q", "")[: pane.LONGEST_QUERY]}
     if is_part(request, "reader"):
         response = render(request, "parts/message.html", context | {"asked": around})
     else:

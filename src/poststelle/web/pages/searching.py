@@ -18,17 +18,19 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from poststelle.mail.query import OPERATORS, completions
+from poststelle.mail.address import typed_address
+from poststelle.mail.query import OPERATORS, being_typed, completions
 from poststelle.mail.records import SearchHit
-from poststelle.office import limits, preferences, reading
+from poststelle.office import correspondents, limits, reading
 from poststelle.office import lists as office_lists
 from poststelle.web import lists
 from poststelle.web.entrance import Visit, base_of, is_part
-from poststelle.web.names import GROUPS, OPERATOR_HELP, role_name
+from poststelle.web.names import GROUPS, OPERATOR_HELP, Text, role_name
 from poststelle.web.readable import looked_for
 
 WINDOW, GROUPED_WINDOW, LONGEST = 50, 200, 500
 _MOST_OFFERED = 8
+_MEANINGS = {word: one.meaning for one in OPERATORS for word in (one.german, one.english)}
 
 
 @require_safe
@@ -42,20 +44,35 @@ def search(request: Visit) -> HttpResponse:
 
 @require_safe
 def complete(request: Visit) -> HttpResponse:
-    """What the last word in the box may become: operators, their values, and folders by name."""
+    """What the last word in the box may become: operators, their values, folders by name, and people behind `from:` and `to:`."""
     typed = request.GET.get("q", "")[:LONGEST]
-    language = translation.get_language() or "de"
-    words = completions(typed, language[:2])
-    before = typed[: len(typed) - len(typed.split(" ")[-1])]
-    last = typed[len(before) :]
-    if last.lower().startswith("in:"):
-        words = _folders(request, last[3:].strip('"'))
-    meanings = {word: one.meaning for one in OPERATORS for word in (one.german, one.english)}
-    offered = [
-        (before + word, word, OPERATOR_HELP.get(meanings.get(word.partition(":")[0], ""), ""))
-        for word in words[:_MOST_OFFERED]
-    ]
+    last = being_typed(typed)
+    if last is not None and last.meaning in {"sender", "recipient"}:
+        offered = [
+            (f"{last.before}{last.operator}:{one.address}", one.name or one.address, one.address if one.name else "")
+            for one in correspondents.find(request.actor, last.value, _MOST_OFFERED)
+        ]
+    elif last is not None and last.meaning == "folder":
+        names = _folders(request, last.value)[:_MOST_OFFERED]
+        offered = [
+            (f"{last.before}{last.operator}:{name}", f"{last.operator}:{name}", _help("folder")) for name in names
+        ]
+    else:
+        before = typed[: len(typed) - len(typed.split(" ")[-1])]
+        before += "-" if typed[len(before) :].startswith("-") else ""
+        words = completions(typed, (translation.get_language() or "de")[:2])[:_MOST_OFFERED]
+        offered = [(before + word, word, _help(_MEANINGS.get(word.partition(":")[0], ""))) for word in words]
     return render(request, "parts/completions.html", {"offered": offered})
+
+
+@require_safe
+def people(request: Visit) -> HttpResponse:
+    """Whom an address being typed (``q``) may be, as one writes them: name and address."""
+    offered = [
+        (typed_address(one.name, one.address), one.name or one.address, one.address if one.name else "")
+        for one in correspondents.find(request.actor, request.GET.get("q", ""), _MOST_OFFERED)
+    ]
+    return render(request, "parts/completions.html", {"offered": offered, "people": True})
 
 
 def found(request: Visit) -> dict[str, Any]:
@@ -82,8 +99,9 @@ def found(request: Visit) -> dict[str, Any]:
         "title": _("Search"),
         "rows": lists.found(hits, urls, headings),
         "looked_for": looked_for(query),
+        "rows_url": f"{here}?{asked}" if query else "",
         "more": f"{here}?{asked}&{urlencode({'after': page.next})}" if page and page.next else "",
-        "columns": preferences.mine(request.actor).columns,
+        "columns": request.chosen.columns,
         "groups": [
             (
                 name,
@@ -131,6 +149,11 @@ _HEADINGS: Mapping[str, Callable[[SearchHit, Mapping[str, str]], str]] = {
 
 
 def _folders(request: Visit, beginning: str) -> list[str]:
+    """Names of folders that begin so, quoted where they have to be."""
     names = {str(role_name(one)) for branch in reading.tree(request.actor) for one in branch.folders}
     fitting = sorted(name for name in names if name.casefold().startswith(beginning.casefold()))
-    return [f'in:"{name}"' if " " in name else f"in:{name}" for name in fitting]
+    return [f'"{name}"' if " " in name else name for name in fitting]
+
+
+def _help(meaning: str) -> Text:
+    return OPERATOR_HELP.get(meaning, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -17,11 +18,11 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from poststelle.errors import Invalid, NotFound, NotPermitted, TooOften
+from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted, TooOften
 from poststelle.mail import answer, calendar_answer
-from poststelle.mail.address import Address, format_address, parse_addresses
+from poststelle.mail.address import Address, format_address, parse_addresses, typed_address
 from poststelle.mail.calendar import Event
 from poststelle.office import accounts, letters, limits, outbox, reading, wording
 from poststelle.web.entrance import Visit, base_of
@@ -33,7 +34,7 @@ _INVITATION_ANSWERS = {
     "accept": gettext_lazy("Accepted: %(summary)s"),
     "decline": gettext_lazy("Declined: %(summary)s"),
 }
-_FINAL = {"sent", "partly-sent", "rejected", "uncertain"}
+_FINAL = {"sent", "partly-sent", "rejected", "uncertain", "held", "discarded"}
 
 
 def write(request: Visit) -> HttpResponse:
@@ -61,12 +62,25 @@ def write(request: Visit) -> HttpResponse:
 def sent_items(request: Visit) -> HttpResponse:
     """The outbox: what is on its way and what became of it."""
     page = outbox.page(request.actor, 50, request.GET.get("after") or None)
+    open_ones = outbox.open_to_decision(request.actor, page.items)
     context = {
         "base": base_of(request),
-        "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state)) for one in page.items],
+        "outgoing": [(one, OUTGOING_STATES.get(one.state, one.state), one.id in open_ones) for one in page.items],
+        "held": outbox.held(request.actor),
         "next": page.next,
     }
     return render(request, "outbox.html", context)
+
+
+@require_POST
+def decide(request: Visit, number: str = "") -> HttpResponse:
+    """Send (``do=send``) or discard (``do=discard``) one message, or without a number all that is held."""
+    decide = {"send": outbox.send_again, "discard": outbox.discard}.get(request.POST.get("do", ""))
+    if decide is not None:
+        # Somebody else may have decided meanwhile: the list says how.
+        with contextlib.suppress(Conflict):
+            decide(request.actor, number or None)
+    return redirect("outbox")
 
 
 @require_safe
@@ -216,14 +230,7 @@ def _calendar_answer(request: Visit, typed: Mapping[str, str]) -> list[outbox.At
 
 
 def _written(addresses: Sequence[Address]) -> str:
-    return ", ".join(_as_header(one) for one in addresses)
-
-
-def _as_header(one: Address) -> str:
-    """Quoted where a comma or the like in the name would be taken for the end of the address."""
-    name = one.name.replace("\\", "").replace('"', "")
-    quoted = f'"{name}"' if any(mark in name for mark in ",;:<>()@[]") else name
-    return format_address(quoted, one.address)
+    return ", ".join(typed_address(one.name, one.address) for one in addresses)
 
 
 def _attribution(opened: reading.OpenMessage) -> str:
