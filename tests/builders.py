@@ -19,7 +19,7 @@ from poststelle.mail.secret import Secret
 from poststelle.mail.shelf import Observation
 from poststelle.office import accounts, people, reading, tokens
 from poststelle.office.actor import SYSTEM, Actor
-from poststelle.store import models
+from poststelle.store import correspondents, models
 from poststelle.store.application import Kept, apply, placements
 from poststelle.store.blobs import Origin
 from poststelle.store.index import Writer
@@ -135,3 +135,9 @@ def everything_is_indexed() -> None:
             pass
     finally:
         writer.close()
+
+
+def everybody_is_known() -> None:
+    """Whom one has had to do with has been read from all messages, also from those that came this moment."""
+    while correspondents.catch_up(settled=-timedelta(seconds=1)):
+        pass

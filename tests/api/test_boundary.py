@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from poststelle.api.urls import api
@@ -95,6 +96,17 @@ def test_a_body_that_is_not_json_is_malformed(ada: Caller, body: bytes) -> None:
 def test_a_body_that_is_no_object_cannot_be_accepted(ada: Caller, body: str) -> None:
     answer: Any = Client().post("/api/v1/accounts", body, content_type="application/json", headers=ada.headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+def test_what_the_machine_lacks_is_told_as_such(ada: Caller) -> None:
+    account = an_account(ada.actor)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        try:
+            answer = ada.patch(f"accounts/{account.id}", {"display_name": "Empfang"})
+        finally:
+            cursor.execute("PRAGMA query_only = OFF")
+    assert (answer.status_code, answer.json()["code"]) == (503, "disk-read-only")
 
 
 def test_trouble_inside_is_told_without_the_inside(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,17 @@ def test_rights_are_set_one_by_one_and_seen_in_the_matrix(ada: Caller, bob: Call
     assert bob.get(f"accounts/{account.id}").json()["rights"] == ["see"]
 
 
+def test_administrators_read_the_journal(ada: Caller, bob: Caller) -> None:
+    account = an_account(ada.actor)
+    ada.put(f"accounts/{account.id}/grants", {"user": "bob@amt.test", "rights": ["see"]})
+    page = ada.get(f"journal?kind=grants-changed&account={account.label}&limit=1").json()
+    assert [one["facts"]["changes"][0]["user"] for one in page["items"]] == ["bob@amt.test"]
+    older = ada.get(f"journal?kind=grants-changed&limit=1&cursor={page['next']}").json()
+    assert older["items"][0]["id"] < page["items"][0]["id"]
+    assert bob.get("journal").status_code == 403
+    assert ada.get("journal?kind=gibt-es-nicht").json()["code"] == "invalid"
+
+
 def test_many_mailboxes_come_and_go_as_a_table(ada: Caller, bob: Caller) -> None:
     table = (
         "label,address,incoming.host,login.username,login.password\nRecht,r@amt.test,mail.test,r,geheim\nBau,x,y,z,\n"
@@ -126,6 +137,12 @@ def test_somebody_is_invited_chooses_a_sender_and_leaves(ada: Caller) -> None:
     eve = a_person("eve@amt.test")
     token = a_token(eve)
     assert ada.post("people/eve@amt.test/depart", {"heir": "ada@amt.test"}).json()["tokens_revoked"] == 1
+    assert [one["email"] for one in ada.get("people?blocked=true").json()["items"]] == ["eve@amt.test"]
+    given = {"email": "kim@amt.test", "name": "Kim", "password": "kurz"}
+    assert ada.post("people", given).json()["fields"]["password"]
+    assert ada.post("people", given | {"password": PASSWORD}).status_code == 201
+    assert Client().login(email="kim@amt.test", password=PASSWORD)
+    assert ada.patch("people/neu@amt.test", {"name": "Neuer", "administrator": True}).json()["name"] == "Neuer"
     gone: Any = Client().get("/api/v1/accounts", headers={"authorization": f"Bearer {token}"})
     assert gone.status_code == 401
     assert not Client().login(email="eve@amt.test", password=PASSWORD)
@@ -150,6 +167,29 @@ def test_moving_to_another_provider_is_refused_by_its_field_and_tried_before_any
         == "not-a-port"
     )
     assert ada.get(f"accounts/{account.id}").json()["incoming"]["host"] == "mail.amt.test"
+
+
+def test_the_list_of_mailboxes_is_narrowed_by_words_kind_scope_and_state(ada: Caller) -> None:
+    ada.post("accounts", an_account_document("Eigene", scope="personal", address="eigen@amt.test"))
+    ada.post("accounts", an_account_document("Ruhend", active=False))
+
+    def found(query: str) -> list[str]:
+        return [one["label"] for one in ada.get(f"accounts?{query}").json()["items"]]
+
+    assert (found("only=personal"), found("only=inactive"), found("words=eigen")) == (
+        ["Eigene"],
+        ["Ruhend"],
+        ["Eigene"],
+    )
+    assert ada.get("accounts?only=quatsch").status_code == 422
+
+
+def test_a_server_is_tested_before_it_is_saved(ada: Caller) -> None:
+    wrong = ada.post("outgoing-servers/probe", {"label": "Neu", "host": "https://x"})
+    assert (wrong.status_code, list(wrong.json()["fields"])) == (422, ["host"])
+    ada.post("outgoing-servers", {"label": "Innen", "host": "10.0.0.1", "encryption": "none"})
+    (listed,) = ada.get("outgoing-servers/exceptions").json()["items"]
+    assert [(one["what"], one["by"]) for one in listed["exceptions"]] == [("no-encryption", "ada@amt.test")]
 
 
 def test_internal_servers_are_allowed_listed_and_taken_back(ada: Caller) -> None:

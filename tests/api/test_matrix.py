@@ -35,6 +35,7 @@ from tests.builders import (
     a_token,
     an_account,
     an_account_document,
+    everybody_is_known,
     everything_is_indexed,
 )
 
@@ -165,6 +166,7 @@ def _made() -> World:
     work.trust_sender(owner, placed.id)
     models.Tag.objects.create(pool=pool, keyword="Frist", name="Frist", colour="")
     everything_is_indexed()
+    everybody_is_known()
     ids = {
         "account": account.id, "folder": folder.id, "other": other.id, "message": placed.id, "n": "0", "note": note.id,
         "outgoing": sent.id, "token": str(moved.token), "login": login.id, "server": server.id, "template": template.id,
@@ -202,6 +204,7 @@ TABLE: dict[str, Route] = {
     "patch accounts/{account}": Route(KEEP, {"display_name": "Neu"}),
     "delete accounts/{account}": Route(KEEP),
     "post accounts/{account}/sync": Route(SEE | KEEP),
+    "post accounts/{account}/accept-loss": Route(KEEP),
     "get accounts/{account}/consequences": Route(KEEP),
     "get accounts/{account}/way-out": Route(ANY_RIGHT),
     "post accounts/{account}/archive": Route(KEEP),
@@ -230,6 +233,10 @@ TABLE: dict[str, Route] = {
     "post outgoing": Route(OUTGOING, {"account": "{account}", "to": ["a@b.test"], "text": "x"}),
     "get outgoing": Route(OUTGOING, listing=True),
     "get outgoing/{outgoing}": Route(OUTGOING),
+    "get outgoing/held": Route(EVERYBODY),
+    "post outgoing/held": Route(EVERYBODY, {"action": "send"}),
+    "post outgoing/{outgoing}/decision": Route(OUTGOING, {"action": "discard"}),
+    "get correspondents": Route(SEE, listing=True, query="?q=kanarie"),
     "get search": Route(SEE, listing=True, query="?q=singt"),
     "get changes": Route(SEE, listing=True, query="?limit=200"),
     "get logins": Route({"owner"}, listing=True),
@@ -244,6 +251,8 @@ TABLE: dict[str, Route] = {
     "get outgoing-servers/{server}": Route({"owner"}),
     "patch outgoing-servers/{server}": Route({"owner"}, {"label": "Neu"}),
     "delete outgoing-servers/{server}": Route({"owner"}),
+    "get outgoing-servers/exceptions": Route(ADMINISTRATORS),
+    "post outgoing-servers/probe": Route(ADMINISTRATORS, {"label": "Neu", "host": "neu.test"}),
     "post outgoing-servers/{server}/probe": Route({"owner"}),
     "get templates": Route(ADMINISTRATORS),
     "post templates": Route(ADMINISTRATORS, {"label": "Neu", "document": {}}),
@@ -266,6 +275,7 @@ TABLE: dict[str, Route] = {
     "patch groups/{group}": Route(ADMINISTRATORS, {"name": "Neu"}),
     "delete groups/{group}": Route(ADMINISTRATORS),
     "get people": Route(ADMINISTRATORS),
+    "post people": Route(ADMINISTRATORS, {"email": "neu@amt.test", "name": "Neu", "password": "ein langes Passwort"}),
     "post people/invitations": Route(ADMINISTRATORS, {"email": "neu@amt.test", "name": "Neu"}),
     "post people/programs": Route(ADMINISTRATORS, {"email": "scanner@amt.test", "name": "Scanner"}),
     "get second-factor-rule": Route(ADMINISTRATORS),
@@ -280,9 +290,11 @@ TABLE: dict[str, Route] = {
     "delete people/{user}/tokens/{token}": Route(set()),
     "get people/me/default-sender": Route(EVERYBODY, listing=True),
     "put people/me/default-sender": Route(OUTGOING, {"account": "{account}"}),
+    "patch people/{user}": Route(ADMINISTRATORS, {"name": "Neu"}),
     "post people/{user}/block": Route(ADMINISTRATORS),
     "post people/{user}/unblock": Route(ADMINISTRATORS),
     "post people/{user}/depart": Route(ADMINISTRATORS, {"heir": "owner@amt.test"}),
+    "get journal": Route(ADMINISTRATORS),
     "get rights": Route(OVERSEE, listing=True),
     "put accounts/{account}/grants": Route(OVERSEE, {"user": "stranger@amt.test", "rights": ["send-as"]}),
     "get accounts/{account}/ledger": Route(OVERSEE),

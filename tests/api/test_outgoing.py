@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from poststelle.office import outbox
 from poststelle.office.actor import SYSTEM
 from poststelle.store import messages
 from tests.api.caller import Caller
@@ -105,3 +106,23 @@ def test_outgoing_mail_is_walked_window_by_window(ada: Caller) -> None:
     assert [one["id"] for one in first["items"] + second["items"]] == sent[::-1]
     assert second["next"] is None
     assert ada.get("outgoing?cursor=soon").json()["fields"]["cursor"]["code"] == "unknown-value"
+
+
+def test_what_may_have_left_already_is_decided_one_by_one_or_all_at_once(ada: Caller, bob: Caller) -> None:
+    an_account(ada.actor)
+    numbers = [ada.post("outgoing", a_request(subject=str(number))).json()["id"] for number in range(3)]
+    assert ada.get("outgoing/held").json() == {"count": 0, "as_of": None}
+    outbox.hold(SYSTEM)
+    told = ada.get("outgoing/held").json()
+    assert told["count"] == 3
+    assert told["as_of"]
+    assert bob.get("outgoing/held").json()["count"] == 0
+    one = ada.post(f"outgoing/{numbers[0]}/decision", {"action": "discard"}).json()
+    assert (one["state"], one["trouble"], one["due_at"]) == ("discarded", None, None)
+    assert bob.post(f"outgoing/{numbers[1]}/decision", {"action": "send"}).status_code == 404
+    assert bob.post("outgoing/held", {"action": "send"}).json() == {"count": 0}
+    again = ada.post(f"outgoing/{numbers[0]}/decision", {"action": "discard"})
+    assert (again.status_code, again.json()["code"]) == (409, "outgoing-settled")
+    assert ada.post("outgoing/held", {"action": "perhaps"}).status_code == 422
+    assert ada.post("outgoing/held", {"action": "send"}).json() == {"count": 2}
+    assert [ada.get(f"outgoing/{number}").json()["state"] for number in numbers] == ["discarded", "queued", "queued"]

@@ -52,7 +52,11 @@ def test_every_operation_names_the_scope_its_kind_takes() -> None:
             assert scopes[0] in {"read", "admin"}, name
         else:
             assert scopes[0] in {"write", "send", "admin"}, name
-    assert [path for method, path, scopes in OPERATIONS if scopes == ["send"]] == ["outgoing"]
+    assert [path for method, path, scopes in OPERATIONS if scopes == ["send"]] == [
+        "outgoing",
+        "outgoing/held",
+        "outgoing/{outgoing}/decision",
+    ]
     assert len(OPERATIONS) > 100
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from poststelle.office.wording import CODES
-from poststelle.run.cli import parser
+from poststelle.run.arguments import parser
 from poststelle.run.configuration import Configuration
 from tests.house.tree import ROOT
 

@@ -59,7 +59,7 @@ def _loaded(code: str, home: str, told: str = "") -> frozenset[str]:
 
 
 def test_help_loads_no_library(home: str) -> None:
-    asked = "from poststelle.run.cli import parser\nparser().format_help()"
+    asked = "from poststelle.run.arguments import parser\nparser().format_help()"
     assert _loaded(asked, home) & {"django", "pydantic", "allauth", "cryptography", "asyncio"} == set()
 
 

@@ -29,6 +29,7 @@ from poststelle.office import (
     alarms,
     bulk,
     choosing,
+    correspondents,
     departures,
     discovery,
     egress,
@@ -127,9 +128,9 @@ class House:
 
         return asyncio.run(ask())
 
-    def first_step_of_server(self) -> object:
+    def first_step_of_server(self, server: str | None) -> object:
         async def ask() -> object:
-            return await anext(outgoing_servers.probe(self.bob, "Adas"))
+            return await anext(outgoing_servers.probe(self.bob, {"label": "X", "host": "x.test"}, server))
 
         return asyncio.run(ask())
 
@@ -202,9 +203,11 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "handling.delete_folder": (lambda it: handling.delete_folder(it.bob, it.folder),),
     "handling.subscribe": (lambda it: handling.subscribe(it.bob, it.folder, subscribed=False),),
     "handling.set_role": (lambda it: handling.set_role(it.bob, it.folder, None),),
+    "handling.check_purposes": (lambda it: handling.check_purposes(it.bob, it.account),),
     "handling.fetch_now": (lambda it: handling.fetch_now(it.bob, it.folder),),
     "handling.choose": (lambda it: handling.choose(it.bob, it.folder, {"show": False}),),
     "special_folders.create": (lambda it: special_folders.create(it.bob, it.account),),
+    "correspondents.find": (lambda it: correspondents.find(it.bob, "eva"),),
     "reading.search": (lambda it: reading.search(it.bob, "geheim"),),
     "alarms.sound": (lambda it: alarms.sound(it.bob),),
     "health.everything": (lambda it: health.everything(it.bob),),
@@ -221,6 +224,11 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "letters.senders": (lambda it: letters.senders(it.bob),),
     "outbox.submit": (lambda it: outbox.submit(it.bob, it.letter()),),
     "outbox.page": (lambda it: outbox.page(it.bob),),
+    "outbox.held": (lambda it: [one for one in [outbox.held(it.bob)] if one is not None],),
+    "outbox.open_to_decision": (lambda it: outbox.open_to_decision(it.bob, [outbox.show(it.ada, it.outgoing)]),),
+    "outbox.send_again": (lambda it: outbox.send_again(it.bob, it.outgoing),),
+    "outbox.discard": (lambda it: outbox.discard(it.bob, it.outgoing),),
+    "outbox.hold": (lambda it: outbox.hold(it.bob),),
     "outbox.show": (lambda it: outbox.show(it.bob, it.outgoing),),
     "feed.changes": (lambda it: feed.changes(it.bob, it.since),),
     "events.page": (lambda it: events.page(it.bob, it.account),),
@@ -242,6 +250,8 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
         ),
     ),
     "ledger.show": (lambda it: ledger.show(it.bob, it.account),),
+    "ledger.window": (lambda it: ledger.window(it.bob, 10),),
+    "accounts.labels": (lambda it: accounts.labels(it.bob, [it.account]),),
     "ledger.overview": (lambda it: ledger.overview(it.bob),),
     "ledger.ask": (lambda it: ledger.ask(it.bob, it.account),),
     "ledger.is_compared": (lambda it: ledger.is_compared(it.bob, it.account, datetime.now(UTC)),),
@@ -260,6 +270,7 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "people.add_user": (
         lambda it: people.add_user(it.bob, email="eve@amt.test", name="Eve", password=Secret(PASSWORD)),
     ),
+    "people.change": (lambda it: people.change(it.bob, "bob@amt.test", administrator=True),),
     "people.users": (lambda it: people.users(it.bob),),
     "people.add_service": (lambda it: people.add_service(it.bob, email="x@x.test", name="X"),),
     "people.administered": (lambda it: people.administered(it.bob, "ada@amt.test"),),
@@ -309,7 +320,12 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
     "outgoing_servers.add": (lambda it: outgoing_servers.add(it.bob, {"label": "X", "host": "x.test"}),),
     "outgoing_servers.change": (lambda it: outgoing_servers.change(it.bob, "Adas", {"label": "X"}),),
     "outgoing_servers.remove": (lambda it: outgoing_servers.remove(it.bob, "Adas"),),
-    "outgoing_servers.probe": (lambda it: it.first_step_of_server(),),
+    "outgoing_servers.probe": (
+        lambda it: it.first_step_of_server("Adas"),
+        lambda it: it.first_step_of_server(None),
+    ),
+    "outgoing_servers.is_untested": (lambda it: outgoing_servers.is_untested(it.bob, {"label": "X"}, "Adas"),),
+    "outgoing_servers.exceptions": (lambda it: outgoing_servers.exceptions(it.bob),),
     "outgoing_servers.remember_recipient": (
         lambda it: outgoing_servers.remember_recipient(it.bob, "Adas", "x@x.test"),
     ),
@@ -354,6 +370,7 @@ ATTEMPTS: dict[str, tuple[Callable[[House], object], ...]] = {
             "new",
         )
     ),
+    "choosing.found": (lambda it: choosing.found(it.bob, "geheim"),),
     "choosing.everything": (lambda it: choosing.everything(it.bob, read_where(f"folder:{it.folder}")),),
     "choosing.with_threads": (
         lambda it: choosing.with_threads(it.bob, read_where(f"folder:{it.folder}"), [it.message]),
@@ -420,6 +437,7 @@ OPEN = {
     "people.default_sender": "one's own choice: None where nothing is chosen",
     "outgoing_servers.within": "the office's servers are for everybody to send through, without their secrets",
     "doors.": "the engine's way to servers; no person acts",
+    "health.lacking": "says what this machine lacks; nobody's data",
     "feed.commits": "notices that something was written, and not what",
     "feed.latest": "a number that says that something happened, and not what",
     "incoming.": "only the system acts here",
@@ -463,6 +481,7 @@ OPEN = {
     "events.round_done": "only the system acts here",
     "events.push_mode": "only the system acts here",
     "events.sent": "only the system acts here",
+    "live.look_for_doubtful": "only the system acts here",
     "live.waiting": "only the system acts here",
     "live.failed": "only the system acts here",
     "live.show": "only the system acts here",

@@ -6,11 +6,11 @@ from django.urls import URLPattern, get_resolver
 
 from tests.journeys.sights import ROUTES
 
-PARTS = "choose complete found here look message-body note palette targets tree tree-menu arrivals live"
+PARTS = "choose complete correspondents found here look message-body note palette targets tree tree-menu arrivals live"
 """Of a page that is in the list."""
 DEEDS = (
     "accept-loss account_logout distrust egress-allow egress-revoke folder-delete folder-empty folder-new folder-read folder-rename handle invite language "
-    "ledger-compare list-look login-remove mailbox-folder-new mailbox-line mailbox-retry mailbox-revoke mailbox-transcript mark "
+    "ledger-compare list-look outbox-decide outgoing-decide login-remove mailbox-folder-new mailbox-line mailbox-retry mailbox-revoke mailbox-transcript mark "
     "password preferences send-receive server-remove sessions-end theme token token-revoke tree-arrange tree-fold tree-mount "
     "tree-move tree-remove tree-rename tree-reset trust undo unreadable-retry verify work"
 )
@@ -19,7 +19,7 @@ FILES = "alive attachment attachments-zip export mail-frame mailbox-transcript-f
 """Read by programs, saved, or shown inside a page."""
 ON_THE_WAY = (
     "account_inactive home mfa_authenticate mfa_deactivate_totp mfa_generate_recovery_codes mfa_login_webauthn mfa_remove_webauthn "
-    "mfa_view_recovery_codes openid_connect_callback probe probe-new second-factor-needed second-factor-rule set-up sign-on "
+    "mfa_view_recovery_codes openid_connect_callback probe probe-new mailbox-move-test server-test server-test-new second-factor-needed second-factor-rule set-up sign-on "
     "sign-on-prove confirmed"
 )
 """Seen only in the middle of something: their own journeys lead there."""

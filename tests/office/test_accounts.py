@@ -14,11 +14,22 @@ from django.utils import timezone
 from poststelle.errors import Invalid, NotFound, NotPermitted
 from poststelle.mail.ports import SEEN
 from poststelle.mail.settings import Right
-from poststelle.office import accounts, egress, feed, handling, outbox, people, reading
+from poststelle.office import (
+    accounts,
+    egress,
+    feed,
+    groups,
+    handling,
+    logins,
+    outbox,
+    outgoing_servers,
+    people,
+    reading,
+)
 from poststelle.office.actor import SYSTEM
 from poststelle.office.outbox import Draft
 from poststelle.store import models
-from poststelle.store.accounts import access_of
+from poststelle.store.ways import access_of
 from tests.builders import (
     a_folder,
     a_letter,
@@ -202,7 +213,7 @@ def test_a_label_is_unique_whatever_its_case() -> None:
         ({"incoming": {"host": "x.test", "certificate": {"mode": "unchecked"}}}, "incoming.certificate.mode"),
         ({"incoming": {"host": "x.test", "minimum_tls": "0.9"}}, "incoming.minimum_tls"),
         ({"login": {"username": "u", "password": "p", "mechanism": "ntlm"}}, "login.mechanism"),
-        ({"login": {"username": "u", "mechanism": "external"}}, "login.password"),
+        ({"login": {"username": "u", "mechanism": "external"}}, "login.client_certificate"),
         ({"login": {"username": "u", "client_certificate": "PEM"}}, "login.client_certificate"),
         ({"login": {"login": "niemandes"}}, "login.login"),
         ({"outgoing": {"server": "keiner"}}, "outgoing.server"),
@@ -247,6 +258,29 @@ def test_what_cannot_be_served_is_refused_by_the_name_of_its_field(changes: dict
     assert field in refused.value.fields
 
 
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"encryption": "none"}, "encryption"), ({"minimum_tls": "1.0"}, "minimum_tls"),
+        ({"plain_text_allowed": True}, "plain_text_allowed"), ({"certificate": {"mode": "unchecked"}}, "certificate.mode"),
+    ],
+)  # fmt: skip
+def test_only_administrators_make_a_connection_less_safe(
+    part: dict[str, object], field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lenient = settings.POSTSTELLE.model_copy(update={"allow_unchecked_certificates": True})
+    monkeypatch.setattr(settings, "POSTSTELLE", lenient)
+    clara, bob = an_office(), a_person()
+    account = an_account(clara, grants=[{"user": bob.name, "rights": ["administer"]}])
+    secret = {"login": {"password": "geheim"}}
+    for way in ("incoming", "outgoing"):
+        with pytest.raises(Invalid) as refused:
+            accounts.change(bob, account.id, {way: part} | secret)
+        assert refused.value.fields == {f"{way}.{field}": "only-administrators"}
+        kept = accounts.change(SYSTEM, account.id, {way: part} | secret)
+        assert getattr(kept, way).exceptions
+
+
 def test_removing_an_account_forgets_it_for_everybody() -> None:
     clara = an_office()
     number = an_account(clara).id
@@ -265,7 +299,44 @@ def test_the_journal_says_which_parts_of_an_account_were_changed_and_by_whom() -
     accounts.change(clara, number, {"label": "Neu", "login": {"password": "neu"}, "grants": grants})
     accounts.change(clara, number, {"display_name": "Amt"})
     told = [(one.actor, one.facts) for one in feed.changes(clara, 0).items if one.kind == "account-changed"]
-    assert told == [(clara.user.email, {"fields": ["grants", "label", "login"]}), (clara.user.email, {"fields": []})]
+    was_and_is = {"before": {"label": "Zentrale"}, "after": {"label": "Neu"}}
+    assert told == [
+        (clara.user.email, {"fields": ["grants", "label", "login"]} | was_and_is), (clara.user.email, {"fields": []}),
+    ]  # fmt: skip
+
+
+def test_the_journal_says_what_was_and_what_is_and_no_secret() -> None:
+    clara = an_office()
+    groups.add(clara, "Partner", [])
+    number = an_account(clara).id
+    accounts.change(
+        clara, number, {
+            "incoming": {"host": "neu.test"}, "receiving": {"push": False, "files_for": "Partner"}, "scope": "personal",
+            "owner": clara.name, "signature": {"text": "x" * 5000}, "identities": [{"address": "b@amt.test"}], "login": {"username": "neu", "password": "Geheimwort-1"},
+        },
+    )  # fmt: skip
+    (facts,) = [one.facts for one in feed.changes(clara, 0).items if one.kind == "account-changed"]
+    assert facts["before"] == {
+        "scope": "shared", "owner": None, "signature.text": "", "receiving.push": True, "receiving.files_for": "",
+        "incoming.host": "mail.amt.test", "identities": [],
+    }  # fmt: skip
+    assert facts["after"] == {
+        "scope": "personal", "owner": clara.name, "signature.text": f"{'x' * 300}…", "receiving.push": False,
+        "receiving.files_for": "Partner", "incoming.host": "neu.test", "identities": ["b@amt.test"],
+    }  # fmt: skip
+    logins.add(clara, {"label": "Alle", "username": "alle", "password": "Geheimwort-2"})
+    logins.change(clara, "Alle", {"username": "jeder", "password": "Geheimwort-3"})
+    outgoing_servers.add(clara, {"label": "Aus", "host": "aus.test"})
+    outgoing_servers.change(clara, "Aus", {"host": "raus.test"})
+    groups.change(clara, "Partner", name="Sozien")
+    told = {one.kind: one.facts for one in feed.changes(clara, 0, 200).items}
+    assert (told["login-changed"]["before"], told["login-changed"]["after"]) == (
+        {"username": "alle"},
+        {"username": "jeder"},
+    )
+    assert told["outgoing-server-changed"]["after"] == {"host": "raus.test"}
+    assert told["group-changed"]["before"] == {"name": "Partner"}
+    assert "Geheimwort" not in str(told)
 
 
 def test_a_login_that_no_account_uses_any_more_is_forgotten_with_its_password() -> None:

@@ -108,6 +108,15 @@ def test_administrators_are_told_where_nobody_looks_after_a_mailbox(ada: Actor) 
     assert alarms.sound(SYSTEM) == 2
 
 
+def test_whoever_would_be_told_in_the_very_mailbox_is_not_the_only_one(ada: Actor) -> None:
+    a_person("bob@amt.test")
+    ailing = an_account(ada, "Bobs", scope="personal", owner="bob@amt.test", address="Bob@amt.test")
+    an_account(ada, "Zentrale")
+    stop(ailing)
+    assert alarms.sound(SYSTEM) == 2
+    assert {to for to, _, _ in letters()} == {"ada@amt.test", "bob@amt.test"}
+
+
 def test_a_mailbox_that_works_again_may_be_told_of_another_day(ada: Actor) -> None:
     ailing = an_account(ada, "Kanzlei")
     an_account(ada, "Zentrale")

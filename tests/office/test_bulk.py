@@ -12,7 +12,7 @@ from poststelle.office import accounts, bulk, feed
 from poststelle.office.account_documents import document_of
 from poststelle.office.actor import Actor
 from poststelle.store import models
-from poststelle.store.accounts import access_of
+from poststelle.store.ways import access_of
 from tests.builders import a_person, an_account, an_office
 
 pytestmark = pytest.mark.django_db(transaction=True)

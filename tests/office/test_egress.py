@@ -12,7 +12,7 @@ from poststelle.office import accounts, egress, feed
 from poststelle.office.actor import Actor
 from poststelle.office.doors import NetworkDoors
 from poststelle.store import models
-from poststelle.store.accounts import Access
+from poststelle.store.ways import Access
 from tests.builders import a_person, an_account, an_office
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +106,7 @@ async def test_an_engine_that_is_running_asks_for_every_connection() -> None:
     def access_of() -> tuple[Actor, Access]:
         ada = an_office()
         account = an_account(ada, incoming={"host": "127.0.0.1", "port": 1, "encryption": "none"}, outgoing=None)
-        from poststelle.store.accounts import way_in_of
+        from poststelle.store.ways import way_in_of
 
         return ada, way_in_of(account.id)
 

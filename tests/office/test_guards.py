@@ -10,7 +10,7 @@ import pytest
 from poststelle.errors import Conflict, Invalid, NotPermitted
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord, FolderRecord, PlacementRecord
-from poststelle.office import accounts, groups, handling, outbox, reading, rights, viewing
+from poststelle.office import accounts, groups, handling, outbox, reading, rights, special_folders, viewing
 from poststelle.office.actor import Actor
 from poststelle.office.handling import Selection
 from poststelle.office.outbox import Attachment, Draft
@@ -114,6 +114,54 @@ def test_what_is_for_a_group_is_not_carried_into_a_mailbox_of_ones_own(office: O
     assert handling.copy(office.bob, Selection(ids=(letter.id,)), other.id).count == 1
     rights.grant(office.ada, own.id, {"user": "eve@amt.test", "rights": ["see", "process"]})
     assert handling.copy(office.eve, Selection(ids=(letter.id,)), target.id).count == 1
+
+
+def test_what_is_for_a_group_is_not_moved_within_its_mailbox_to_where_nobody_asks(office: Office) -> None:
+    letter, trash = office.letter(), a_folder(office.account, "Trash", role=Role.TRASH)
+    sent, drafts = (a_folder(office.account, name, role=role) for name, role in (("S", Role.SENT), ("D", Role.DRAFTS)))
+    for target in (sent, drafts):
+        for deed in (handling.copy, handling.move):
+            with pytest.raises(NotPermitted, match="files-for-a-group"):
+                deed(office.bob, Selection(ids=(letter.id,)), target.id)
+    assert handling.copy(office.eve, Selection(ids=(letter.id,)), sent.id).count == 1
+    own_words = a_message_in(office.inbox, a_letter("Ohne", "nichts"))
+    assert handling.move(office.bob, Selection(ids=(own_words.id,)), sent.id).count == 1
+    assert handling.move(office.bob, Selection(ids=(letter.id,)), trash.id).count == 1
+    with pytest.raises(NotPermitted):
+        reading.attachment(office.bob, letter.id, 0)
+
+
+def test_a_sent_file_that_is_thrown_away_stays_with_its_group(office: Office) -> None:
+    sent, trash = (a_folder(office.account, n, role=r) for n, r in (("S", Role.SENT), ("T", Role.TRASH)))
+    for way, group in (("receiving", ""), ("sending", "Partner")):
+        accounts.change(office.ada, office.account.id, {way: {"files_for": group}})
+    letter = office.letter(sent)
+    assert handling.delete(office.bob, Selection(ids=(letter.id,))).count == 1
+    assert reading.placement(office.bob, letter.id).folder_id == trash.id
+    with pytest.raises(NotPermitted, match="files-for-a-group"):
+        reading.attachment(office.bob, letter.id, 0)
+    with pytest.raises(NotPermitted, match="files-for-a-group"):
+        handling.move(office.bob, Selection(ids=(letter.id,)), office.inbox.id)
+    assert reading.attachment(office.eve, letter.id, 0).data
+
+
+def test_nobody_outside_the_group_says_that_a_folder_holds_sent_mail(office: Office) -> None:
+    folder = a_folder(office.account, "Kunden")
+    for attempt in (
+        lambda who: handling.set_role(who, folder.id, Role.SENT),
+        lambda who: special_folders.create(who, office.account.id),
+        lambda who: handling.rename_folder(who, folder.id, ["Gesendet"]),
+        lambda who: handling.create_folder(who, office.account.id, ["Sent Items"]),
+    ):
+        with pytest.raises(NotPermitted, match="purpose-for-a-group"):
+            attempt(office.bob)
+    handling.rename_folder(office.bob, folder.id, ["Mandanten"])
+    handling.set_role(office.eve, folder.id, Role.SENT)
+    with pytest.raises(NotPermitted, match="purpose-for-a-group"):
+        handling.rename_folder(office.bob, folder.id, ["Kunden"])
+    handling.set_role(office.ada, folder.id, Role.NONE)
+    accounts.change(office.ada, office.account.id, {"receiving": {"files_for": ""}})
+    handling.set_role(office.bob, folder.id, Role.SENT)
 
 
 def test_a_search_shows_nothing_of_what_stands_in_the_files(office: Office) -> None:

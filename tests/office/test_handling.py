@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from poststelle.adapters.memory import MemorySource
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import Conflict, Invalid, MessageTrouble, NotFound, NotPermitted
 from poststelle.mail.ports import FLAGGED, SEEN, Errand, Outcome, Role
 from poststelle.mail.records import FolderRecord, PlacementRecord
-from poststelle.office import feed, handling, reading
+from poststelle.office import feed, handling, reading, special_folders
 from poststelle.office.actor import SYSTEM
 from poststelle.office.handling import Handled, Selection
 from poststelle.store import models
@@ -163,6 +163,18 @@ async def test_everything_in_a_folder_is_read_and_then_emptied(shop: Shop) -> No
     await time_passes(shop)
     await shop.sync()
     assert there(shop, *TRASH) == []
+
+
+async def test_a_folder_made_for_it_is_made_on_the_server_before_the_message_goes_there(shop: Shop) -> None:
+    await furnished(shop, a_letter())
+    (row,) = await rows(shop)
+    with pytest.raises(Conflict, match="no-such-role") as refused:
+        await do(shop, handling.mark_as_spam, Selection([row.id]))
+    assert refused.value.facts["accounts"] == [shop.account]
+    await do(shop, special_folders.create, shop.account, [Role.SPAM])
+    await do(shop, handling.mark_as_spam, Selection([row.id]))
+    await shop.sync()
+    assert (there(shop), len(there(shop, "Spam"))) == ([], 1)
 
 
 async def test_spam_goes_into_the_folder_chosen_for_it_and_comes_back(shop: Shop) -> None:

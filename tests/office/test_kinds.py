@@ -9,15 +9,16 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from poststelle.adapters.memory import MemoryServer, MemorySource
-from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
+from poststelle.adapters.memory.server import MemoryServer
+from poststelle.adapters.memory.source import MemorySource
+from poststelle.errors import Conflict, Invalid, LoginRejected, NotFound, NotPermitted
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Kind
 from poststelle.office import accounts, feed, hand_over, kinds, letters, outbox, reading, templates
 from poststelle.office.actor import Actor
 from poststelle.office.outbox import Draft
 from poststelle.store import models
-from poststelle.store.accounts import access_of
+from poststelle.store.ways import access_of
 from tests.builders import a_folder, a_letter, a_message_in, a_person, an_account, an_account_document, an_office
 from tests.store.conftest import LOGIN, Shop
 
@@ -205,6 +206,27 @@ class NewServer:
 
     async def sender(self, _: object) -> Any:
         raise AssertionError("nothing is sent while moving")
+
+
+class NoWayOut(NewServer):
+    """Its server for sending lets nobody in."""
+
+    async def sender(self, _: object) -> Any:
+        raise LoginRejected("login-rejected")
+
+
+async def test_a_mailbox_does_not_move_where_it_could_not_send(shop: Shop) -> None:
+    new = MemoryServer()
+    new.create_mailbox(LOGIN, "zentrale@amt.test")
+    changes = {
+        "incoming": {"host": "imap.neu.test"}, "outgoing": {"host": "smtp.neu.test", "port": 465, "encryption": "tls"},
+        "login": {"username": "neu", "password": "neu"},
+    }  # fmt: skip
+    with pytest.raises(LoginRejected):
+        await kinds.move(shop.actor, shop.account, changes, NoWayOut(new))  # type: ignore[arg-type]
+    stayed = await sync_to_async(accounts.show)(shop.actor, shop.account)
+    assert stayed.incoming is not None
+    assert stayed.incoming.host == "mail.amt.test"
 
 
 async def test_a_mailbox_moved_to_another_provider_fetches_nothing_twice_and_loses_nothing(shop: Shop) -> None:

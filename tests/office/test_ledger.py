@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from poststelle.adapters.memory import MemorySource
+from poststelle.adapters.memory.source import MemorySource
 from poststelle.errors import NotFound
 from poststelle.mail.ports import RemoteFolderId, Role
 from poststelle.mail.records import LedgerRecord
 from poststelle.office import ledger
 from poststelle.office.actor import Actor
 from poststelle.office.events import flush
-from poststelle.store import accounts, models, rounds
 from poststelle.store import events as event_log
 from poststelle.store import ledger as store
-from poststelle.store.accounts import Access
+from poststelle.store import models, rounds, ways
 from poststelle.store.shelf import Tools
+from poststelle.store.ways import Access
 from tests.builders import a_letter, a_person
 from tests.store.conftest import LOGIN, Shop
 
@@ -41,7 +41,7 @@ class Opened:
 
 
 async def opened(shop: Shop) -> Opened:
-    access = await shop.write(accounts.access_of, shop.account)
+    access = await shop.write(ways.access_of, shop.account)
     return Opened(shop, access, MemorySource(shop.server, LOGIN), shop.tools)
 
 

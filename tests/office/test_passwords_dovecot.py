@@ -9,7 +9,7 @@ from django.conf import settings
 from poststelle.errors import NotFound
 from poststelle.mail.secret import Secret
 from poststelle.office import hand_over, logins
-from poststelle.store.accounts import access_of
+from poststelle.store.ways import access_of
 from tests.builders import an_account, an_office
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot

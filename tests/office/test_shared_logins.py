@@ -15,7 +15,7 @@ from poststelle.mail.settings import Encryption
 from poststelle.office import accounts, feed, logins, outgoing_servers, people
 from poststelle.office.actor import Actor
 from poststelle.store import models
-from poststelle.store.accounts import access_of
+from poststelle.store.ways import access_of
 from tests.builders import a_person, an_account, an_office
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,15 @@ from poststelle.mail.records import PlacementRecord
 from poststelle.office import groups, logins, outbox, outgoing_servers, templates
 from poststelle.office.outbox import Draft
 from poststelle.store import models
-from tests.builders import a_folder, a_letter, a_message_in, a_person, an_account, everything_is_indexed
+from tests.builders import (
+    a_folder,
+    a_letter,
+    a_message_in,
+    a_person,
+    an_account,
+    everybody_is_known,
+    everything_is_indexed,
+)
 from tests.web.visitor import Visitor
 
 SECRET, LABEL, SENT = "Geheimsache-4711", "Zwielicht-4712", "Ausgang-4713"
@@ -51,13 +59,15 @@ def a_house(ada: Visitor) -> House:
     grants = [own, *({"user": f"{name}@amt.test", **grant} for name, grant in rights.items())]
     account = an_account(ada.actor, LABEL, grants=grants)
     raw = a_letter(
-        SECRET, SECRET, html=f"<p>{SECRET}</p>", attachments=[(f"{SECRET}.txt", "text/plain", SECRET.encode())]
-    )
+        SECRET, SECRET, sender=f"Eva {SECRET} <eva@kunde.test>", html=f"<p>{SECRET}</p>",
+        attachments=[(f"{SECRET}.txt", "text/plain", SECRET.encode())],
+    )  # fmt: skip
     message = a_message_in(a_folder(account), raw)
     _grant(account.id, roles["guest"], folder_id=a_folder(account, "Gast").id)
     _into_another_pool(roles["other-pool"])
     _grant(account.id, roles["other-pool"])
     everything_is_indexed()
+    everybody_is_known()
     sent = outbox.submit(ada.actor, Draft(account.id, to=("eva@kunde.test",), subject=SENT, text=SENT))
     login = logins.add(ada.actor, {"label": LABEL, "username": "a", "password": "x", "owner": ada.user.email})
     server = outgoing_servers.add(ada.actor, {"label": LABEL, "host": "out.test", "owner": ada.user.email})

@@ -15,7 +15,7 @@ from poststelle.office import limits
 from poststelle.office.limits import Limit
 from poststelle.run.urls import urlpatterns
 from tests.builders import PASSWORD, a_folder, a_message_in, an_account
-from tests.web.visitor import Visitor
+from tests.web.visitor import Visitor, text_of
 
 OPEN = {
     "set-up",
@@ -145,6 +145,19 @@ def test_the_page_for_a_mistake_of_our_own_may_run_its_script_and_asks_nobody(ad
     assert nonce
     assert f'nonce="{nonce[1]}"' in response.content.decode()
     assert "Something went wrong." in response.content.decode()
+
+
+def test_a_machine_that_keeps_nothing_is_told_of_in_words_and_loses_nothing(ada: Visitor) -> None:
+    an_account(ada.actor)
+    ada.client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        try:
+            response = ada.post("/mail/receive/")
+        finally:
+            cursor.execute("PRAGMA query_only = OFF")
+    assert response.status_code == 503
+    assert "The disk of this installation can only be read. Nothing is lost." in text_of(response.content.decode())
 
 
 def is_spent(limit: Limit, who: str) -> bool:

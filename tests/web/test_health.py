@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from poststelle.store import events, models, transcripts
+from poststelle.store import disk, events, models, transcripts
+from poststelle.web.pages import health
+from poststelle.web.templatetags.mail import short_moment
 from tests.builders import a_folder, a_letter, a_message_in, an_account
 from tests.store.conftest import home
 from tests.web.visitor import Visitor, text_of
@@ -51,6 +54,32 @@ def test_the_board_shows_the_worst_first_and_filters(ada: Visitor, account: str)
     ada.page("/health/?state=nonsense&after=x")
 
 
+def test_beside_each_mailbox_stands_what_came_when_went_when_and_what_runs_out(ada: Visitor, account: str) -> None:
+    came, went = timezone.now() - timedelta(days=40), timezone.now() - timedelta(days=70)
+    models.Folder.objects.update(remaining=1234)
+    models.Account.objects.update(
+        synced_at=timezone.now(), received_at=came, sent_at=went, watching="idle",
+        quota={"used": 900 * 1024**2, "limit": 1024**3},
+        certificates={"incoming": {"not_after": (timezone.now() + timedelta(days=12, hours=1)).isoformat()}},
+    )  # fmt: skip
+    page = ada.page("/health/")
+    names = [text_of(one) for one in re.findall(r'<th scope="col".*?</th>', page, re.DOTALL)][2:]
+    cells = [text_of(one) for one in re.findall(r"<td.*?</td>", page.partition("<tbody>")[2], re.DOTALL)][1:]
+    told = dict(zip(names, cells, strict=True))
+    assert (told["Received"], told["Sent"]) == (short_moment(came), short_moment(went))
+    assert told["News"] == "push (IDLE)"
+    assert (told["To come"], told["Certificate"]) == ("1,234", "12 days")
+    assert told["Quota"].split() == ["900.0", "MB", "/", "1.0", "GB"]
+
+
+def test_a_disk_without_room_is_told_on_top_though_no_row_could_be_written(
+    ada: Visitor, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "disk of this installation" not in text_of(ada.page("/health/"))
+    monkeypatch.setattr(disk, "RESERVE", disk.free() * 2)
+    assert "The disk of this installation is full. Nothing is lost." in text_of(ada.page("/health/"))
+
+
 def test_a_ledger_that_does_not_add_up_names_what_is_missing(ada: Visitor, account: str) -> None:
     numbers = {"server": 9, "held": 6, "set_aside": 1, "to_come": 0, "under_way": 0, "missing": 2, "extra": 0, "recovered": 0,
                "local": 0, "reasons": {"too-large": 1}, "missing_ids": ["1.7", "1.8"], "extra_ids": [],
@@ -60,6 +89,31 @@ def test_a_ledger_that_does_not_add_up_names_what_is_missing(ada: Visitor, accou
     assert "1.7, 1.8" in page
     assert "larger than this installation fetches" in page
     assert "1.7" not in text_of(ada.page("/ledger/"))
+
+
+def test_the_ledger_begins_with_what_differs_and_goes_on_page_by_page(
+    ada: Visitor, bob: Visitor, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_WINDOW", 2)
+    for label in ("Bau", "Zoll"):
+        a_folder(an_account(ada.actor, label), "Akten")
+    numbers = {
+        "server": 9,
+        "held": 8,
+        "set_aside": 0,
+        "to_come": 0,
+        "under_way": 0,
+        "missing": 1,
+        "extra": 0,
+        "reasons": {},
+    }
+    models.Folder.objects.filter(account__label="Zoll").update(ledger=numbers)
+    first = ada.page("/ledger/")
+    assert text_of(first.partition("<tbody>")[2]).index("Zoll") < text_of(first.partition("<tbody>")[2]).index("Bau")
+    assert "Zentrale" not in text_of(first.partition("<tbody>")[2])
+    assert "?after=2" in first
+    assert "Zentrale" in text_of(ada.page("/ledger/?after=2").partition("<tbody>")[2])
+    assert "Akten" not in bob.page("/ledger/")
 
 
 def test_a_comparison_is_asked_for_by_a_button(ada: Visitor, account: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from poststelle.errors import Invalid
 from poststelle.mail.ports import Role
 from poststelle.mail.settings import (
     AfterImport,
@@ -19,7 +20,7 @@ from poststelle.mail.settings import (
     SentCopy,
     Signature,
 )
-from poststelle.office import accounts, hand_over, logins, outgoing_servers, rights, templates
+from poststelle.office import accounts, groups, hand_over, logins, outgoing_servers, rights, templates
 from tests.builders import a_folder, a_message_in, an_account
 from tests.web.test_mailboxes import errors, form, send
 from tests.web.visitor import Visitor, text_of
@@ -111,6 +112,18 @@ def test_receiving_and_sending_are_switched_apart(ada: Visitor) -> None:
     assert (changed.receiving.included, changed.receiving.interval_minutes) == (False, 15)
     assert (changed.receiving.after_import, changed.receiving.after_days) == (AfterImport.DELETE_LATER, 30)
     assert (changed.sending.included, changed.sending.sent_copy) == (False, SentCopy.LOCAL)
+
+
+def test_the_group_for_whom_files_are_is_chosen_in_the_form(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    address = f"/mailboxes/{account.id}/"
+    assert "receiving.files_for" not in as_shown(ada, address)
+    groups.add(ada.actor, "Partner", [])
+    fields = as_shown(ada, address)
+    assert (fields["receiving.files_for"], fields["sending.files_for"]) == ("", "")
+    assert send(ada, address, fields | {"receiving.files_for": "Partner"}).status_code == 302
+    kept = accounts.show(ada.actor, account.id)
+    assert (kept.receiving.files_for, kept.sending.files_for) == ("Partner", "")
 
 
 def test_signatures_are_written_in_the_form_of_the_mailbox_and_of_each_alias(ada: Visitor) -> None:
@@ -223,6 +236,30 @@ def test_a_template_and_another_mailbox_fill_a_new_form(ada: Visitor) -> None:
     assert (twin["label"], twin["incoming.host"]) == ("Zentrale (copy)", "mail.amt.test")
 
 
+def test_who_usually_may_is_in_the_template_and_goes_along_with_a_second_mailbox(ada: Visitor, bob: Visitor) -> None:
+    groups.add(ada.actor, "Kanzlei", [])
+    keepers = {"group": "Kanzlei", "rights": ["see", "process", "administer"]}
+    template = templates.put(ada.actor, "Haus", {"grants": [keepers]})
+    fields = as_shown(ada, f"/mailboxes/new/?template={template.id}")
+    ticked = {name for name in fields if name.startswith("grant.")}
+    assert ticked == {f"grant.group:Kanzlei.{right}" for right in ("see", "process", "administer")}
+    document = form(ada)
+    for name in [name for name in document if name.startswith("grant.")]:
+        del document[name]
+    assert send(ada, "/mailboxes/new/", document | dict.fromkeys(ticked, "1")).status_code == 302
+    (account,) = accounts.overview(ada.actor).items
+    assert [(one.group.name, len(one.rights)) for one in account.grants if one.group] == [("Kanzlei", 3)]
+    rights.grant(ada.actor, account.id, {"user": bob.user.email, "rights": ["see"]})
+    groups.change(ada.actor, "Kanzlei", members=[ada.user.email])
+    fields = as_shown(ada, f"/mailboxes/new/?like={account.id}")
+    assert {f"grant.{bob.user.id}.see", "grant.group:Kanzlei.see"} <= {
+        name for name in fields if name.startswith("grant.")
+    }
+    for one in ({"user": bob.user.email, "rights": ["see"]}, {"group": "Kanzlei", "rights": ["see"], "folder": "x"}):
+        with pytest.raises(Invalid):
+            templates.put(ada.actor, "Falsch", {"grants": [one]})
+
+
 def test_no_password_in_an_address_ever_reaches_the_form(ada: Visitor) -> None:
     fields = as_shown(ada, "/mailboxes/new/?incoming.host=imap.amt.test&login.password=geheim&grant.x.see=1&active=0")
     assert fields["incoming.host"] == "imap.amt.test"
@@ -255,6 +292,11 @@ def test_the_table_finds_by_words_kind_and_state(ada: Visitor) -> None:
     assert found("q=verkauf") == {"Vertrieb"}
     assert found("only=archive") == {"Ablage"}
     assert found("only=inactive") == {"Ruhend"}
+    assert found("only=personal") == set()
+    an_account(ada.actor, "Adas", scope="personal", address="ada-post@amt.test")
+    mine = text_of(ada.page("/mailboxes/?only=personal"))
+    assert "Receives and sends Ada" in mine
+    assert found("only=shared") == {"Vertrieb", "Ablage", "Ruhend"}
     assert "No mailbox matches." in ada.page("/mailboxes/?q=nirgends")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from poststelle.mail.settings import Right
@@ -21,6 +22,7 @@ from poststelle.office import (
     templates,
 )
 from poststelle.office.actor import SYSTEM
+from poststelle.web.pages import logins as logins_pages
 from tests.builders import PASSWORD, a_folder, an_account
 from tests.web.test_mailboxes import form, send
 from tests.web.visitor import Visitor, text_of
@@ -47,6 +49,19 @@ def test_a_stored_login_is_made_changed_and_removed(ada: Visitor) -> None:
     assert not logins.within(ada.actor)
 
 
+def test_log_ins_are_listed_page_by_page_the_shared_ones_first(ada: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins_pages, "_WINDOW", 2)
+    for name in ("Anna", "Berta"):
+        an_account(ada.actor, name, login={"username": name.lower(), "password": "x"})
+    logins.add(ada.actor, {"label": "Zuletzt", "username": "alle", "password": "x"})
+    first, second = (
+        text_of(ada.page(f"/mailboxes/logins/{query}").partition("<tbody>")[2]) for query in ("", "?after=2")
+    )
+    assert first.startswith("Zuletzt")
+    assert ("anna" in first, "berta" in first) == (True, False)
+    assert ("anna" in second, "berta" in second) == (False, True)
+
+
 def test_a_new_password_is_typed_twice(ada: Visitor) -> None:
     logins.add(ada.actor, {"label": "Zugang", "username": "zentrale", "password": "geheim"})
     (login,) = logins.within(ada.actor)
@@ -67,6 +82,7 @@ def test_an_outgoing_server_with_a_login_of_its_own(ada: Visitor, bob: Visitor) 
     fields = {
         "label": "Ausgang", "owner": "", "host": "smtp.amt.test", "encryption": "starttls", "port": "", "default": "1",
         "login.way": "own", "login.username": "amt", "login.password": "geheim", "login.mechanism": "auto", "certificate.mode": "strict",
+        "untested": "1",
     }  # fmt: skip
     assert ada.client.post("/mailboxes/servers/new/", fields).status_code == 302
     (server,) = outgoing_servers.within(ada.actor)

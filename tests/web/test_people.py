@@ -17,6 +17,20 @@ def test_an_administrator_adds_somebody(ada: Visitor) -> None:
     assert "bo@amt.test" in ada.page("/people/")
 
 
+def test_a_colleagues_name_and_role_are_changed_and_ones_own(ada: Visitor, bob: Visitor) -> None:
+    address = f"/people/{bob.user.id}/"
+    refused = ada.post(address, deed="change", person_name=" ", administrator="1")
+    assert refused.status_code == 422
+    assert 'id="field-person_name-error"' in refused.content.decode()
+    ada.post(address, deed="change", person_name="Robert", administrator="1")
+    assert bob.client.get("/people/").status_code == 200
+    assert "Robert" in ada.page("/people/")
+    answer = ada.post(f"/people/{ada.user.id}/", deed="change", person_name="Ada")
+    assert answer["Location"] == "/me/"
+    assert ada.client.get("/people/").status_code == 403
+    assert bob.post(address, deed="change", person_name="Robert").status_code == 409
+
+
 def test_a_mistake_keeps_what_was_typed(ada: Visitor) -> None:
     response = ada.post("/people/", name="Bo", email="ada@amt.test", password=PASSWORD)
     assert response.status_code == 422

@@ -48,8 +48,8 @@ SIGNED = {"mail-frame", "picture"}
 """The signature says whose eyes it is for; the rights of that person are looked at now."""
 ANYBODY = {
     "home", "mail", "tree", "tree-arrange", "send-receive", "tree-menu", "tree-fold", "tree-mount", "tree-move", "tree-rename", "tree-remove",
-    "tree-reset", "folder-new", "handle", "choose", "undo", "palette", "targets", "arrivals", "list-look", "search", "complete", "place",
-    "write", "outbox", "mailboxes", "mailbox-new", "probe-new", "logins", "login-new", "servers", "server-new", "rights", "personal",
+    "tree-reset", "folder-new", "handle", "choose", "undo", "palette", "targets", "arrivals", "list-look", "search", "complete", "correspondents", "place",
+    "write", "outbox", "outbox-decide", "mailboxes", "mailbox-new", "probe-new", "logins", "login-new", "servers", "server-new", "server-test-new", "rights", "personal",
     "language", "theme", "preferences", "token", "distrust", "live", "checklist", "exceptions", "egress-allow", "egress-revoke", "notice", "bulk", "export", "groups", "templates",
     "ledger", "unreadable", "health", "journal", "verify", "people", "invite", "sign-on-state", "sign-on-prove", "confirmed", "mailbox-discover", "providers", "probe-report",
     "mfa_index", "second-factor-needed", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_add_webauthn", "mfa_remove_webauthn",
@@ -64,22 +64,22 @@ SEEING = {
 PROCESSING = {"folder-rename", "folder-delete", "folder-empty", "folder-read"}
 """Takes *process*: who only sees is refused, everybody else finds nothing."""
 OTHERS = {
-    "note", "mailbox", "mailbox-line", "mailbox-folders", "mailbox-folder-new", "mailbox-rights", "mailbox-revoke",
-    "mailbox-hand-over", "mailbox-archive", "mailbox-move", "probe", "mailbox-remove", "mailbox-retry", "accept-loss",
+    "note", "outgoing-decide", "mailbox", "mailbox-line", "mailbox-folders", "mailbox-folder-new", "mailbox-rights", "mailbox-revoke",
+    "mailbox-hand-over", "mailbox-archive", "mailbox-move", "mailbox-move-test", "probe", "mailbox-remove", "mailbox-retry", "accept-loss",
     "mailbox-events", "mailbox-transcript", "mailbox-transcript-file", "mailbox-ledger", "ledger-compare", "unreadable-retry",
     "group", "template", "login-edit", "login-password", "login-remove", "server-edit", "server-test", "server-remove", "grant",
     "person",
 }  # fmt: skip
 """Things of a mailbox's administrators, of a person's own, or of the office's: refused to everybody without a right on them."""
 
-LEADS_BACK = {"probe": (302,)}
-"""Looked at instead of sent to, these lead to the page with the form, which refuses by itself."""
+LEADS_BACK = {"probe": (302,), "outgoing-decide": (302,)}
+"""Looked at instead of sent to, or sent to without a choice, these lead to the page with the form, which refuses by itself."""
 
 ACTING = {"live", "token", "language", "theme"}
 """An empty form is a deed there, or the answer has no end."""
 
 MORE = (
-    ("search", f"q={SECRET}"), ("search", f"q={SECRET}&order=best"), ("complete", f"q={SECRET[:6]}"), ("palette", f"q={SECRET[:6]}"),
+    ("search", f"q={SECRET}"), ("search", f"q={SECRET}&order=best"), ("complete", f"q={SECRET[:6]}"), ("complete", "q=from:ev"), ("correspondents", "q=ev"), ("palette", f"q={SECRET[:6]}"),
     ("palette", "message={placement}"), ("targets", "message={placement}"), ("arrivals", "after=0"), ("write", "reply={placement}"),
     ("write", "forward={placement}"), ("write", "reply_all={placement}&account={account}"), ("choose", "where=inbox"),
     ("choose", "where=folder:{folder}"), ("choose", "where=account:{account}"), ("journal", "account={account}"),
@@ -92,7 +92,7 @@ DEEDS = (
     ("handle", {"verb": "read", "everything": "1", "where": "folder:{folder}"}), ("mark", {"add": "seen"}),
     ("work", {"do": "note", "text": "x"}), ("work", {"do": "assign", "user": "ada@amt.test"}), ("trust", {}),
     ("write", {"account": "{account}", "to": "x@kunde.test", "subject": "x", "text": "x", "forwards": "{placement}"}),
-    ("mailbox-hand-over", {"days": "3"}), ("mailbox-remove", {"confirm": "1"}), ("send-receive", {"account": "{account}"}),
+    ("outgoing-decide", {"do": "discard"}), ("outbox-decide", {"do": "discard"}), ("mailbox-hand-over", {"days": "3"}), ("mailbox-remove", {"confirm": "1"}), ("send-receive", {"account": "{account}"}),
     ("tree-mount", {"tree": "own", "kind": "folder", "id": "{folder}"}), ("folder-new", {"account": "{account}", "name": "x"}),
 )  # fmt: skip
 """What is done by forms, with everything a form of that kind needs."""
@@ -112,7 +112,7 @@ def house(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
 
 def address(house: House, name: str) -> str:
     wanted = NAMED[name].pattern.converters
-    ids = house.ids | ({"number": house.ids["outgoing"]} if name == "note" else {})
+    ids = house.ids | ({"number": house.ids["outgoing"]} if name in {"note", "outgoing-decide"} else {})
     return reverse(name, kwargs={key: ids[key] for key in wanted})
 
 

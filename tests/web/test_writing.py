@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from poststelle.office import accounts, outbox, preferences
+from poststelle.office.actor import SYSTEM
 from tests.builders import a_folder, a_letter, a_message_in, an_account
 from tests.web.visitor import Visitor, text_of
 
@@ -189,3 +190,37 @@ def test_new_letters_begin_with_ones_usual_sender(ada: Visitor) -> None:
     assert ada.post("/me/preferences/", default_sender=usual.id).status_code == 302
     assert f'<option value="{usual.id}" selected' in ada.page("/me/")
     assert f'<option value="{usual.id}" data-block="" selected' in ada.page("/write/")
+
+
+def test_after_a_restore_the_outbox_says_what_is_held_and_takes_the_word_of_who_may_send(
+    ada: Visitor, bob: Visitor
+) -> None:
+    account = an_account(ada.actor)
+    for subject in ("Eins", "Zwei", "Drei"):
+        ada.client.post("/write/", FORM | {"account": account.id, "subject": subject, "key": subject})
+    assert "restored" not in text_of(ada.page("/outbox/"))
+    outbox.hold(SYSTEM)
+    page = ada.page("/outbox/")
+    assert "This data was restored or copied" in text_of(page)
+    assert "3 messages have waited since" in text_of(page)
+    assert page.count("Discard</button>") == 3
+    assert "restored" not in text_of(bob.page("/outbox/"))
+    _, two, one = [record.id for record in outbox.page(ada.actor).items]
+    assert ada.post(f"/outbox/{one}/", do="discard")["Location"] == "/outbox/"
+    # Once more, as by a second click, and by somebody who may not.
+    assert ada.post(f"/outbox/{one}/", do="discard")["Location"] == "/outbox/"
+    assert bob.post(f"/outbox/{two}/", do="send").status_code == 404
+    assert ada.post("/outbox/held/", do="nonsense")["Location"] == "/outbox/"
+    assert [record.state for record in outbox.page(ada.actor).items] == ["held", "held", "discarded"]
+    ada.post("/outbox/held/", do="send")
+    assert [record.state for record in outbox.page(ada.actor).items] == ["queued", "queued", "discarded"]
+    page = text_of(ada.page("/outbox/"))
+    assert "restored" not in page
+    assert "Discarded" in page
+
+
+def test_a_name_with_a_comma_is_one_recipient(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    ada.client.post("/write/", FORM | {"account": account.id, "to": '"Müller, Petra" <p@kunde.test>; max@kunde.test'})
+    (sent,) = outbox.page(ada.actor).items
+    assert [one.address for one in sent.recipients] == ["p@kunde.test", "max@kunde.test"]

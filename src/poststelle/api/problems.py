@@ -29,6 +29,7 @@ from poststelle.errors import (
     TooOften,
     TryAgain,
 )
+from poststelle.office import health
 from poststelle.office.actor import Actor
 from poststelle.office.wording import field_sentence, sentence
 
@@ -156,6 +157,8 @@ def _too_big(request: HttpRequest, _: RequestDataTooBig | type[RequestDataTooBig
 
 
 def _unexpected(request: HttpRequest, error: Exception | type[Exception]) -> HttpResponse:
+    if isinstance(error, Exception) and (code := health.lacking(error)):
+        return _refused(request, TryAgain(code))
     log.error(
         "api: %s %s failed", request.method, request.path, exc_info=error if isinstance(error, Exception) else None
     )

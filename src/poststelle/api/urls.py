@@ -21,12 +21,14 @@ from poststelle.api.tokens import ADMIN, BearerToken
 from poststelle.api.v1 import (
     accounts,
     changes,
+    correspondents,
     discovery,
     egress,
     events,
     folders,
     groups,
     health,
+    journal,
     ledger,
     lists,
     live,
@@ -107,6 +109,7 @@ def _made() -> Api:
     api.add_router("/messages", messages.router)
     api.add_router("/outgoing", outgoing.router)
     api.add_router("/search", search.router)
+    api.add_router("/correspondents", correspondents.router)
     api.add_router("/changes", changes.router)
     api.add_router("/logins", logins.router, auth=ADMIN)
     api.add_router("/outgoing-servers", outgoing_servers.router, auth=ADMIN)
@@ -121,6 +124,7 @@ def _made() -> Api:
     api.add_router("", live.router)
     api.add_router("", events.router, auth=ADMIN)
     api.add_router("/health", health.router)
+    api.add_router("/journal", journal.router, auth=ADMIN)
     api.add_router("", discovery.router, auth=ADMIN)
     for module in (lists, work, tree, preferences):
         api.add_router("", module.router)

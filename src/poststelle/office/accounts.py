@@ -6,7 +6,7 @@ Creating an account takes an administrator; changing it the right *administer*; 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, 
 from poststelle.office import egress, notice, probing
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import SYSTEM, Actor, require_administrator
-from poststelle.store import accounts, logins, outgoing_servers, people, rounds, sent_copies
+from poststelle.store import accounts, logins, outgoing_servers, people, rounds, sent_copies, ways
 from poststelle.store import senders as writing
 
 SENDING = frozenset({Right.SEND_AS, Right.SEND_ON_BEHALF})
@@ -91,7 +91,7 @@ def page(
 ) -> Page[AccountRecord]:
     """The accounts the actor has any right on, by label.
 
-    `words` must occur in label or address; `only`: of that kind, or ``inactive``, ``suspended`` or ``trouble``.
+    `words` must occur in label or address; `only`: of that kind or scope, or ``inactive``, ``suspended`` or ``trouble``.
     """
     return accounts.page(actor.reach, limit, after, words=words, only=only)
 
@@ -216,7 +216,7 @@ def to_probe(actor: Actor, document: Mapping[str, object], account: str | None =
         return _with_objects(actor, permitted(actor, read(document), None))
     record = administered(actor, account)
     settings = permitted(actor, read(_changed(record, document)), record)
-    access = accounts.stored_logins(record.id)
+    access = ways.stored_logins(record.id)
     way_out = settings.outgoing if settings.authentication is Authentication.SAME else None
     settings = replace(
         settings,
@@ -239,9 +239,17 @@ def caretaker(actor: Actor) -> str:
     return (actor.user or people.first_administrator()).id
 
 
+def labels(actor: Actor, numbers: Collection[str]) -> dict[str, str]:
+    """What these accounts are called, as far as the actor may know of them: administrators of all, others of those they have a right on."""
+    return accounts.labels(Actor(None).reach if actor.is_administrator else actor.reach, numbers)
+
+
 def _shown(actor: Actor, account: str) -> AccountRecord:
-    # Whoever added an account for somebody else still gets to see what was saved.
-    return accounts.find(Actor(None).reach if actor.is_administrator else actor.reach, account)
+    if not actor.is_administrator:
+        return accounts.find(actor.reach, account)
+    # Whoever added an account for somebody else still gets to see what was saved; its mail is another matter.
+    record = accounts.find(Actor(None).reach, account)
+    return record if actor.user is None else replace(record, rights=accounts.rights_on(actor.reach, record.id))
 
 
 def _changed(record: AccountRecord, changes: Mapping[str, object]) -> dict[str, object]:
@@ -275,7 +283,7 @@ def _with_objects(actor: Actor, settings: AccountSettings) -> AccountSettings:
     return settings
 
 
-def _with_stored(login: Login | None, stored: accounts.StoredLogin | None, *servers: Endpoint | None) -> Login | None:
+def _with_stored(login: Login | None, stored: ways.StoredLogin | None, *servers: Endpoint | None) -> Login | None:
     if login is None or login.password is not None or stored is None or not stored.serves(*servers):
         return login
     if login.name == stored.login.name:

@@ -7,23 +7,23 @@ nothing else; the passed test uses it up, looking does not (RELIABILITY Q32).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 
-from poststelle.adapters import probe as probing
-from poststelle.adapters.connection import Trust
 from poststelle.errors import Conflict, Invalid
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import AccountSettings, Authentication
-from poststelle.office import accounts, egress
+from poststelle.office import accounts, egress, probing
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.store import hand_over, people
+
+_OF_INTERNAL = ("host", "port", "addresses", "openable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,24 @@ def look(token: str) -> Invitation:
     return Invitation(people.office_name() or "", waiting.address, waiting.asked_by, waiting.expires_at)
 
 
-async def submit(token: str, password: Secret, client_certificate: Secret | None = None) -> AsyncIterator[Step]:
+async def submit(
+    token: str, password: Secret, client_certificate: Secret | None = None, visitor: Actor | None = None
+) -> AsyncIterator[Step]:
     """Try the secret at the account's servers, step by step; a passed test keeps it and uses the link up.
 
-    The last step is ``kept``: ok, or skipped when something failed. Steps tell no server words. Raises NotFound, Invalid first.
+    The last step is ``kept``: ok, or skipped when something failed. Steps tell no server words; of an internal server that could be
+    allowed only a `visitor` who is logged in and may allow it gets to know. Raises NotFound, Invalid first.
     """
     settings = await sync_to_async(_to_probe)(token, password, client_certificate)
-    tls, rule = Trust(django_settings.POSTSTELLE.ca_file), await sync_to_async(egress.rule)()
+    rule = await sync_to_async(egress.rule)()
+    inside = visitor is not None and visitor.is_administrator
     failed = False
-    async for step in probing.probe(settings, egress=rule, tls=tls):
-        failed = failed or step.state == "failed"
-        # Whoever holds a link is nobody here: they get to know what to do, not how the servers answer.
-        known = {name: step.detail[name] for name in ("host", "port") if name in step.detail}
-        yield replace(step, detail=known)
+    async with aclosing(probing.tried(settings, rule, inside=inside)) as steps:
+        async for step in steps:
+            failed = failed or step.state == "failed"
+            # Whoever holds a link is nobody here: they get to know what to do, not how the servers answer.
+            known = _OF_INTERNAL if step.error == "host-internal" else ("host", "port")
+            yield replace(step, detail={name: step.detail[name] for name in known if name in step.detail}, fixes=())
     if failed or settings.login is None:
         yield Step("", "kept", "skipped")
         return

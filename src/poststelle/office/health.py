@@ -20,14 +20,15 @@ from poststelle.mail.settings import Right
 from poststelle.office.actor import Actor
 from poststelle.office.oversight import oversight
 from poststelle.policy.health import STATES, Facts, state_of
-from poststelle.store import health, index
+from poststelle.store import disk, health, index
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """The accounts taken together. `by_state` names every state; `to_index`: messages the search does not know yet.
 
-    `attachments_to_read`: messages whose own words are known to it, and those of their attachments not yet.
+    `attachments_to_read`: messages whose own words are known to it, and those of their attachments not yet. `machine`: the code of what
+    the machine lacks just now, which nothing could be written down about; `free`: bytes left on its disk.
     """
 
     by_state: Mapping[str, int]
@@ -42,6 +43,8 @@ class Totals:
     uncertain: int
     to_index: int
     attachments_to_read: int
+    machine: str
+    free: int
 
 
 def board(
@@ -80,6 +83,13 @@ def silent_since(actor: Actor, account: str) -> datetime | None:
     return found[1] if found is not None and found[0] == "stalled" else None
 
 
+def lacking(error: BaseException | None) -> str:
+    """The code of what this machine lacks when something failed like that; nothing where the machine is not the reason."""
+    code = disk.trouble_of(error)
+    # SQLite has one word for all that a disk may not do.
+    return disk.trouble() or code if code == "disk-failing" else code
+
+
 def _judge(**known: Any) -> str:
     return state_of(Facts(**known), timezone.now())
 
@@ -94,5 +104,5 @@ def _totals(found: list[HealthRecord]) -> Totals:
         by_state={state: states[state] for state in STATES}, held=total("held"), behind=total("behind"),
         rate=sum(one.rate for one in found), set_aside=total("set_aside"), missing=total("missing"),
         errands=total("errands"), queued=total("queued"), deferred=total("deferred"), uncertain=total("uncertain"),
-        to_index=index.behind(), attachments_to_read=index.attachments_waiting(),
+        to_index=index.behind(), attachments_to_read=index.attachments_waiting(), machine=disk.trouble(), free=disk.free(),
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """Invitations and forgotten passwords: a link by mail, through the office account, by which somebody sets a password of their own.
 
+Law: nobody but its recipient gets to read the link. No copy of the letter is kept, and where a provider keeps one anyway it is not
+mailed: whoever sees the office account could take over everybody's log-in.
 The token proves itself (Django's password reset tokens): it ends after three days, and with the first password set by it. Asking
 for one says nothing about who exists.
 """
@@ -13,10 +15,11 @@ from django.conf import settings as django_settings
 from django.utils import translation
 from django.utils.translation import gettext
 
+from poststelle.adapters import presets
 from poststelle.errors import Invalid, NotFound, NotPermitted, PoststelleError, TooOften
 from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.secret import Secret
-from poststelle.office import limits, outbox
+from poststelle.office import limits, outbox, outgoing_servers
 from poststelle.office import people as office
 from poststelle.office.actor import SYSTEM, Actor, require_administrator
 from poststelle.store import accounts, invitations, people
@@ -107,11 +110,21 @@ def link(token: str, place: str = "") -> str:
     return f"{(django_settings.POSTSTELLE.base_url or place).rstrip('/')}/welcome/{token}/"
 
 
+def _files_sent_mail(host: object) -> bool:
+    """Whether the provider of this outgoing server puts every sent message into the mailbox by itself."""
+    provider = presets.of_host(str(host)) if host else None
+    return provider is not None and provider.saves_sent
+
+
 def _mail(user: UserRecord, subject: str, text: str, place: str) -> bool:
     if not (django_settings.POSTSTELLE.base_url or place):
         return False  # a link without a place leads nowhere
     sender: AccountRecord | None = accounts.office_account(SYSTEM.reach)
     if sender is None or not sender.way_out:
+        return False
+    if _files_sent_mail(outgoing_servers.which(SYSTEM, sender.id).facts.get("host")):
+        # Everybody who sees that mailbox could read the link in its folder for sent mail.
+        log.warning("a link was not mailed: the provider of the office account files all that is sent")
         return False
     try:
         outbox.submit(SYSTEM, outbox.Draft(sender.id, to=(user.email,), subject=subject, text=text))

@@ -13,15 +13,15 @@ from django.utils.translation import gettext
 from poststelle.errors import Conflict, Invalid
 from poststelle.mail.account_document import read
 from poststelle.mail.records import AccountRecord
-from poststelle.mail.settings import Kind
+from poststelle.mail.settings import Authentication, Kind
 from poststelle.office import accounts
 from poststelle.office.account_documents import document_of, merged, permitted
 from poststelle.office.actor import Actor, require_administrator
 from poststelle.office.doors import Doors
 from poststelle.store import accounts as store
 from poststelle.store import conversions
-from poststelle.store.accounts import Access
 from poststelle.store.conversions import Consequences
+from poststelle.store.ways import Access
 
 
 def consequences(actor: Actor, account: str) -> Consequences:
@@ -40,10 +40,10 @@ def to_archive(actor: Actor, account: str) -> AccountRecord:
 
 
 async def move(actor: Actor, account: str, changes: Mapping[str, object], doors: Doors) -> Mapping[str, int]:
-    """The same mailbox at another provider: `changes` name the new servers and the log-in, which is tried before anything is kept.
+    """The same mailbox at another provider: `changes` name the new servers and the log-in; all are tried before anything is kept.
 
     Folders are found there by role or path, messages recognised by their content: nothing comes twice, filings stay. How many
-    folders were ``matched``, are ``new`` there, and are ``left`` here. Raises Trouble when the new server lets nobody in.
+    folders were ``matched``, are ``new`` there, and are ``left`` here. Raises Trouble when a new server lets nobody in.
     """
     record = await sync_to_async(accounts.administered)(actor, account)
     if record.kind is not Kind.SYNCHRONISED:
@@ -51,10 +51,14 @@ async def move(actor: Actor, account: str, changes: Mapping[str, object], doors:
     settings = await sync_to_async(accounts.to_probe)(actor, changes, record.id)
     if settings.incoming is None or settings.incoming.protocol != "imap":
         raise Invalid({"incoming.protocol": "contradiction"})
+    way_out = settings.outgoing if changes.get("outgoing") is not None else None
+    logins = {Authentication.SAME: settings.login, Authentication.OWN: settings.outgoing_login}
     trial = Access(
-        record.id, 0, record.version, settings.address, settings.incoming, settings.login, None, None, settings.kind,
-        settings.receiving, settings.sending,
+        record.id, 0, record.version, settings.address, settings.incoming, settings.login, way_out,
+        logins.get(settings.authentication), settings.kind, settings.receiving, settings.sending,
     )  # fmt: skip
+    if way_out is not None:
+        await (await doors.sender(trial)).close()
     source = await doors.source(trial)
     try:
         listed = await source.folders()

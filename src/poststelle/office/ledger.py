@@ -17,13 +17,14 @@ from django.utils import timezone
 from poststelle.errors import Conflict, FolderMissing, Invalid
 from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId, Source
 from poststelle.mail.records import LedgerRecord, Page, PlacementRecord, SetAsideRecord
+from poststelle.mail.settings import Right
 from poststelle.office.actor import SYSTEM, Actor
-from poststelle.office.oversight import overseen, overseen_accounts
+from poststelle.office.oversight import overseen, overseen_accounts, oversight
 from poststelle.store import connections, events, ledger, rounds
 from poststelle.store import unreadable as unreadables
-from poststelle.store.accounts import Access
 from poststelle.store.ledger import Comparable, Difference
 from poststelle.store.shelf import Tools
+from poststelle.store.ways import Access
 
 T = TypeVar("T")
 
@@ -53,6 +54,11 @@ def overview(actor: Actor) -> list[LedgerRecord]:
     within = overseen_accounts(actor)
     found = ledger.records(actor.reach.pool) if within else []
     return [record for record in found if record.account_id in within]
+
+
+def window(actor: Actor, limit: int, start: int = 0) -> list[LedgerRecord]:
+    """The same, those that differ from their server first, then by account and path: `limit` of them from `start` on."""
+    return ledger.window(oversight(actor), Right.ADMINISTER, limit, start)
 
 
 def ask(actor: Actor, account: str) -> datetime:

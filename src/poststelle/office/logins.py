@@ -7,29 +7,30 @@ in and never comes out.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 
 from asgiref.sync import sync_to_async
-from django.conf import settings as django_settings
 
-from poststelle.adapters import probe as probing
-from poststelle.adapters.connection import Trust
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
 from poststelle.mail.records import LoginRecord, Step
 from poststelle.mail.secret import Secret
-from poststelle.mail.settings import AccountSettings, Authentication, Login, Mechanism
-from poststelle.office import egress
+from poststelle.mail.settings import AccountSettings, Authentication, Kind, Login, Mechanism, Scope
+from poststelle.office import egress, probing
 from poststelle.office.account_documents import merged
 from poststelle.office.accounts import to_probe
 from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
 from poststelle.store import accounts, logins
 
 
-def within(actor: Actor) -> list[LoginRecord]:
-    """The logins whose secret the actor may change: one's own, those of mailboxes one owns or administers, the office's."""
-    return logins.within(actor.reach, administrator=actor.is_administrator)
+def within(actor: Actor, *, shared: bool = False, start: int = 0, limit: int | None = None) -> list[LoginRecord]:
+    """The logins whose secret the actor may change: one's own, those of mailboxes one owns or administers, the office's.
+
+    Those with a label, which several mailboxes may share, first (`shared`: only those); `limit` of them from `start` on.
+    """
+    return logins.within(actor.reach, administrator=actor.is_administrator, shared=shared, start=start, limit=limit)
 
 
 def show(actor: Actor, login: str) -> LoginRecord:
@@ -45,7 +46,7 @@ def add(actor: Actor, document: Mapping[str, object]) -> LoginRecord:
     label, owner, login = _read(document)
     wanted = owner_of(actor, owner)
     if login.password is None and login.client_certificate is None:
-        raise Invalid({"password": "missing"})
+        raise Invalid({"client_certificate" if login.mechanism is Mechanism.EXTERNAL else "password": "missing"})
     number = logins.add(actor.reach, label, login, wanted, actor=actor.name)
     return show(actor, number)
 
@@ -85,20 +86,22 @@ def change_password(actor: Actor, login: str, password: Secret) -> int:
 
 
 async def test_and_change_password(actor: Actor, login: str, password: Secret) -> AsyncIterator[tuple[str, Step]]:
-    """Try the new password at every server of every mailbox that uses the login, and keep it only if all let it in.
+    """Try the new password at every server of every mailbox, and every outgoing server, that uses the login; keep it only if all let it in.
 
-    Yields the mailbox's label with each step, at last the pair ("", Step) whose name is ``kept`` and whose state is ok, or skipped
-    when a log-in failed. Raises Invalid, NotFound before the first step.
+    Yields the label of mailbox or server with each step, at last the pair ("", Step) whose name is ``kept`` and whose state is ok, or skipped
+    when a log-in failed. Counted as one test. Raises Invalid, NotFound, TooOften before the first step.
     """
     record = await sync_to_async(show)(actor, login)
     _check(password)
     tries = await sync_to_async(_tries)(actor, record, password)
     failed = False
-    tls, rule = Trust(django_settings.POSTSTELLE.ca_file), await sync_to_async(egress.rule)()
+    probing.spend(actor)
+    rule = await sync_to_async(egress.rule)()
     for label, settings in tries:
-        async for step in probing.probe(settings, egress=rule, tls=tls):
-            failed = failed or step.state == "failed"
-            yield label, step
+        async with aclosing(probing.tried(settings, rule, inside=actor.is_administrator)) as steps:
+            async for step in steps:
+                failed = failed or step.state == "failed"
+                yield label, step
     if failed:
         yield "", Step("", "kept", "skipped")
         return
@@ -108,6 +111,7 @@ async def test_and_change_password(actor: Actor, login: str, password: Secret) -
 
 def _tries(actor: Actor, record: LoginRecord, password: Secret) -> list[tuple[str, AccountSettings]]:
     numbers = logins.accounts_of(actor.reach, record.id, administrator=actor.is_administrator)
+    tried = Login(record.username, password, record.mechanism, record.domain)
     tries = []
     for number in numbers:
         # Whoever may change the secret may have it tried, also at mailboxes they do not administer.
@@ -119,13 +123,17 @@ def _tries(actor: Actor, record: LoginRecord, password: Secret) -> list[tuple[st
             outgoing = outgoing if incoming is not None or settings.incoming is None else None
         elif account.outgoing_login is None or account.outgoing_login.id != record.id:
             outgoing = None
-        tried = Login(record.username, password, record.mechanism, record.domain)
         same = settings.authentication is Authentication.SAME
         settings = replace(
             settings, incoming=incoming, outgoing=outgoing, login=tried if incoming or same else settings.login,
             outgoing_login=settings.outgoing_login if same else tried,
         )  # fmt: skip
         tries.append((account.label, settings))
+    for label, endpoint in logins.servers_of(actor.reach, record.id, administrator=actor.is_administrator):
+        tries.append((label, AccountSettings(
+            label, Kind.SEND_ONLY, Scope.SYSTEM, "", outgoing=endpoint, authentication=Authentication.OWN,
+            outgoing_login=tried,
+        )))  # fmt: skip
     return tries
 
 

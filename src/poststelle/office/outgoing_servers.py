@@ -19,8 +19,8 @@ from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
 from poststelle.office import egress, probing
 from poststelle.office.account_documents import check_endpoint, dated, endpoint_document, login_document, merged
-from poststelle.office.actor import Actor, owner_of, require_administrator
-from poststelle.store import accounts, logins, outgoing_servers
+from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
+from poststelle.store import logins, outgoing_servers
 
 _SERVER = {"protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed"}
 _FIELDS = _SERVER | {"label", "owner", "default", "login"}
@@ -56,14 +56,19 @@ class _Wish:
 
 def which(actor: Actor, account: str, user: str | None = None) -> Choice:
     """Which server sends for the account, for mail of the actor (or of `user`, an id), and why. Raises NotFound."""
-    record = accounts.find(actor.reach, account)
     sender = user or (actor.user.id if actor.user else None)
-    return Choice(*outgoing_servers.which(actor.reach, record.id, sender))
+    return Choice(*outgoing_servers.which(actor.reach, account, sender))
 
 
 def within(actor: Actor) -> list[OutgoingServerRecord]:
     """The office's servers and one's own, by label."""
     return outgoing_servers.within(actor.reach)
+
+
+def exceptions(actor: Actor) -> list[OutgoingServerRecord]:
+    """Every server with an exception from safe connections (RELIABILITY Q44), everybody's, by label. Administrators only."""
+    require_administrator(actor)
+    return [one for one in outgoing_servers.within(SYSTEM.reach) if one.exceptions]
 
 
 def show(actor: Actor, server: str) -> OutgoingServerRecord:
@@ -119,18 +124,41 @@ def document_of(record: OutgoingServerRecord) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def probe(actor: Actor, server: str, recipient: str = "") -> AsyncIterator[Step]:
-    """Test a saved server step by step. `recipient`: send a test message there; kept and proposed the next time.
+async def probe(
+    actor: Actor, document: Mapping[str, object], server: str | None = None, recipient: str = ""
+) -> AsyncIterator[Step]:
+    """Test the settings of a server step by step, as they happen; saves nothing.
 
-    Raises NotFound, NotPermitted, and what `probing.run` raises, before the first step.
+    `server`: test that one, with the document's changes merged in; its stored password is used only while host, port, encryption and
+    user name are unchanged. `recipient`: send a test message there; with a saved server kept and proposed the next time. Raises
+    Invalid, NotFound, NotPermitted, and what `probing.run` raises, before the first step.
     """
-    settings = await sync_to_async(_to_probe)(actor, server)
+    settings = await sync_to_async(_to_probe)(actor, document, server)
     if recipient:
-        await sync_to_async(remember_recipient)(actor, server, recipient)
+        if server is not None:
+            await sync_to_async(remember_recipient)(actor, server, recipient)
         settings = replace(settings, address=settings.address or recipient)
     async with aclosing(probing.run(actor, settings, await sync_to_async(egress.rule)(), recipient)) as steps:
         async for step in steps:
             yield step
+
+
+def is_untested(actor: Actor, document: Mapping[str, object], server: str | None = None) -> bool:
+    """Whether the settings in the document have not been tested as they are there; for whoever wants to ask before saving.
+
+    What is stored already counts as tested, and a log-in without a secret has nothing to test. Raises what `probe` raises at once.
+    """
+    settings = _to_probe(actor, document, server)
+    given = settings.outgoing_login
+    if given is not None and not (given.password or given.client_certificate):
+        return False
+    login = document.get("login")
+    if server is not None and not (isinstance(login, Mapping) and login.get("password")):
+        before = _to_probe(actor, {}, server)
+        if (before.outgoing, _name(before)) == (settings.outgoing, _name(settings)):
+            return False
+    report = probing.report_of(actor, settings)
+    return report is None or not report["complete"]
 
 
 def remember_recipient(actor: Actor, server: str, address: str) -> None:
@@ -142,13 +170,38 @@ def remember_recipient(actor: Actor, server: str, address: str) -> None:
     outgoing_servers.remember_recipient(actor.reach, _own(actor, server).id, wanted)
 
 
-def _to_probe(actor: Actor, server: str) -> AccountSettings:
-    record = _own(actor, server)
-    login = outgoing_servers.opened_login(actor.reach, record.id)
+def _to_probe(actor: Actor, document: Mapping[str, object], server: str | None) -> AccountSettings:
+    """What a test tries, with the secrets it may use: stored ones only at the server they were confirmed for."""
+    record = _own(actor, server) if server is not None else None
+    wish = _read(merged(document_of(record), document) if record is not None else document)
+    if record is None:
+        owner_of(actor, wish.owner)
+    _check(actor, wish, record)
+    login = _opened(actor, wish, record)
     return AccountSettings(
-        record.label, Kind.SEND_ONLY, Scope.SYSTEM, record.test_recipient, outgoing=record.endpoint,
-        authentication=Authentication.OWN if login else Authentication.NONE, outgoing_login=login,
+        wish.label, Kind.SEND_ONLY, Scope.SYSTEM, record.test_recipient if record is not None else "",
+        outgoing=wish.endpoint, authentication=Authentication.OWN if login else Authentication.NONE, outgoing_login=login,
     )  # fmt: skip
+
+
+def _name(settings: AccountSettings) -> str:
+    return settings.outgoing_login.name if settings.outgoing_login is not None else ""
+
+
+def _opened(actor: Actor, wish: _Wish, record: OutgoingServerRecord | None) -> Login | None:
+    if wish.login_of:
+        shared = logins.opened_shared(actor.reach.pool, wish.login_of, wish.endpoint)
+        given = wish.login.password if wish.login is not None else None
+        return replace(shared, password=given or shared.password)
+    login = wish.login
+    if login is None or login.password is not None or record is None or record.endpoint.place != wish.endpoint.place:
+        return login
+    stored = outgoing_servers.opened_login(actor.reach, record.id)
+    if stored is None or stored.name != login.name:
+        return login
+    return replace(
+        login, password=stored.password, client_certificate=login.client_certificate or stored.client_certificate
+    )
 
 
 def _own(actor: Actor, server: str) -> OutgoingServerRecord:
@@ -175,7 +228,7 @@ def _read(document: Mapping[str, object]) -> _Wish:
 
 def _check(actor: Actor, wish: _Wish, before: OutgoingServerRecord | None) -> None:
     check_endpoint(actor, "", wish.endpoint, before.endpoint if before else None)
-    known = before and before.login and wish.login_of.casefold() == before.login.label.casefold()
+    known = before and before.login and wish.login_of.casefold() in {before.login.label.casefold(), before.login.id}
     if not wish.login_of or known:
         return
     if not logins.usable(actor.reach, wish.login_of, administrator=actor.is_administrator):

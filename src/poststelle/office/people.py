@@ -66,6 +66,33 @@ def add_service(actor: Actor, *, email: str, name: str) -> UserRecord:
     return people.add_user(email.strip(), name.strip(), None, actor=actor.name, service=True)
 
 
+def change(
+    actor: Actor,
+    user: str,
+    *,
+    name: str | None = None,
+    administrator: bool | None = None,
+    email: str | None = None,
+) -> UserRecord:
+    """Another name, another role; None leaves it. Administrators only; `email`, which opens their mail, only the system.
+
+    Raises Invalid (fields name, email, administrator), NotFound, NotPermitted("system-only"), Conflict("last-administrator").
+    """
+    require_administrator(actor)
+    if email is not None and actor.user is not None:
+        raise NotPermitted("system-only")
+    person = people.find_user(user)
+    wrong = wrong_person(person.email if email is None else email, person.name if name is None else name)
+    if administrator and person.is_service:
+        wrong["administrator"] = "unknown-value"
+    if wrong:
+        raise Invalid(wrong)
+    return people.change(
+        person.id, actor=actor.name, administrator=administrator,
+        name=None if name is None else name.strip(), email=None if email is None else email.strip(),
+    )  # fmt: skip
+
+
 def users(actor: Actor) -> list[UserRecord]:
     """Everybody who can log in. Administrators only."""
     require_administrator(actor)

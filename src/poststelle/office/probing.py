@@ -110,10 +110,6 @@ async def run(
     Raises Invalid, TooOften("too-many-probes") and Conflict("probes-busy") before the first step. Closed or cancelled, it hangs up at
     once. What it found is the actor's `last_report`.
     """
-    # Whoever only asks for reports, and that is every command about mailboxes, needs no protocols.
-    from poststelle.adapters import probe as adapter
-    from poststelle.adapters.connection import Trust
-
     message = _message(settings, recipient) if recipient else None
     if _memory.running >= AT_ONCE:
         raise Conflict("probes-busy")
@@ -122,34 +118,55 @@ async def run(
     told: list[Step] = []
     complete = False
     try:
-        tls = Trust(django_settings.POSTSTELLE.ca_file)
         inside = actor.is_administrator
-        tried = adapter.probe(settings, egress=egress, tls=tls, message=message, times=times, inside=inside)
-        async with aclosing(tried) as steps:
+        async with aclosing(tried(settings, egress, inside=inside, message=message, times=times)) as steps:
             async for step in steps:
-                shown = await _for_eyes_of(actor, step)
-                told.append(shown)
-                yield shown
+                told.append(step)
+                yield step
         complete = True
     finally:
         _memory.running -= 1
         _remember(actor, settings, told, complete=complete)
 
 
-async def _for_eyes_of(actor: Actor, step: Step) -> Step:
-    """What this person may know of a step."""
+async def tried(
+    settings: AccountSettings,
+    egress: EgressPolicy,
+    *,
+    inside: bool,
+    message: Trial | None = None,
+    times: Times | None = None,
+) -> AsyncGenerator[Step, None]:
+    """Try settings, step by step. `inside`: for somebody who may know the own network; others get less of each step.
+
+    Neither counted nor remembered, and asks for no right: that is up to whoever calls it.
+    """
+    # Whoever only asks for reports, and that is every command about mailboxes, needs no protocols.
+    from poststelle.adapters import probe as adapter
+    from poststelle.adapters.connection import Trust
+
+    tls = Trust(django_settings.POSTSTELLE.ca_file)
+    walk = adapter.probe(settings, egress=egress, tls=tls, message=message, times=times, inside=inside)
+    async with aclosing(walk) as steps:
+        async for step in steps:
+            yield _from_inside(step) if inside else await _from_outside(step)
+
+
+def _from_inside(step: Step) -> Step:
+    """What an administrator may know of a step: all, and what a forbidden host is."""
+    addresses = step.detail.get("addresses")
+    if step.error != "host-forbidden" or not isinstance(addresses, list) or not addresses:
+        return step
+    known = {**step.detail, "addresses": ", ".join(addresses)}
+    inner = "host-internal" if step.detail["internal"] else "port-closed-here"
+    return replace(step, error=inner if step.detail["openable"] else "host-never", detail=known)
+
+
+async def _from_outside(step: Step) -> Step:
+    """What anybody else may know of it; a forbidden host looks the same and takes as long whatever it is."""
     if step.error == "host-forbidden":
-        if actor.is_administrator:
-            addresses = step.detail.get("addresses")
-            if not isinstance(addresses, list) or not addresses:
-                return step
-            known = {**step.detail, "addresses": ", ".join(addresses)}
-            inner = "host-internal" if step.detail["internal"] else "port-closed-here"
-            return replace(step, error=inner if step.detail["openable"] else "host-never", detail=known)
         await asyncio.sleep(max(0.0, _FORBIDDEN_SECONDS - step.seconds))
         return replace(step, seconds=_FORBIDDEN_SECONDS, detail={}, fixes=())
-    if actor.is_administrator:
-        return step
     detail = {
         name: value
         for name, value in step.detail.items()
@@ -220,8 +237,9 @@ def _places(settings: AccountSettings) -> dict[str, object]:
     places: dict[str, object] = {
         way: [one.host, one.port, one.encryption.value] for way, one in ways.items() if one is not None
     }
-    if settings.login is not None:
-        places["username"] = settings.login.name
+    for name, login in (("username", settings.login), ("outgoing_username", settings.outgoing_login)):
+        if login is not None:
+            places[name] = login.name
     return places
 
 

@@ -47,6 +47,7 @@ def create(actor: Actor, account: str, roles: Collection[Role] | None = None) ->
         raise NotPermitted("process-needed")
     if not set(roles or ()) <= NAMES["en"].keys():
         raise Invalid({"role": "unknown-value"})
+    handling.check_purposes(actor, record.id)
     folders = reading.folders(actor, record.id)
     names = NAMES[_language(folders)]
     made = []

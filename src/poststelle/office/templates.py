@@ -95,6 +95,13 @@ def _wrong(document: Mapping[str, object]) -> dict[str, str]:
         return {"": "not-an-object"}
     wrong = {name: "not-in-a-template" for name in document if name in _NOT_IN_TEMPLATES}
     wrong |= {path: "not-in-a-template" for path in _SECRETS if _at(document, path) is not None}
+    grants = document.get("grants")
+    for number, grant in enumerate(grants if isinstance(grants, list) else ()):
+        wrong |= {
+            f"grants.{number}.{name}": "not-in-a-template"
+            for name in ("user", "folder")
+            if isinstance(grant, Mapping) and grant.get(name)
+        }
     if wrong:
         return wrong
     whole: dict[str, object] = {"label": "x", "address": "x@example.org"}

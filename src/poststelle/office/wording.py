@@ -203,6 +203,14 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "no-room": (
         _("The disk of this installation is full."), _("Nothing is lost. Make room; then it goes on by itself."),
     ),
+    "disk-read-only": (
+        _("The disk of this installation can only be read."),
+        _("Nothing is lost. Whoever runs this machine must see why and make it writable; then it goes on by itself."),
+    ),
+    "disk-failing": (
+        _("The disk of this installation does not take what is to be kept."),
+        _("It may be about to fail. Look at it and at the last backup; Poststelle keeps trying by itself."),
+    ),
     "database-busy": (
         _("The database of this installation is in use by something else."), _("It goes on by itself as soon as it is free."),
     ),
@@ -284,6 +292,10 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "files-for-a-group": (
         _("The files of this message are for the group “%(group)s”."),
         _("Ask somebody of that group, or an administrator to take you into it."),
+    ),
+    "purpose-for-a-group": (
+        _("What the folders of this mailbox are for also decides which files are for the group “%(group)s”."),
+        _("Ask somebody of that group, or whoever administers the mailbox."),
     ),
     "group-in-use": (
         _("Nobody else administers some of the mailboxes of this group."), _("Give somebody else the right first."),
@@ -378,7 +390,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "messages-unreadable": (
         _("%(count)s of the newest messages cannot be read back from the store."), _("Restore the segments from the backup."),
     ),
-    "disk-full": (_("The disk is almost full: %(free)s MiB are left."), _("Make room; until then no mail is fetched.")),
+    "disk-full": (_("The disk is almost full: %(free)s MiB are left."), _("Make room; with less than %(least)s MiB no mail is fetched.")),
     "engine-not-running": (_("No engine is running: mail is neither fetched nor sent."), _("Start it with: poststelle serve")),
     "address-unknown": (_("There is nothing at this address."), _("Look at the list of addresses in the documentation.")),
     "method-unknown": (
@@ -418,6 +430,11 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "tag-unknown": (_("There is no such tag."), _("Look at the list of tags.")),
     "branch-unknown": (_("There is no such entry in the folder tree."), _("It was taken out, or it is in the other tree.")),
     "attachment-unknown": (_("There is no such attachment."), _("Go back to the message.")),
+    "outgoing-settled": (_("This message is not waiting for anybody's word."), _("Look at what has become of it.")),
+    "data-restored": (
+        _("It waited when this data was restored or copied, and may have left since."),
+        _("Look among the sent mail or ask the recipient, then send or discard it."),
+    ),
     "outgoing-unknown": (_("There is no such message in the outbox."), _("Look at the outbox's list.")),
     "user-unknown": (_("There is no such person."), _("Look at the list of people.")),
     "token-unknown": (_("The access token is not valid."), _("It has expired or was never made; create a new one.")),
@@ -780,6 +797,9 @@ JOURNAL: Mapping[str, Text] = {
     "folder-changed": _("Folder set up"),
     "outgoing-submitted": _("Message written"),
     "outgoing-changed": _("Sending went on"),
+    "outgoing-released": _("Message sent on by a person"),
+    "outgoing-discarded": _("Message discarded in the outbox"),
+    "outbox-held": _("Data restored: what waited in the outbox is held"),
     "sync-requested": _("Send/receive asked for"),
     "ledger-missing": _("The comparison with the server found messages missing here"),
     "ledger-extra": _("The comparison with the server found messages it no longer has"),
@@ -818,6 +838,7 @@ JOURNAL: Mapping[str, Text] = {
     "group-removed": _("Group removed"),
     "hand-over-created": _("Hand-over link created"),
     "hand-over-used": _("Password entered through the hand-over link"),
+    "user-changed": _("Person changed"),
     "user-invited": _("Person invited"),
     "user-blocked": _("Person blocked"),
     "user-unblocked": _("Person may log in again"),

@@ -93,6 +93,12 @@ class Configuration(BaseModel):
         return value
 
     @property
+    def place(self) -> str:
+        """The address people use, without a slash at its end: `base_url`, else where `serve` listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
     def discovery_places(self) -> Places:
         """Where settings for an address are looked for."""
         host, port = _nameserver(self.discovery_nameserver) if self.discovery_nameserver else ("", 53)

@@ -18,7 +18,7 @@ from poststelle.mail.ports import RemoteFolder, Role
 from poststelle.mail.settings import AccountSettings, Authentication, Kind, Receiving, Sending
 from poststelle.store import cache, journal, messages, models
 from poststelle.store.access import Reach
-from poststelle.store.account_rows import endpoint, fill, logins_of, tell_exceptions
+from poststelle.store.account_rows import endpoint, fill, logins_of, tell_exceptions, was_and_is
 from poststelle.store.accounts import account_row, resume
 from poststelle.store.login_rows import drop_unused
 from poststelle.store.places import LOCAL, MOVED, OURS
@@ -49,7 +49,7 @@ def consequences(reach: Reach, account: str) -> Consequences:
         messages=folders.aggregate(held=Sum("total"))["held"] or 0,
         only_here=_only_here(row),
         waiting_to_send=models.Outgoing.objects.filter(
-            account=row, state__in=["queued", "deferred", "sending"]
+            account=row, state__in=["queued", "deferred", "held", "sending"]
         ).count(),
         open_errands=models.Errand.objects.filter(account=row, closed_at=None).count(),
         grants=row.grants.count(),
@@ -138,7 +138,7 @@ def move(
             raise Conflict("errands-open")
         logins = logins_of(row)
         ways = {way: endpoint(row, way) for way in ("incoming", "outgoing")}
-        fill(row, settings, actor=actor)
+        changed = fill(row, settings, actor=actor)
         row.settings_version += 1
         row.server, row.certificates, row.quota = {}, {}, None
         row.sync_wanted_at = timezone.now()
@@ -147,7 +147,7 @@ def move(
         drop_unused(logins)
         counts = _match_folders(row, listed)
         tell_exceptions(row, ways, actor)
-        facts = {"host": row.incoming_host, **counts}
+        facts = {"host": row.incoming_host, **counts} | was_and_is(changed)
         journal.write(reach.pool, actor, "account-moved", f"account:{row.pk}", account=row.pk, facts=facts)
     return counts
 

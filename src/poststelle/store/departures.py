@@ -1,7 +1,7 @@
 """People who leave: blocked, and what was theirs handed over in one transaction.
 
-Law: nothing of theirs is lost or stays without somebody responsible: mailboxes, log-ins, outgoing servers and mail still to be sent
-go to the heir. Their own grants end.
+Law: nothing of theirs is lost or stays without somebody responsible: mailboxes, log-ins, outgoing servers, mail still to be sent and
+work not yet done go to the heir; work the heir may not see is open to everybody who does. Their own grants end.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from poststelle.errors import Conflict, NotFound
+from poststelle.mail.listing import Status
 from poststelle.mail.settings import Right
-from poststelle.store import journal, models
+from poststelle.store import journal, models, work
 from poststelle.store.access import column_of
 from poststelle.store.ids import is_id
 
@@ -27,6 +28,7 @@ class HandedOver:
     logins: int
     outgoing_servers: int
     waiting_mail: int
+    open_work: int
     grants_ended: int
     tokens_revoked: int
 
@@ -58,6 +60,8 @@ def depart(user: str, heir: str, *, actor: str) -> HandedOver:
         if row.pk == to.pk or not to.is_active:
             raise Conflict("own-heir")
         tokens = _block(row, actor)
+        was_administrator, row.is_administrator = row.is_administrator, False
+        row.save(update_fields=["is_administrator"])
         mailboxes = _hand_over_mailboxes(row, to, actor)
         ended, _ = models.Grant.objects.filter(user=row).delete()
         row.member_of.clear()
@@ -66,12 +70,15 @@ def depart(user: str, heir: str, *, actor: str) -> HandedOver:
             logins=models.Login.objects.filter(owner=row).update(owner=to),
             outgoing_servers=models.OutgoingServer.objects.filter(owner=row).update(owner=to, is_default=False),
             waiting_mail=models.Outgoing.objects.filter(
-                author=row, state__in=["queued", "deferred", "uncertain"]
+                author=row, state__in=["queued", "deferred", "held", "uncertain"]
             ).update(author=to, idempotency_key=None),
+            open_work=_hand_over_work(row, to, actor),
             grants_ended=ended,
             tokens_revoked=tokens,
         )
         facts = {"from": row.email, "to": to.email, **{name: getattr(done, name) for name in HandedOver.__slots__}}
+        if was_administrator:
+            facts |= journal.difference({"administrator": (True, False)})
         journal.write(row.pool_id, actor, "mailboxes-handed-over", f"user:{row.pk}", facts=facts)
     return done
 
@@ -113,6 +120,21 @@ def _hand_over_mailboxes(row: models.User, to: models.User, actor: str) -> int:
         }
         journal.write(row.pool_id, actor, "grants-changed", f"account:{account}", account=account, facts=facts)
     return len(owned)
+
+
+def _hand_over_work(row: models.User, to: models.User, actor: str) -> int:
+    """What was assigned to them, or was to come back for them alone; how much of it is the heir's."""
+    undone = models.Task.objects.exclude(status=Status.DONE.value)
+    count = 0
+    for task in undone.filter(Q(assignee=row) | Q(follow_up_for=row)):
+        sees = any(one.id == str(to.pk) for one in work.seers(task.message_id))
+        count += sees
+        for name in ("assignee_id", "follow_up_for_id"):
+            if getattr(task, name) == row.pk:
+                setattr(task, name, to.pk if sees else None)
+        task.save(update_fields=["assignee", "follow_up_for", "changed_at"])
+        work.tell_everywhere(task.message_id, row.pool_id, "assigned", actor, {"user": str(to.pk) if sees else None})
+    return count
 
 
 def _give(account: UUID, to: models.User, columns: dict[str, bool]) -> None:

@@ -52,7 +52,7 @@ def put(reach: Reach, group: str | None, name: str, members: Sequence[str], *, a
         raise Invalid(wrong)
     with transaction.atomic():
         row = _row(reach, group) if group is not None else models.Group(pool_id=reach.pool)
-        row.name = name
+        was, row.name = row.name, name
         if models.Group.objects.filter(pool=reach.pool, name__iexact=name).exclude(pk=row.pk).exists():
             raise Invalid({"name": "taken"})
         row.save()
@@ -60,7 +60,9 @@ def put(reach: Reach, group: str | None, name: str, members: Sequence[str], *, a
         row.members.set(models.User.objects.filter(pk__in=[user.id for user in people]))
         after = {user.email for user in people}
         kind = "group-changed" if group is not None else "group-added"
-        facts = {"name": name, "joined": sorted(after - before), "left": sorted(before - after)}
+        facts: dict[str, object] = {"name": name, "joined": sorted(after - before), "left": sorted(before - after)}
+        if group is not None and was != name:
+            facts |= journal.difference({"name": (was, name)})
         journal.write(reach.pool, actor, kind, f"group:{row.pk}", facts=facts)
     return str(row.pk)
 

@@ -154,7 +154,7 @@ class _Counts:
                 (account, state): count
                 for account, state, count in all_rows(
                     "SELECT account_id, state, COUNT(*) FROM store_outgoing"
-                    " WHERE state IN ('queued', 'sending', 'deferred', 'uncertain') GROUP BY account_id, state"
+                    " WHERE state IN ('queued', 'sending', 'deferred', 'held', 'uncertain') GROUP BY account_id, state"
                 )
             },
             dict(
@@ -187,7 +187,7 @@ def _health(row: tuple[Any, ...], counts: _Counts, poll_seconds: float, now: dat
         rate=counts.arrived.get(number, 0) * 60 / RATE_SECONDS, set_aside=counts.set_aside.get(number, 0),
         errands=counts.errands.get(number, 0),
         queued=counts.outgoing.get((number, "queued"), 0) + counts.outgoing.get((number, "sending"), 0),
-        deferred=counts.outgoing.get((number, "deferred"), 0), uncertain=counts.outgoing.get((number, "uncertain"), 0),
+        deferred=counts.outgoing.get((number, "deferred"), 0), uncertain=sum(counts.outgoing.get((number, state), 0) for state in ("held", "uncertain")),
         certificate_days=_days_left(json.loads(certificates), now),
         quota=(told["used"], told["limit"]) if told else None,
     )  # fmt: skip

@@ -30,7 +30,7 @@ KINDS = frozenset(
         "office-created", "user-added", "token-added", "account-added", "account-changed", "account-removed",
         "account-suspended", "account-resumed", "account-troubled", "folders-listed", "messages-arrived", "messages-changed",
         "messages-removed", "message-set-aside", "loss-suspected", "loss-accepted", "flags-changed", "errand-refused",
-        "outgoing-submitted", "outgoing-changed", "sync-requested",
+        "outgoing-submitted", "outgoing-changed", "outgoing-released", "outgoing-discarded", "outbox-held", "sync-requested",
         "grants-changed", "exception-made", "exception-ended", "account-converted", "account-moved", "login-added",
         "login-changed", "login-removed", "password-changed", "outgoing-server-added", "outgoing-server-changed",
         "outgoing-server-removed", "template-added", "template-changed", "template-removed", "group-added", "group-changed",
@@ -41,13 +41,28 @@ KINDS = frozenset(
         "folder-renamed", "folder-deleted", "folder-changed",
         "assigned", "status-changed", "follow-up-set", "follow-up-due", "note-added", "note-changed", "note-removed",
         "answering-changed", "tag-changed", "tag-removed", "tree-arranged", "shared-tree-arranged", "messages-looked-up",
-        "messages-kept", "token-revoked", "sessions-ended", "second-factor-added", "second-factor-removed", "second-factor-reset",
+        "messages-kept", "token-revoked", "sessions-ended", "second-factor-added", "second-factor-removed", "second-factor-reset", "user-changed",
         "recovery-codes-made", "second-factor-required", "sign-on-linked", "alarm-sent", "notice-changed", "egress-allowed", "egress-revoked",
     }
 )  # fmt: skip
 
 FOR_EVERYBODY = frozenset({"shared-tree-arranged", "tag-changed", "tag-removed"})
 """What concerns everybody in the office and tells nothing of anybody's mail."""
+
+
+LONGEST_VALUE = 300
+
+
+def difference(changed: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """Facts that say what was and what is, by name: ``before`` and ``after``. Callers leave secrets out; long texts are cut."""
+    if not changed:
+        return {}
+    sides = [{name: _short(pair[side]) for name, pair in changed.items()} for side in (0, 1)]
+    return dict(zip(("before", "after"), sides, strict=True))
+
+
+def _short(value: object) -> object:
+    return f"{value[:LONGEST_VALUE]}…" if isinstance(value, str) and len(value) > LONGEST_VALUE else value
 
 
 def write(

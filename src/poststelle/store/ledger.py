@@ -15,13 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.utils import timezone
 
 from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId
 from poststelle.mail.records import LedgerRecord
+from poststelle.mail.settings import Right
 from poststelle.store import cache, journal, models
-from poststelle.store.rows import flags_text, many, stored
+from poststelle.store.access import Reach, granted
+from poststelle.store.rows import chunks, flags_text, many, stored
 
 MISSED = "missed"
 """The code of what a comparison found missing, until the sync has fetched it."""
@@ -152,19 +154,31 @@ def postpone(folder: UUID) -> None:
 
 def records(pool: int, account: str | None = None) -> list[LedgerRecord]:
     """The ledger of every folder the server has, of one account or of all, by account and path."""
-    rows = models.Folder.objects.filter(account__pool=pool, place="remote", selectable=True, vanished_at=None)
+    rows = _compared_folders().filter(account__pool=pool)
     if account is not None:
         rows = rows.filter(account=UUID(account))
+    return sorted(_records(list(rows)), key=lambda one: (one.account_id, one.path))
+
+
+def window(reach: Reach, right: Right, limit: int, start: int) -> list[LedgerRecord]:
+    """Those within reach by this right: what differs from its server first, then by the account's label and by path."""
+    differs = Case(When(Q(ledger__missing__gt=0) | Q(ledger__extra__gt=0), then=0), default=1)
+    rows = _compared_folders().filter(account__in=models.Account.objects.filter(granted(reach, right)))
+    return _records(list(rows.order_by(differs, "account__label", "path", "pk")[start : start + limit]))
+
+
+def _compared_folders() -> QuerySet[models.Folder]:
+    return models.Folder.objects.filter(place="remote", selectable=True, vanished_at=None)
+
+
+def _records(rows: Sequence[models.Folder]) -> list[LedgerRecord]:
     aside: dict[UUID, dict[str, int]] = {}
-    counts = models.SetAside.objects.filter(folder__account__pool=pool)
-    if account is not None:
-        counts = counts.filter(folder__account=UUID(account))
-    for number, code, count in counts.values_list("folder_id", "code").annotate(Count("pk")):
-        aside.setdefault(number, {})[code] = count
-    chosen = list(rows.order_by("account__label", "remote_id"))
-    fleeting = cache.counted([row.pk for row in chosen])
-    found = [_record(row, aside.get(row.pk, {}), row.remaining, fleeting.get(row.pk, 0)) for row in chosen]
-    return sorted(found, key=lambda one: (one.account_id, one.path))
+    for some in chunks([row.pk for row in rows]):
+        counts = models.SetAside.objects.filter(folder__in=some).values_list("folder_id", "code")
+        for number, code, count in counts.annotate(Count("pk")):
+            aside.setdefault(number, {})[code] = count
+    fleeting = cache.counted([row.pk for row in rows])
+    return [_record(row, aside.get(row.pk, {}), row.remaining, fleeting.get(row.pk, 0)) for row in rows]
 
 
 def _write_journal(row: models.Folder, kind: str, facts: Mapping[str, object]) -> None:

@@ -40,8 +40,9 @@ def put(
 ) -> models.Login:
     """Keep an account's own login. `known`: where a row that names no servers may go without asking.
 
-    Raises Invalid for `where`.password: ``missing``, ``needed-again``.
+    Raises Invalid for `where`.password, or `where`.client_certificate where that takes its place: ``missing``, ``needed-again``.
     """
+    proof = "client_certificate" if login.mechanism is Mechanism.EXTERNAL else "password"
     if row is None or row.label:
         row = models.Login(pool_id=pool)
     if login.by_owner:
@@ -49,9 +50,9 @@ def put(
     elif login.password is not None or login.client_certificate is not None:
         seal_into(row, login)
     elif row.secret is None and row.client_certificate is None:
-        raise Invalid({f"{where}.password": "missing"})
+        raise Invalid({f"{where}.{proof}": "missing"})
     elif not servers <= (hosts(row) or known) or (row.username, row.domain) != (login.username, login.domain):
-        raise Invalid({f"{where}.password": "needed-again"})
+        raise Invalid({f"{where}.{proof}": "needed-again"})
     else:
         servers |= hosts(row)
     if login.mechanism is Mechanism.EXTERNAL and row.client_certificate is None and not login.by_owner:

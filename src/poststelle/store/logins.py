@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from poststelle.errors import Conflict, Invalid, NotFound
 from poststelle.mail.records import LoginRecord
@@ -20,6 +20,7 @@ from poststelle.store.access import Reach, granted
 from poststelle.store.accounts import resume_all
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import hosts, opened, places, record, seal_into, shared
+from poststelle.store.way_out import server_endpoint
 
 
 def usable(reach: Reach, name: str, *, administrator: bool) -> bool:
@@ -30,11 +31,19 @@ def usable(reach: Reach, name: str, *, administrator: bool) -> bool:
     return str(row.owner_id) == reach.user if row.owner_id else administrator
 
 
-def within(reach: Reach, *, administrator: bool) -> list[LoginRecord]:
-    """The logins whose secret the reach may change, those with a label first."""
-    rows = _changeable(reach, administrator=administrator).order_by("label", "username", "pk")
-    counts = _counts(rows)
-    return [_told(row, counts.get(str(row.pk), 0)) for row in sorted(rows, key=lambda row: not row.label)]
+def within(
+    reach: Reach, *, administrator: bool, shared: bool = False, start: int = 0, limit: int | None = None
+) -> list[LoginRecord]:
+    """The logins whose secret the reach may change, those with a label first (`shared`: only those); `limit` of them from `start`."""
+    rows = _changeable(reach, administrator=administrator)
+    if shared:
+        rows = rows.exclude(label="")
+    unlabelled = Case(When(label="", then=1), default=0)
+    chosen = list(
+        rows.order_by(unlabelled, "label", "username", "pk")[start : None if limit is None else start + limit]
+    )
+    counts = _counts(chosen)
+    return [_told(row, counts.get(str(row.pk), 0)) for row in chosen]
 
 
 def find(reach: Reach, name: str, *, administrator: bool) -> LoginRecord:
@@ -67,14 +76,17 @@ def change(reach: Reach, name: str, label: str, login: Login, *, administrator: 
         given = login.password is not None or login.client_certificate is not None
         if (row.username, row.domain) != (login.username, login.domain) and not given:
             raise Invalid({"password": "needed-again"})
-        row.label, row.username, row.domain, row.mechanism = (
-            label, login.username, login.domain, login.mechanism.value,
-        )  # fmt: skip
+        wanted = {
+            "label": label, "username": login.username, "domain": login.domain, "mechanism": login.mechanism.value,
+        }  # fmt: skip
+        differing = {name: (getattr(row, name), value) for name, value in wanted.items() if getattr(row, name) != value}
+        row.label, row.username, row.domain, row.mechanism = wanted.values()
         _check_label(row)
         seal_into(row, login)
         row.save()
         resume_all(_accounts(row))
-        journal.write(reach.pool, actor, "login-changed", f"login:{row.pk}", facts={"label": label, "secret": given})
+        facts = {"label": label, "secret": given} | journal.difference(differing)
+        journal.write(reach.pool, actor, "login-changed", f"login:{row.pk}", facts=facts)
 
 
 def change_password(reach: Reach, name: str, password: Secret, *, administrator: bool, actor: str) -> int:
@@ -113,6 +125,12 @@ def accounts_of(reach: Reach, name: str, *, administrator: bool) -> list[str]:
     """The mailboxes that use the login, by id."""
     row = _row(reach, name, administrator=administrator)
     return [str(number) for number in _accounts(row).order_by("label").values_list("pk", flat=True)]
+
+
+def servers_of(reach: Reach, name: str, *, administrator: bool) -> list[tuple[str, Endpoint]]:
+    """The outgoing servers that use the login: label and where they are."""
+    row = _row(reach, name, administrator=administrator)
+    return [(one.label, server_endpoint(one)) for one in row.outgoing_servers.order_by("label")]
 
 
 def remove(reach: Reach, name: str, *, administrator: bool, actor: str) -> None:

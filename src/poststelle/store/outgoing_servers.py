@@ -17,7 +17,7 @@ from poststelle.store.accounts import account_row, resume_all
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import drop_unused, opened, places, put, record, refer
 from poststelle.store.people import user_record
-from poststelle.store.settings_columns import tls_column
+from poststelle.store.settings_columns import answered_for, exceptions_of, tls_column
 from poststelle.store.way_out import Defaults, WayOut, choose, server_endpoint
 
 
@@ -43,7 +43,7 @@ def add(
     """A new server; its id. Raises Invalid: label ``taken``, login ``unknown-login``, login.password ``missing``."""
     with transaction.atomic():
         row = models.OutgoingServer(pool_id=reach.pool, owner_id=owner)
-        _fill(row, label, endpoint, login, login_of)
+        _fill(row, label, endpoint, login, login_of, actor)
         _make_default(row, default=default)
         facts = {"label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions)}
         journal.write(reach.pool, actor, "outgoing-server-added", f"outgoing-server:{row.pk}", facts=facts)
@@ -64,13 +64,16 @@ def change(
     """The server is now like this; the mailboxes that use it are tried again."""
     with transaction.atomic():
         row = _row(reach, name)
-        earlier = row.login
-        _fill(row, label, endpoint, login, login_of)
+        earlier, was = row.login, _parts(row)
+        _fill(row, label, endpoint, login, login_of, actor)
         _make_default(row, default=default)
         if earlier is not None and earlier != row.login:
             drop_unused([earlier])
         resume_all(models.Account.objects.filter(outgoing_server=row))
-        facts = {"label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions)}
+        facts: dict[str, object] = {
+            "label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions),
+        }  # fmt: skip
+        facts |= journal.difference({key: (was[key], now) for key, now in _parts(row).items() if was[key] != now})
         journal.write(reach.pool, actor, "outgoing-server-changed", f"outgoing-server:{row.pk}", facts=facts)
 
 
@@ -127,13 +130,22 @@ def _row(reach: Reach, name: str) -> models.OutgoingServer:
     return row
 
 
-def _fill(row: models.OutgoingServer, label: str, endpoint: Endpoint, login: Login | None, login_of: str) -> None:
-    known = places(server_endpoint(row)) if row.protocol else frozenset()
+def _parts(row: models.OutgoingServer) -> dict[str, object]:
+    """What the journal tells of it."""
+    names = ("label", "host", "port", "encryption", "is_default", "tls")
+    return {name.removeprefix("is_"): getattr(row, name) for name in names}
+
+
+def _fill(
+    row: models.OutgoingServer, label: str, endpoint: Endpoint, login: Login | None, login_of: str, actor: str
+) -> None:
+    before = server_endpoint(row) if row.protocol else None
+    known = places(before)
     row.label = label
     row.protocol, row.host, row.port, row.encryption = (
         endpoint.protocol, endpoint.host, endpoint.port, endpoint.encryption.value,
     )  # fmt: skip
-    row.tls = tls_column(endpoint)
+    row.tls = answered_for(tls_column(endpoint), endpoint, row.tls, actor, kept=before == endpoint)
     if models.OutgoingServer.objects.filter(pool=row.pool_id, label__iexact=label).exclude(pk=row.pk).exists():
         raise Invalid({"label": "taken"})
     servers = places(endpoint)
@@ -160,4 +172,5 @@ def _told(row: models.OutgoingServer) -> OutgoingServerRecord:
     return OutgoingServerRecord(
         str(row.pk), row.label, user_record(row.owner) if row.owner else None, row.is_default, server_endpoint(row),
         record(row.login), row.test_recipient, row.accounts.count() if used is None else used,
+        exceptions_of("outgoing", server_endpoint(row), row.tls),
     )  # fmt: skip

@@ -68,10 +68,38 @@ def add_user(
             if User.objects.filter(email__iexact=email).exists():
                 raise Invalid({"email": "taken"})
             user.save()
-            facts = {"administrator": administrator} | ({"service": True} if service else {})
+            facts: dict[str, object] = {"email": user.email, "administrator": administrator}
+            if service:
+                facts["service"] = True
             journal.write(pool.pk, actor, "user-added", f"user:{user.pk}", facts=facts)
     except IntegrityError as error:
         raise Invalid({"email": "taken"}) from error
+    return user_record(user)
+
+
+def change(
+    user_id: str, *, actor: str, name: str | None = None, email: str | None = None, administrator: bool | None = None
+) -> UserRecord:
+    """Another name, address or role; None leaves it. Raises Invalid({"email": "taken"}), Conflict("last-administrator")."""
+    wanted = {"name": name, "email": email, "is_administrator": administrator}
+    with transaction.atomic():
+        user = User.objects.get(pk=user_id)
+        before = {key: getattr(user, key) for key in wanted}
+        changed = {key: value for key, value in wanted.items() if value is not None and value != before[key]}
+        if not changed:
+            return user_record(user)
+        others = User.objects.filter(pool=user.pool_id).exclude(pk=user.pk)
+        if email is not None and others.filter(email__iexact=email).exists():
+            raise Invalid({"email": "taken"})
+        is_last = not others.filter(is_administrator=True, is_active=True).exists()
+        if changed.get("is_administrator") is False and is_last:
+            raise Conflict("last-administrator")
+        for key, value in changed.items():
+            setattr(user, key, value)
+        user.save(update_fields=[*changed])
+        told = {key.removeprefix("is_"): (before[key], value) for key, value in changed.items()}
+        facts = {"email": user.email} | journal.difference(told)
+        journal.write(user.pool_id, actor, "user-changed", f"user:{user.pk}", facts=facts)
     return user_record(user)
 
 

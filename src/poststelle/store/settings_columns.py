@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from django.utils import timezone
+
+from poststelle.mail.records import ExceptionRecord
 from poststelle.mail.settings import (
     AfterImport,
     Certificate,
@@ -37,6 +40,23 @@ def tls_column(endpoint: Endpoint | None) -> dict[str, Any]:
     if endpoint.plain_text_allowed:
         made["plain_text_allowed"] = True
     return made
+
+
+def answered_for(
+    tls: dict[str, Any], endpoint: Endpoint | None, earlier: Mapping[str, Any], actor: str, *, kept: bool
+) -> dict[str, Any]:
+    """The column with who made its exceptions from safe connections, and when; `kept`: those `earlier` told of."""
+    if endpoint is None or not endpoint.exceptions:
+        return tls
+    before = earlier if kept else {}
+    now = timezone.now().isoformat()
+    return tls | {"by": before.get("by", actor), "at": before.get("at", now)}
+
+
+def exceptions_of(way: str, endpoint: Endpoint | None, tls: Mapping[str, Any]) -> list[ExceptionRecord]:
+    """The exceptions of a server, with who made them and when."""
+    words = endpoint.exceptions if endpoint is not None else ()
+    return [ExceptionRecord(way, word, str(tls.get("by", "")), str(tls.get("at", ""))) for word in words]
 
 
 def endpoint_of(protocol: str, host: str, port: int | None, encryption: str, tls: Mapping[str, Any]) -> Endpoint | None:

@@ -7,6 +7,7 @@ itself. What the office refuses becomes a page in words: not found and not allow
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from poststelle.errors import Conflict, NotFound, NotPermitted, PoststelleError, TooOften
-from poststelle.office import feed, people, second_factors, sessions, wording
+from poststelle.mail.preferences import Preferences
+from poststelle.office import feed, health, people, preferences, second_factors, sessions, wording
 from poststelle.office.actor import Actor
 from poststelle.web import confirming
 
@@ -28,9 +30,10 @@ _STATUS: Mapping[type[PoststelleError], int] = {NotFound: 404, NotPermitted: 403
 
 
 class Visit(HttpRequest):
-    """A request of a logged-in person, as views behind the entrance get it."""
+    """A request of a logged-in person, as views behind the entrance get it. `chosen`: what the person had chosen when it came."""
 
     actor: Actor
+    chosen: Preferences
 
 
 class EntranceMiddleware(LoginRequiredMiddleware):
@@ -50,6 +53,7 @@ class EntranceMiddleware(LoginRequiredMiddleware):
         if refused is None and request.user.is_authenticated:
             actor = people.actor_of_session(str(request.user.pk))
             request.actor = actor  # type: ignore[attr-defined]  # see Visit
+            request.chosen = preferences.mine(actor)  # type: ignore[attr-defined]
             # Before the view reads anything: what happens in between is told twice then, and never not at all.
             request.live_after = feed.latest()  # type: ignore[attr-defined]
             if _by_hand(request):
@@ -121,8 +125,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """The page for a mistake of our own. Whatever else is broken, it can be drawn: it asks neither the office nor the database."""
-    return HttpResponse(render_to_string("500.html", {"request": request}), status=500)
+    """The page for a mistake of our own, or for what the machine lacks. It can always be drawn: it asks nobody, not even the database."""
+    code = health.lacking(sys.exc_info()[1])
+    told = wording.sentence(code) if code else None
+    return HttpResponse(render_to_string("500.html", {"request": request, "told": told}), status=503 if code else 500)
 
 
 def csrf_refused(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  (Django's)

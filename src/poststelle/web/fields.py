@@ -13,6 +13,7 @@ class Field:
 
     `kind` is the input's type, or ``select``, ``textarea``, ``check`` (value ``1`` or ``0``) or ``hidden``. A password is never
     written back. `when`: the choices elsewhere in the form under which the field means something, as ``name=a,b;other=c``.
+    `offers_people`: it takes an address, and people from one's mail are offered.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Field:
     placeholder: str = ""
     required: bool = False
     when: str = ""
+    offers_people: bool = False
 
     @property
     def id(self) -> str:

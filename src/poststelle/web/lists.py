@@ -21,7 +21,7 @@ from poststelle.mail.listing import Filter, Place, Sort, Where, read_filter
 from poststelle.mail.ports import SEEN, Role
 from poststelle.mail.records import AddressRecord, SearchHit
 from poststelle.mail.work import ListPage, ListRow
-from poststelle.office import lists, preferences, reading, trees
+from poststelle.office import lists, reading, trees
 from poststelle.web.entrance import Visit
 from poststelle.web.names import FILTERS, PLACES, ROLES, SORTS, Text, role_name
 from poststelle.web.tree import address_of
@@ -85,7 +85,7 @@ class DrawnRow:
 
 def asked(request: Visit, where: Where) -> Asked:
     """What the address says. Words nobody knows count for nothing."""
-    given, chosen = request.GET, preferences.mine(request.actor)
+    given, chosen = request.GET, request.chosen
     sort = Sort(given["sort"]) if given.get("sort") in {one.value for one in Sort} else Sort.DATE
     order = given.get("order")
     try:
@@ -117,7 +117,7 @@ def shown(request: Visit, where: Where, opened: str = "") -> dict[str, Any]:
         "orders": _orders(ask),
         "threads_url": replace(ask, threads=not ask.threads).with_query(ask.address),
         "filters": _filters(ask),
-        "columns": preferences.mine(request.actor).columns,
+        "columns": request.chosen.columns,
     }
 
 

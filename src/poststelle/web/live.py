@@ -37,7 +37,7 @@ MOST_STREAMS = 20
 HEARTBEAT_SECONDS = 15.0
 _WINDOW, _MOST_WINDOWS = 200, 10
 _NOTABLE = frozenset({"messages-arrived", "assigned", "follow-up-due", "note-added"})
-_OUTGOING = frozenset({"outgoing-submitted", "outgoing-changed"})
+_OUTGOING = frozenset({"outgoing-submitted", "outgoing-changed", "outgoing-released", "outgoing-discarded"})
 _EVERYWHERE = frozenset({"tree-arranged", "shared-tree-arranged", "tag-changed", "tag-removed"})
 
 

@@ -101,6 +101,8 @@ OUTGOING_STATES: Mapping[str, Text] = {
     "rejected": _("Refused"),
     "deferred": _("Postponed by the server"),
     "uncertain": _("Probably sent"),
+    "held": _("Held back"),
+    "discarded": _("Discarded"),
 }
 RECIPIENT_STATES: Mapping[str, Text] = {
     "waiting": pgettext_lazy("recipient", "waiting"),

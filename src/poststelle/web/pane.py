@@ -13,8 +13,8 @@ from django.utils import timezone
 from poststelle.errors import Conflict
 from poststelle.mail import spoofing
 from poststelle.mail.listing import Place
-from poststelle.mail.work import COLOURS, ThreadMessage
-from poststelle.office import lists, preferences, reading, viewing, work
+from poststelle.mail.work import COLOURS
+from poststelle.office import lists, reading, viewing, work
 from poststelle.office.reading import AttachmentView, OpenMessage
 from poststelle.web.entrance import Visit
 from poststelle.web.frame import FrameWish, frame_url
@@ -28,7 +28,7 @@ LONGEST_QUERY, MOST_MARKED = 500, 20
 def context(request: Visit, placement: str) -> dict[str, Any]:
     """For ``parts/message.html``. Raises NotFound."""
     opened = reading.open_message(request.actor, placement)
-    others = [one for one in reading.thread(request.actor, placement) if not _is(one, opened)]
+    others = reading.thread(request.actor, placement, others=True)
     arrived = opened.placement.received_at
     return (
         body(request, opened)
@@ -40,7 +40,7 @@ def context(request: Visit, placement: str) -> dict[str, Any]:
             "hue": hue(opened.placement.sender),
             "warnings": [mark for mark in opened.marks if mark not in spoofing.NOTICES],
             "notices": [mark for mark in opened.marks if mark in spoofing.NOTICES],
-            "read_after": preferences.mine(request.actor).mark_read_after,
+            "read_after": request.chosen.mark_read_after,
             "older": [one for one in others if one.placement.received_at <= arrived],
             "newer": [one for one in others if one.placement.received_at > arrived],
         }
@@ -53,11 +53,12 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
     as_text = not opened.has_html or request.GET.get("as") == "text"
     broken = is_white = False
     remote = shows_remote(request, opened)
-    held_back = 0
+    held_back = left_out = 0
     if not as_text:
         try:
             shown = reading.html_document(request.actor, placement, remote=remote)
-            held_back, is_white = 0 if remote else shown.held_back, shown.has_colours
+            held_back, left_out = (0, shown.held_back) if remote else (shown.held_back, 0)
+            is_white = shown.has_colours
         except Conflict:
             as_text = broken = True
     files = [file for file in opened.attachments if as_text or not file.is_inline]
@@ -69,6 +70,7 @@ def body(request: Visit, opened: OpenMessage) -> dict[str, Any]:
         "broken": broken,
         "remote": remote,
         "held_back": held_back,
+        "left_out": left_out,
         "forged": _is_forged(opened),
         "is_white": is_white,
         "looked_for": words,
@@ -88,11 +90,11 @@ def _is_forged(opened: OpenMessage) -> bool:
 
 def work_context(request: Visit, placement: str) -> dict[str, Any]:
     """What people added, for ``parts/work.html``. Raises NotFound."""
-    flags = reading.placement(request.actor, placement).flags
-    offered = work.offered_tags(request.actor)
+    done = work.on(request.actor, placement)
+    flags, offered = done.placement.flags, work.offered_tags(request.actor)
     return {
         "placement": placement,
-        "work": work.on(request.actor, placement),
+        "work": done,
         "statuses": STATUSES.items(),
         "message_tags": [tag for tag in offered if tag.keyword in flags],
         "colours": COLOURS if request.actor.is_administrator else (),
@@ -124,7 +126,3 @@ def frame_of_attachment(request: Visit, placement: str, number: int) -> str:
 def _look(file: AttachmentView) -> str:
     """How a file can be looked at; nothing that could run or deceives is offered."""
     return "" if {"program", "disguised"} & {*file.dangers} else viewing.kind_of(file.name, file.content_type)
-
-
-def _is(one: ThreadMessage, opened: OpenMessage) -> bool:
-    return one.placement.content == opened.placement.content

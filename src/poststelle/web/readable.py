@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from poststelle.mail import words
 from poststelle.mail.html import linkify
 from poststelle.mail.query import parse
+from poststelle.mail.records import UserRecord
 
 _LETTERS = re.compile(r"[^\W_]+")
 _MARKUP = re.compile(
@@ -50,6 +51,23 @@ def _folded(linked: str) -> str:
         return "</blockquote></details>" if depth == 0 else match[0]
 
     return _QUOTE.sub(fold, linked)
+
+
+def note_as_html(text: str, mentioned: Sequence[UserRecord]) -> str:
+    """The text of a note, escaped, with those it calls marked: ``@`` and their name or e-mail address, or the first part of either."""
+    names = {
+        name
+        for one in mentioned
+        for name in (one.name, one.name.partition(" ")[0], one.email, one.email.partition("@")[0])
+        if name
+    }
+    if not names:
+        return escape(text)
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pieces = re.split(rf"(@(?:{longest_first})(?!\w|@|\.\w))", text, flags=re.I)
+    return format_html_join(
+        "", "{}", ((format_html('<b class="mention">{}</b>', one) if at % 2 else one,) for at, one in enumerate(pieces))
+    )
 
 
 def looked_for(query: str) -> list[str]:

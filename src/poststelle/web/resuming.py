@@ -13,7 +13,7 @@ from poststelle.errors import Invalid, NotFound
 from poststelle.mail.listing import Place, read_where
 from poststelle.mail.listing import folder as folder_place
 from poststelle.mail.preferences import LAST
-from poststelle.office import accounts, preferences, reading
+from poststelle.office import accounts, reading
 from poststelle.web.entrance import Visit
 from poststelle.web.tree import address_of
 
@@ -23,7 +23,7 @@ _COOKIE, _YEAR = "place", 365 * 24 * 3600
 def remember(request: Visit, response: HttpResponse, address: str) -> HttpResponse:
     """The response, with this address as where the person was, if they want to start there."""
     assert request.actor.user is not None  # a session is always a person's
-    if preferences.mine(request.actor).start == LAST:
+    if request.chosen.start == LAST:
         kept = f"{request.actor.user.id} {address}"
         response.set_cookie(_COOKIE, kept, max_age=_YEAR, httponly=True, samesite="Lax", secure=request.is_secure())
     return response

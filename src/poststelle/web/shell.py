@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from poststelle.mail.preferences import DEFAULT
-from poststelle.office import feed, people, preferences
+from poststelle.office import feed, people
 from poststelle.office.actor import Actor
 from poststelle.web.tree import ARRANGING, Drawing, drawn
 
@@ -19,7 +19,7 @@ THEMES = ("auto", "light", "dark")
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor. `live_after`: the journal's position before the page was read (`web.entrance`)."""
     actor = getattr(request, "actor", None)
-    chosen = preferences.mine(actor) if actor is not None and actor.user is not None else DEFAULT
+    chosen = getattr(request, "chosen", DEFAULT)
     theme = chosen.theme if chosen.theme in THEMES else request.COOKIES.get("theme", "auto")
     return {
         "office_name": people.office_name,

@@ -144,6 +144,19 @@ Update = Annotated[bool, Query(description="A label that is there already is cha
 
 New = Annotated[dict[str, Any], CheckedByTheOffice(AccountDocument), Body()]
 Changes = Annotated[dict[str, Any], CheckedByTheOffice(AccountChanges), Body()]
+Only = Literal[
+    "synchronised",
+    "fetch-only",
+    "send-only",
+    "archive",
+    "personal",
+    "shared",
+    "system",
+    "inactive",
+    "suspended",
+    "trouble",
+]
+"""What the list of accounts can be narrowed to."""
 
 
 @router.get("", response=Listed[Account])
@@ -152,10 +165,13 @@ def list_accounts(
     limit: Limit = 50,
     cursor: Cursor = None,
     all: Annotated[bool, Query(description="Every account of the office, for administrators.")] = False,  # noqa: A002, FBT002
+    words: Annotated[str, Query(max_length=200, description="Must occur in label or address.")] = "",
+    only: Annotated[Only | None, Query(description="Of that kind or scope, or in that state.")] = None,
 ) -> Listed[Account]:
     """The accounts you have any right on, by label."""
     actor = actor_of(request)
-    return listed(office.overview(actor, limit, cursor) if all else office.page(actor, limit, cursor), Account.of)
+    look = office.overview if all else office.page
+    return listed(look(actor, limit, cursor, words=words, only=only or ""), Account.of)
 
 
 @router.get("/exceptions", auth=ADMIN, response=Listed[Account])
@@ -244,6 +260,13 @@ def ask_for_a_round(request: HttpRequest, account: AccountId) -> Status[RoundAsk
         raise Conflict("no-way-in")
     record, at = asked[0]
     return Status(202, RoundAsked(account=record.id, asked_at=at))
+
+
+@router.post("/{account}/accept-loss", auth=ADMIN, response={204: None})
+def accept_loss(request: HttpRequest, account: AccountId) -> Status[None]:
+    """What is missing on the server may go here too (after `many-messages-gone`). Takes the right *administer*."""
+    office.accept_loss(actor_of(request), account)
+    return Status(204, None)
 
 
 @router.get("/{account}/consequences", auth=ADMIN, response=Consequences)

@@ -26,7 +26,7 @@ class InternalServer(Shape):
 
     server: str = Field(description=SERVER)
     by: str = Field(description="Who allowed it.")
-    at: str = Field(description="When (ISO).")
+    at: str = Field(description="When (ISO); empty for the setting.")
 
 
 class ServerToAllow(Given):
@@ -37,8 +37,10 @@ class ServerToAllow(Given):
 
 @router.get("/internal-servers", response=Listed[InternalServer])
 def list_internal_servers(request: HttpRequest) -> Listed[InternalServer]:
-    """What the office allows beside the setting `egress_allow` of the installation, oldest first."""
-    return _all(office.allowed(actor_of(request)))
+    """What the office allows, oldest first, and behind it what the setting `egress_allow` does (`by` says so; it is not taken back here)."""
+    listed = _all(office.allowed(actor_of(request)))
+    set_up = [InternalServer(server=one, by="egress_allow", at="") for one in office.set_up(actor_of(request))]
+    return Listed(items=[*listed.items, *set_up], next=None)
 
 
 @router.post("/internal-servers", response={201: Listed[InternalServer]})

@@ -49,7 +49,7 @@ class Health(Shape):
     errands: int = Field(description="Changes the server has still to be told.")
     queued: int = Field(description="Mail waiting to be sent.")
     deferred: int = Field(description="Mail a server has postponed.")
-    uncertain: int = Field(description="Mail nobody knows whether it was sent.")
+    uncertain: int = Field(description="Mail that waits for a person's word, because nobody knows whether it was sent.")
     certificate_days: int | None = Field(description="Days until the first certificate of its servers ends.")
     quota: Quota | None = Field(description="How full the mailbox is, where the server says so.")
 

@@ -121,6 +121,9 @@ class OpenMessage(Message):
     headers: list[tuple[str, str]] = Field(description="Every header field in order: name as written, value decoded.")
     attachments: list[Attachment] = Field(description="Files that came along.")
     defects: list[str] = Field(description="What is wrong with the message's form, as stable words.")
+    protection: Literal["", "encrypted", "signed", "sealed"] = Field(
+        description="How the message says it is protected; nothing is opened or verified. `sealed`: its text is inside its signature."
+    )
     marks: list[str] = Field(
         description="What to notice about the sender: `no-sender`, `several-senders`, `name-is-another-address`,"
         " `hidden-characters`, `looks-like-another`, `replies-go-elsewhere`; mostly empty."
@@ -138,7 +141,7 @@ class OpenMessage(Message):
                 **cls.row(message.placement),
                 "to": _addresses(parsed.to), "cc": _addresses(parsed.cc), "bcc": _addresses(parsed.bcc),
                 "reply_to": _addresses(parsed.reply_to), "in_reply_to": parsed.in_reply_to, "references": parsed.references,
-                "text": message.text, "html": html, "defects": parsed.defects,
+                "text": message.text, "html": html, "defects": parsed.defects, "protection": parsed.protection,
                 "headers": parsed.headers,
                 "attachments": [
                     Attachment(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Body, Path, Router
+from ninja import Body, Path, Query, Router
 from ninja.responses import Status
 from pydantic import Field
 
-from poststelle.api.account_shapes import Login, Server
+from poststelle.api.account_shapes import ExceptionShape, Login, Server
 from poststelle.api.problems import language_of
 from poststelle.api.shapes import CheckedByTheOffice, Listed
 from poststelle.api.steps import LINES, Recipient, streamed
@@ -48,11 +49,13 @@ class SharedServer(ServerDocument):
     id: str = Field(description="Identifies the server for good.")
     accounts: int = Field(description="How many mailboxes refer to it.")
     test_recipient: str = Field(description="Whom its last test wrote to.")
+    exceptions: list[ExceptionShape] = Field(description="Exceptions from safe connections.")
 
     @classmethod
     def of(cls, record: OutgoingServerRecord) -> SharedServer:
         """The server of a record."""
         told = {"id": record.id, "accounts": record.accounts, "test_recipient": record.test_recipient}
+        told |= {"exceptions": [asdict(one) for one in record.exceptions]}
         return cls.model_validate(office.document_of(record) | told)
 
 
@@ -66,12 +69,32 @@ def list_outgoing_servers(request: HttpRequest) -> Listed[SharedServer]:
     return Listed(items=[SharedServer.of(record) for record in office.within(actor_of(request))], next=None)
 
 
+@router.get("/exceptions", response=Listed[SharedServer])
+def list_server_exceptions(request: HttpRequest) -> Listed[SharedServer]:
+    """Every server with an exception from safe connections, everybody's, by label. Administrators only."""
+    return Listed(items=[SharedServer.of(record) for record in office.exceptions(actor_of(request))], next=None)
+
+
 @router.post("", response={201: SharedServer})
 def add_outgoing_server(request: HttpRequest, response: HttpResponse, document: New) -> Status[SharedServer]:
     """Add a server. The office's take an administrator."""
     record = office.add(actor_of(request), document)
     response["Location"] = f"{request.path}/{record.id}"
     return Status(201, SharedServer.of(record))
+
+
+@router.post("/probe", openapi_extra=LINES)
+async def probe_server_settings(
+    request: HttpRequest,
+    document: Changes,
+    server: Annotated[
+        str | None,
+        Query(description="Id or label of a saved server: the document changes it, its password stays valid."),
+    ] = None,
+    recipient: Recipient = "",
+) -> StreamingHttpResponse:
+    """Test settings before they are saved, step by step, as it happens; saves nothing."""
+    return await streamed(office.probe(actor_of(request), document, server, recipient), language_of(request))
 
 
 @router.get("/{server}", response=SharedServer)
@@ -97,5 +120,5 @@ def remove_outgoing_server(request: HttpRequest, server: ServerId) -> Status[Non
 async def probe_outgoing_server(
     request: HttpRequest, server: ServerId, recipient: Recipient = ""
 ) -> StreamingHttpResponse:
-    """Test a server step by step, as it happens; changes nothing."""
-    return await streamed(office.probe(actor_of(request), server, recipient), language_of(request))
+    """Test a saved server step by step, as it happens; changes nothing."""
+    return await streamed(office.probe(actor_of(request), {}, server, recipient), language_of(request))

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Path, Router
+from ninja import Path, Query, Router
 from ninja.responses import Status
 from pydantic import Field
 
 from poststelle.api.shapes import Given, Listed, Shape
 from poststelle.api.tokens import OWN, actor_of
 from poststelle.mail.records import UserRecord
+from poststelle.mail.secret import Secret
 from poststelle.office import departures, invitations
 from poststelle.office import people as office
 
@@ -45,6 +46,21 @@ class Invitation(Given):
     administrator: bool = Field(False, description="May set up mailboxes and people.")
 
 
+class NewPerson(Invitation):
+    """Somebody new with a first password."""
+
+    password: str = Field(
+        description="12 characters at least; tell it to the person yourself.", json_schema_extra={"writeOnly": True}
+    )
+
+
+class PersonChanges(Given):
+    """What is to be different; what is left out stays."""
+
+    name: str | None = Field(None, description="What other people read.")
+    administrator: bool | None = Field(None, description="May set up mailboxes and people.")
+
+
 class Program(Given):
     """A new program."""
 
@@ -75,6 +91,9 @@ class HandedOver(Shape):
     logins: int = Field(description="Log-ins.")
     outgoing_servers: int = Field(description="Outgoing servers.")
     waiting_mail: int = Field(description="Messages not yet sent, now the heir's.")
+    open_work: int = Field(
+        description="Messages assigned to them and not done, now the heir's where the heir may see them."
+    )
     grants_ended: int = Field(description="Grants that have ended.")
     tokens_revoked: int = Field(description="Access tokens that no longer work.")
 
@@ -92,9 +111,23 @@ class Sender(Shape):
 
 
 @router.get("", response=Listed[Person])
-def list_people(request: HttpRequest) -> Listed[Person]:
+def list_people(
+    request: HttpRequest,
+    blocked: Annotated[bool, Query(description="Those who have been blocked instead.")] = False,  # noqa: FBT002
+) -> Listed[Person]:
     """Everybody who can log in, by name."""
-    return Listed(items=[Person.of(record) for record in office.users(actor_of(request))], next=None)
+    records = office.blocked(actor_of(request)) if blocked else office.users(actor_of(request))
+    return Listed(items=[Person.of(record) for record in records], next=None)
+
+
+@router.post("", response={201: Person})
+def add_person(request: HttpRequest, given: NewPerson) -> Status[Person]:
+    """Add somebody with a first password; an invitation lets them choose their own."""
+    added = office.add_user(
+        actor_of(request), email=given.email, name=given.name, password=Secret(given.password),
+        administrator=given.administrator,
+    )  # fmt: skip
+    return Status(201, Person.of(added))
 
 
 @router.post("/invitations", response={201: Invited})
@@ -126,6 +159,12 @@ def set_default_sender(request: HttpRequest, given: DefaultSender) -> Sender:
     """The account new mail of yours is to begin with."""
     office.set_default_sender(actor_of(request), given.account)
     return show_default_sender(request)
+
+
+@router.patch("/{user}", response=Person)
+def change_person(request: HttpRequest, user: UserId, changes: PersonChanges) -> Person:
+    """Give them another name or role. The address, by which passwords are renewed, is changed on the command line."""
+    return Person.of(office.change(actor_of(request), user, name=changes.name, administrator=changes.administrator))
 
 
 @router.post("/{user}/block", response={204: None})

@@ -30,6 +30,7 @@ def board(request: Visit) -> HttpResponse:
     context = {
         "accounts": [(one, happenings.health_sentence(one), happenings.WATCHING.get(one.watching, one.watching)) for one in page.items],
         "next": page.next, "totals": totals, "state": state,
+        "lacking": wording.sentence(totals.machine) if totals.machine else None,
         "states": [(name, happenings.HEALTH_NAMES[name], count) for name, count in totals.by_state.items() if count],
     }  # fmt: skip
     return render(request, "health.html", _frame(request) | context)
@@ -38,16 +39,12 @@ def board(request: Visit) -> HttpResponse:
 @require_safe
 def ledger_overview(request: Visit) -> HttpResponse:
     """What every server has against what is here; folders with a difference first."""
-    names = {one.account_id: one.label for one in health.board(request.actor, 100_000)[0].items}
-    found = sorted(
-        ledger.overview(request.actor),
-        key=lambda one: (not (one.missing or one.extra), names.get(one.account_id, ""), one.path),
-    )
     start = int(cursor) if (cursor := _cursor(request)) else 0
-    shown = found[start : start + _WINDOW]
+    found = ledger.window(request.actor, _WINDOW + 1, start)
+    names = accounts.labels(request.actor, {one.account_id for one in found})
     context = {
-        "rows": [(names.get(one.account_id, ""), one) for one in shown], "account": None,
-        "next": start + _WINDOW if len(found) > start + _WINDOW else None,
+        "rows": [(names.get(one.account_id, ""), one) for one in found[:_WINDOW]], "account": None,
+        "next": start + _WINDOW if len(found) > _WINDOW else None,
     }  # fmt: skip
     return render(request, "ledger.html", _frame(request) | context)
 
@@ -79,12 +76,13 @@ def compare(request: Visit, account: str) -> HttpResponse:
 def unreadable(request: Visit) -> HttpResponse:
     """What could not be taken from the servers, and messages too broken to be shown whole."""
     page = ledger.unreadable(request.actor, _WINDOW, _cursor(request))
-    labels = {one.id: one.label for one in accounts.page(request.actor, 100_000).items}
     aside: dict[str, list[Any]] = {}
     for folder, record in ledger.set_aside(request.actor):
         aside.setdefault(folder, []).append(record)
+    folders = [reading.folder(request.actor, one) for one in aside]
+    labels = accounts.labels(request.actor, {one.account_id for one in folders})
     context = {
-        "aside": [(_named(reading.folder(request.actor, one), labels), one, records) for one, records in aside.items()],
+        "aside": [(_named(one, labels), one.id, aside[one.id]) for one in folders],
         "broken": page.items, "next": page.next,
     }  # fmt: skip
     return render(request, "unreadable.html", _frame(request) | context)
@@ -105,7 +103,7 @@ def journal(request: Visit) -> HttpResponse:
     if wanted["kind"] not in proof.kinds():
         wanted["kind"] = ""
     page = proof.entries(request.actor, _WINDOW, _cursor(request), **wanted)
-    labels = {one.id: one.label for one in accounts.page(request.actor, 100_000).items}
+    labels = accounts.labels(request.actor, {one.account_id for one in page.items if one.account_id})
     context = {
         "entries": [(one, wording.journal_sentence(one.kind), labels.get(one.account_id or "", ""), facts.told(one.facts)) for one in page.items],
         "kinds": sorted((wording.journal_sentence(kind), kind) for kind in proof.kinds()), "next": page.next, "wanted": wanted,

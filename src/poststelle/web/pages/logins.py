@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language, ngettext
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
@@ -22,24 +23,22 @@ from poststelle.office import logins, people, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import MECHANISMS
+from poststelle.web.pages import probe_lines
 from poststelle.web.pages.area import form_page
-from poststelle.web.pages.mailbox_sections import step_name
 
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One step of trying a new password, in words."""
-
-    mailbox: str
-    step: Step
-    name: str
-    told: wording.Wording | None
+_WINDOW = 100
 
 
 @require_safe
 def overview(request: Visit) -> HttpResponse:
-    """Every log-in whose password one may change."""
-    context = {"base": base_of(request), "area": "logins", "logins": logins.within(request.actor)}
+    """A window of the log-ins whose password one may change, the shared ones first."""
+    after = request.GET.get("after", "")
+    start = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else 0
+    found = logins.within(request.actor, start=start, limit=_WINDOW + 1)
+    context = {
+        "base": base_of(request), "area": "logins", "logins": found[:_WINDOW],
+        "next": start + _WINDOW if len(found) > _WINDOW else None,
+    }  # fmt: skip
     return render(request, "logins.html", context)
 
 
@@ -66,51 +65,50 @@ def remove(request: Visit, login: str) -> HttpResponse:
 
 
 @sensitive_post_parameters("password", "again")
-async def password(request: Visit, login: str) -> HttpResponse:
-    """A new password, typed twice, tried at every mailbox that uses the log-in, and kept if all let it in."""
+async def password(request: Visit, login: str) -> HttpResponseBase:
+    """A new password, typed twice, tried line by line at every mailbox that uses the log-in, and kept if all let it in."""
     record = await sync_to_async(logins.show)(request.actor, login)
-    wrong: dict[str, str] = {}
-    tried: list[Tried] = []
-    if request.method == "POST":
-        typed = request.POST.get("password", "")
-        try:
-            if typed != request.POST.get("again", ""):
-                wrong = {"again": _("The two are not the same.")}
-            else:
-                tried = [
-                    _tried(mailbox, step)
-                    async for mailbox, step in logins.test_and_change_password(request.actor, record.id, Secret(typed))
-                ]
-        except Invalid as error:
-            wrong = wording.field_sentences(error)
-    response: HttpResponse = await sync_to_async(_password_page)(request, record, wrong, tried)
-    return response
+    if request.method != "POST":
+        return await sync_to_async(_password_page)(request, record, {})
+    typed = request.POST.get("password", "")
+    if typed != request.POST.get("again", ""):
+        return await sync_to_async(_password_page)(request, record, {"again": _("The two are not the same.")})
+    steps = logins.test_and_change_password(request.actor, record.id, Secret(typed))
+    try:
+        first = await anext(steps, None)
+    except Invalid as error:
+        return await sync_to_async(_password_page)(request, record, wording.field_sentences(error))
+    context = {"base": base_of(request), "area": "logins"}
+    page = (
+        ""
+        if probe_lines.wants_lines(request)
+        else await sync_to_async(render_to_string)("probe.html", context, request)
+    )
+    return probe_lines.streamed(first, steps, page, _verdict, None)
 
 
-def _tried(mailbox: str, step: Step) -> Tried:
-    told = wording.sentence(step.error, step.detail) if step.error else None
-    return Tried(mailbox, step, step_name(step.direction, step.name), told)
+def _verdict(steps: list[Step]) -> str:
+    kept = steps[-1]
+    if len(steps) == 1:
+        return probe_lines.verdict(steps, _("The new password is kept. Nothing uses it yet, so it was not tried."))
+    if kept.state != "ok":
+        return probe_lines.verdict(steps, _("It does not work everywhere, so the old password stays."))
+    count = kept.detail.get("accounts", 0)
+    assert isinstance(count, int)
+    told = ngettext(
+        "The new password works and is kept for %(count)s mailbox.",
+        "The new password works and is kept for %(count)s mailboxes.", count,
+    )  # fmt: skip
+    return probe_lines.verdict(steps, told % {"count": count})
 
 
-def _password_page(request: Visit, record: LoginRecord, wrong: dict[str, str], tried: list[Tried]) -> HttpResponse:
-    if tried and tried[-1].step.state == "ok":
-        count = tried[-1].step.detail.get("accounts", 0)
-        assert isinstance(count, int)
-        told = ngettext(
-            "The new password works and is kept for %(count)s mailbox.",
-            "The new password works and is kept for %(count)s mailboxes.", count,
-        )  # fmt: skip
-        messages.success(request, told % {"count": count})
-        return redirect("logins")
+def _password_page(request: Visit, record: LoginRecord, wrong: Mapping[str, str]) -> HttpResponse:
     fields = [
         Field("password", _("New password"), "password", error=wrong.get("password", ""), required=True, autocomplete="new-password"),
         Field("again", _("Once more"), "password", error=wrong.get("again", ""), required=True, autocomplete="new-password"),
     ]  # fmt: skip
-    context = {
-        "base": base_of(request), "area": "logins", "login": record, "fields": fields,
-        "tried": [one for one in tried if one.step.name != "kept"], "language": get_language(),
-    }  # fmt: skip
-    return render(request, "login_password.html", context, status=422 if wrong or tried else 200)
+    context = {"base": base_of(request), "area": "logins", "login": record, "fields": fields}
+    return render(request, "login_password.html", context, status=422 if wrong else 200)
 
 
 def _document(request: Visit) -> dict[str, object]:

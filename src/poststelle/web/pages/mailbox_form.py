@@ -8,13 +8,13 @@ are in `mailbox_sections`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from django.http import QueryDict
 
 from poststelle.errors import Invalid
-from poststelle.mail.records import AccountRecord
+from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Authentication, Encryption, Kind, Mechanism, Right, Scope, SentCopy
 from poststelle.office.account_documents import document_of
 from poststelle.office.actor import Actor
@@ -57,6 +57,10 @@ def when(name: str) -> str:
     if part in _PIN and way.endswith("certificate"):
         return f"{when(way)};{way}.mode={_PIN[part]}"
     return WHEN[name] if name in WHEN else when(way) if way else ""
+
+
+GROUP = "group:"
+"""Before a group's name among those who get rights."""
 
 
 def fresh(actor: Actor) -> dict[str, str]:
@@ -103,6 +107,24 @@ def shown(document: Mapping[str, object]) -> dict[str, str]:
     ):
         values["outgoing.server"] = USUAL if way_out is not None or document.get("incoming") else ""
     return {"outgoing.encryption": Encryption.TLS.value, "incoming.encryption": Encryption.TLS.value} | values
+
+
+def granted(document: Mapping[str, object], users: Sequence[UserRecord], known: Sequence[str]) -> dict[str, str]:
+    """The ticks for a document's grants on the whole mailbox: to these people, and to groups `known` by name."""
+    emails = {user.email.casefold(): user.id for user in users}
+    names = {name.casefold(): f"{GROUP}{name}" for name in known}
+    ticks: dict[str, str] = {}
+    grants = document.get("grants")
+    for one in grants if isinstance(grants, list) else ():
+        who = emails.get(str(one.get("user", "")).casefold()) or names.get(str(one.get("group", "")).casefold())
+        if who and not (one.get("folder") or one.get("from") or one.get("until")):
+            ticks |= {grant_name(who, right): "1" for right in one["rights"]}
+    return ticks
+
+
+def grant_name(who: str, right: str) -> str:
+    """What the tick for a right is called, of that person (id) or group (`GROUP` and its name)."""
+    return f"grant.{who}.{right}"
 
 
 def flat(where: str, document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -260,10 +282,13 @@ def _identities(values: Mapping[str, str]) -> list[dict[str, object]]:
 def _grants(values: Mapping[str, str]) -> list[dict[str, object]]:
     rights: dict[str, list[str]] = {}
     for name in values:
-        if name.startswith("grant.") and name.count(".") == 2:
-            user, right = name.split(".")[1:]
-            rights.setdefault(user, []).append(right)
-    return [{"user": user, "rights": given} for user, given in rights.items()]
+        if name.startswith("grant.") and name.count(".") >= 2:
+            who, _, right = name.removeprefix("grant.").rpartition(".")
+            rights.setdefault(who, []).append(right)
+    return [
+        {"group": who.removeprefix(GROUP), "rights": given} if who.startswith(GROUP) else {"user": who, "rights": given}
+        for who, given in rights.items()
+    ]
 
 
 def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:

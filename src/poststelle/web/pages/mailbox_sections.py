@@ -30,7 +30,7 @@ from poststelle.web.names import (
     ROLES,
     SENT_COPIES,
 )
-from poststelle.web.pages.mailbox_form import RECEIVES, SENDS, USUAL, flat, when
+from poststelle.web.pages.mailbox_form import GROUP, RECEIVES, SENDS, USUAL, flat, grant_name, when
 
 STEPS: Mapping[str, Any] = {
     "resolve": gettext_lazy("Find the server"),
@@ -50,7 +50,7 @@ STEPS: Mapping[str, Any] = {
     "clean-up": gettext_lazy("Clear up"),
     "kept": gettext_lazy("Keep the password"),
 }
-_TLS = [("1.2", "TLS 1.2"), ("1.3", "TLS 1.3"), ("1.1", "TLS 1.1"), ("1.0", "TLS 1.0")]
+TLS_VERSIONS = [("1.2", "TLS 1.2"), ("1.3", "TLS 1.3"), ("1.1", "TLS 1.1"), ("1.0", "TLS 1.0")]
 _NEW_SENDERS = 2
 _CHOSEN_ROLES = (Role.SENT, Role.DRAFTS, Role.TRASH, Role.SPAM, Role.ARCHIVE)
 
@@ -74,9 +74,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """One person's row in the table of rights."""
+    """The row of a person or a group in the table of rights."""
 
-    user: UserRecord
+    name: str
+    address: str
     cells: Sequence[tuple[str, Any, bool]]
     """Name of the checkbox, what the right is called, whether it is ticked."""
 
@@ -100,15 +101,17 @@ class MakeField(Protocol):
     def __call__(self, name: str, label: str, kind: str = "text", **more: Any) -> Field: ...
 
 
-def grants_table(values: Mapping[str, str], known: Sequence[UserRecord]) -> list[GrantRow]:
-    """Who may: one row per person."""
+def grants_table(values: Mapping[str, str], known: Known) -> list[GrantRow]:
+    """Who may: one row per group and person."""
+    everybody = [(_("Group: %(name)s") % {"name": one}, "", f"{GROUP}{one}") for one in known.groups]
+    everybody += [(user.name, user.email, user.id) for user in known.users]
     return [
         GrantRow(
-            user,
-            [(name := f"grant.{user.id}.{right.value}", RIGHTS[right], name in values) for right in RIGHTS],
+            name, address,
+            [(tick := grant_name(who, right.value), RIGHTS[right], tick in values) for right in RIGHTS],
         )
-        for user in known
-    ]
+        for name, address, who in everybody
+    ]  # fmt: skip
 
 
 def sections(
@@ -315,7 +318,7 @@ def _certificates(field: MakeField) -> Section:
             field(f"{way}.certificate.fingerprint", _("Fingerprint (SHA-256)")),
             field(f"{way}.certificate.name", _("Name in the certificate")),
             field(f"{way}.certificate.until", _("Until"), "date"),
-            field(f"{way}.minimum_tls", _("Oldest TLS allowed: %(way)s") % {"way": name}, "select", choices=_TLS),
+            field(f"{way}.minimum_tls", _("Oldest TLS allowed: %(way)s") % {"way": name}, "select", choices=TLS_VERSIONS),
             field(f"{way}.plain_text_allowed", _("The password may go unencrypted: %(way)s") % {"way": name}, "check"),
         ]  # fmt: skip
     told = _("Every exception is shown as a warning, stands in the journal and in the list of exceptions.")

@@ -6,18 +6,17 @@ but the password.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import translation
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -30,7 +29,6 @@ from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right
 from poststelle.office import (
     accounts,
-    advice,
     discovery,
     groups,
     kinds,
@@ -48,13 +46,13 @@ from poststelle.web import typed_secrets
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field
-from poststelle.web.names import EXCEPTIONS, KINDS, RIGHTS
+from poststelle.web.names import EXCEPTIONS, KINDS, OWNERSHIPS, RIGHTS
 from poststelle.web.pages import mailbox_form as forms
 from poststelle.web.pages import mailbox_sections as shown
+from poststelle.web.pages import probe_lines
 from poststelle.web.returning import back
 
 _FORM_NAMES = {"recipient": "test.recipient"}
-_STEPS_GO_HERE = "<!-- steps -->"
 _WINDOW = 50
 _STATES = {
     "trouble": gettext_lazy("in trouble"),
@@ -85,13 +83,13 @@ class Line:
 def mailboxes(request: Visit) -> HttpResponse:
     """Every mailbox one has any right on, for administrators every one of the office, with its state; changed in place."""
     words, only = request.GET.get("q", "").strip()[:200], request.GET.get("only", "")
-    only = only if only in {*_STATES, *KINDS} else ""
+    only = only if only in {*_STATES, *KINDS, *OWNERSHIPS} else ""
     look = accounts.overview if request.actor.is_administrator else accounts.page
     page = look(request.actor, _WINDOW, request.GET.get("after") or None, words=words, only=only)
     mine = accounts.rights_on_all(request.actor, [one.id for one in page.items])
     lines = [Line(one, KINDS[one.kind], one.id in mine, Right.ADMINISTER in mine.get(one.id, ())) for one in page.items]
     context = {
-        "lines": lines, "q": words, "only": only, "filters": [*KINDS.items(), *_STATES.items()], "filtered": words or only,
+        "lines": lines, "q": words, "only": only, "filters": [*KINDS.items(), *OWNERSHIPS.items(), *_STATES.items()], "filtered": words or only,
         "more": urlencode({"after": page.next, "q": words, "only": only}) if page.next else "",
     }  # fmt: skip
     return render(request, "mailboxes.html", _frame(request) | context)
@@ -139,11 +137,16 @@ def add(request: Visit) -> HttpResponse:
 
 def _begun(request: Visit) -> dict[str, str]:
     """The new form as it begins: empty, filled from a template, or like another mailbox."""
-    values = forms.fresh(request.actor)
+    values, document = forms.fresh(request.actor), {}
     if template := request.GET.get("template"):
-        values |= forms.shown(templates.fill(request.actor, template, {}))
+        document = templates.fill(request.actor, template, {})
     elif like := request.GET.get("like"):
-        values |= forms.shown(kinds.duplicate(request.actor, like))
+        document = kinds.duplicate(request.actor, like)
+    if document:
+        values |= forms.shown(document)
+        named = [group.name for group in groups.within(request.actor)]
+        if ticks := forms.granted(document, people.users(request.actor), named):
+            values = {name: value for name, value in values.items() if not name.startswith("grant.")} | ticks
     elif provider := request.GET.get("provider"):
         found = discovery.settings_of(provider, request.GET.get("address", ""))
         values |= forms.shown(found.document) if found is not None else {}
@@ -236,7 +239,6 @@ async def probe(request: Visit, account: str | None = None) -> HttpResponseBase:
     """Test what the form says, line by line; saves nothing. A page of its own, or (for the script) the lines alone."""
     if request.method != "POST":
         return redirect("mailbox", account) if account else redirect("mailbox-new")
-    alone = request.headers.get("X-Lines") == "1"
     recipient = request.POST.get("test.recipient", "").strip() if request.POST.get("test.send") == "1" else ""
     await sync_to_async(typed_secrets.restore)(request, _SECRETS)
     steps = accounts.probe(request.actor, await sync_to_async(_to_probe)(request, account), account, recipient)
@@ -249,9 +251,8 @@ async def probe(request: Visit, account: str | None = None) -> HttpResponseBase:
         record = await sync_to_async(accounts.show)(request.actor, account) if account else None
         response: HttpResponse = await sync_to_async(_form)(request, forms.typed(request.POST), wrong, record)
         return response
-    page = "" if alone else await sync_to_async(_probe_page)(request, account)
-    lines = _lines(first, steps, page, translation.get_language() or "de")
-    return StreamingHttpResponse(lines, headers={"X-Accel-Buffering": "no"})
+    page = "" if probe_lines.wants_lines(request) else await sync_to_async(_probe_page)(request)
+    return probe_lines.streamed(first, steps, page, probe_lines.verdict, shown.fix_fields)
 
 
 @require_safe
@@ -269,40 +270,8 @@ def _to_probe(request: Visit, account: str | None) -> dict[str, object]:
     return forms.kept(accounts.show(request.actor, account), made) if account else made
 
 
-async def _lines(first: Any, steps: AsyncIterator[Any], page: str, language: str) -> AsyncIterator[str]:
-    before, mark, behind = page.partition(_STEPS_GO_HERE)
-    if mark:
-        yield before
-    step, failed = first, False
-    while step is not None:
-        failed = failed or step.state == "failed"
-        yield step_line(step, language)
-        step = await anext(steps, None)
-    with translation.override(language):
-        yield render_to_string("parts/probe_end.html", {"failed": failed})
-    if mark:
-        yield behind
-
-
-def step_line(step: Any, language: str, of: str = "") -> str:
-    """A step of a test as a line of its table. `of`: the mailbox it belongs to, where several are tried."""
-    with translation.override(language):
-        context = {
-            "step": step,
-            "of": of,
-            "name": shown.step_name(step.direction, step.name),
-            "told": wording.sentence(step.error, step.detail) if step.error else None,
-            "said": wording.server_words(step.detail) if step.error else "",
-            "found": shown.step_found(step.name, step.detail) if step.state == "ok" else "",
-            "folders": shown.listed_folders(step),
-            "allow": step.detail.get("openable"),
-            "fixes": [(advice.fix_sentence(one), shown.fix_fields(one.change)) for one in step.fixes],
-        }
-        return render_to_string("parts/probe_step.html", context)
-
-
-def _probe_page(request: Visit, account: str | None) -> str:
-    return render_to_string("probe.html", _frame(request) | {"account_id": account}, request)
+def _probe_page(request: Visit) -> str:
+    return render_to_string("probe.html", _frame(request) | {"nothing_saved": True}, request)
 
 
 def _saved(request: Visit, made: AccountRecord) -> HttpResponse:
@@ -324,7 +293,7 @@ def _known(request: Visit, record: AccountRecord | None) -> shown.Known:
     copies = accounts.sent_folders(request.actor, record.id if record is not None else None)
     servers = outgoing_servers.within(request.actor)
     named = [one.name for one in groups.within(request.actor)] if administers else _named_groups(record)
-    return shown.Known(users, [one for one in logins.within(request.actor) if one.label], servers, named, copies)
+    return shown.Known(users, logins.within(request.actor, shared=True), servers, named, copies)
 
 
 def _named_groups(record: AccountRecord | None) -> list[str]:
@@ -354,11 +323,13 @@ def _form(
     named = {field.name for section in sections for field in section.fields} | {"test.recipient", "notice"}
     recipient = values.get("test.recipient", "") or (record.address if record else "")
     context = {
-        "recipient": Field("test.recipient", _("Test recipient"), "email", recipient, error=wrong.get("test.recipient", "")),
+        "recipient": Field(
+            "test.recipient", _("Test recipient"), "email", recipient, error=wrong.get("test.recipient", ""), offers_people=True
+        ),
         "untested": untested, "typed": typed, "then": request.POST.get("then", ""),
         "sends_test": values.get("test.send") == "1",
         "account": record, "may_change": may_change, "wrong": wrong, "sections": sections, "here": "settings",
-        "grants": shown.grants_table(values, known.users) if record is None else (), "rights": RIGHTS.items(),
+        "grants": shown.grants_table(values, known) if record is None else (), "rights": RIGHTS.items(),
         "general": list(dict.fromkeys(told for name, told in wrong.items() if name not in named)),
         "exceptions": [(EXCEPTIONS.get(one.what, one.what), one) for one in record.exceptions] if record else (),
         "notice": notice.show(request.actor) if record is None else None,

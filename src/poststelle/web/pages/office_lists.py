@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Invalid
 from poststelle.mail.records import AccountRecord
 from poststelle.mail.settings import Kind
-from poststelle.office import accounts, bulk, egress, groups, notice, people, templates, wording
+from poststelle.office import accounts, bulk, egress, groups, notice, outgoing_servers, people, templates, wording
 from poststelle.office.account_documents import document_of
 from poststelle.web.downloads import download
 from poststelle.web.entrance import Visit, base_of
@@ -149,11 +149,15 @@ def _json(text: str) -> dict[str, object]:
 
 @require_safe
 def exceptions(request: Visit) -> HttpResponse:
-    """Every mailbox whose connections are less safe than usual, and every internal server that was allowed; by whom and when."""
+    """Every mailbox and outgoing server whose connections are less safe than usual, and every internal server; by whom and when."""
     page = accounts.exceptions(request.actor, _WINDOW, request.GET.get("after") or None)
     lines = [(one, [(EXCEPTIONS.get(what.what, what.what), what) for what in one.exceptions]) for one in page.items]
+    servers = [
+        (one, [(EXCEPTIONS.get(what.what, what.what), what) for what in one.exceptions])
+        for one in outgoing_servers.exceptions(request.actor)
+    ]
     context = {
-        "base": base_of(request), "area": "exceptions", "lines": lines, "next": page.next,
+        "base": base_of(request), "area": "exceptions", "lines": lines, "next": page.next, "servers": servers,
         "allowed": egress.allowed(request.actor), "set_up": egress.set_up(request.actor),
     }  # fmt: skip
     return render(request, "exceptions.html", context)

@@ -92,7 +92,7 @@ def invite(request: Visit) -> HttpResponse:
 
 
 def person(request: Visit, user: str) -> HttpResponse:
-    """One person: blocked and let in again, or leaving, with everything of theirs going to somebody else."""
+    """One person: their name and role; blocked and let in again, or leaving, with everything of theirs going to somebody else."""
     users = office.users(request.actor)
     gone = office.blocked(request.actor)
     record = next((one for one in [*users, *gone] if one.id == user), None)
@@ -101,6 +101,8 @@ def person(request: Visit, user: str) -> HttpResponse:
     if request.method == "POST":
         if (deed := request.POST.get("deed", "")) in _LOG_IN_DEEDS:
             return _about_log_in(request, record, deed)
+        if deed == "change":
+            return _changed(request, record)
         told = ""
         if deed == "block":
             departures.block(request.actor, record.id)
@@ -111,12 +113,13 @@ def person(request: Visit, user: str) -> HttpResponse:
         elif deed == "depart":
             handed = departures.depart(request.actor, record.id, request.POST.get("heir", ""))
             told = _(
-                "%(name)s has left. Handed over: %(mailboxes)s mailboxes, %(logins)s log-ins, %(waiting)s messages still to be sent."
+                "%(name)s has left. Handed over: %(mailboxes)s mailboxes, %(logins)s log-ins, %(waiting)s messages still to be sent, %(work)s messages still to be done."
             ) % {
                 "name": record.name,
                 "mailboxes": handed.mailboxes,
                 "logins": handed.logins,
                 "waiting": handed.waiting_mail,
+                "work": handed.open_work,
             }
         if told:
             messages.success(request, told)
@@ -124,6 +127,21 @@ def person(request: Visit, user: str) -> HttpResponse:
     return _person_page(request, record, users)
 
 
+def _changed(request: Visit, record: UserRecord) -> HttpResponse:
+    try:
+        changed = office.change(
+            request.actor, record.id, name=request.POST.get(_NAME, ""),
+            administrator=request.POST.get("administrator") == "1",
+        )  # fmt: skip
+    except Invalid as error:
+        return _person_page(request, record, wrong={_NAME: wording.field_sentences(error)["name"]})
+    messages.success(request, _("Saved."))
+    is_oneself = request.actor.user is not None and request.actor.user.id == record.id
+    # Whoever is no longer an administrator finds nothing here.
+    return redirect("personal" if is_oneself and not changed.is_administrator else "people")
+
+
+_NAME = "person_name"
 _LOG_IN_DEEDS = frozenset({"reset-factors", "end-sessions", "new-token", "revoke-token"})
 
 
@@ -160,6 +178,9 @@ def _person_page(
     is_blocked = record.id not in {one.id for one in active}
     context = {
         "base": base_of(request), "person": record, "is_blocked": is_blocked,
+        "name_field": Field(
+            _NAME, _("Name"), value=request.POST.get(_NAME, record.name), error=(wrong or {}).get(_NAME, ""), required=True,
+        ),
         "heirs": [one for one in active if one.id != record.id and not one.is_service],
         "is_oneself": request.actor.user is not None and request.actor.user.id == record.id,
         "token": token, "wrong": wrong or {}, "scopes": SCOPES, "token_fields": token_fields(request, wrong or {}),

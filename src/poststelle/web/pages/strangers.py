@@ -20,13 +20,17 @@ from poststelle.mail.records import Step
 from poststelle.mail.secret import Secret
 from poststelle.office import hand_over as office
 from poststelle.office import invitations, limits, wording
+from poststelle.office.actor import Actor
+from poststelle.web import typed_secrets
 from poststelle.web.fields import Field
 from poststelle.web.login import address_of
 from poststelle.web.pages.mailbox_sections import step_name
 
+_SECRETS = ("password", "client_certificate")
+
 
 @login_not_required
-@sensitive_post_parameters("password", "client_certificate")
+@sensitive_post_parameters(*_SECRETS)
 async def hand_over(request: HttpRequest, token: str) -> HttpResponse:
     """Shows who asks for which mailbox; the password is tried, kept when it works, and seen by nobody."""
     try:
@@ -36,12 +40,16 @@ async def hand_over(request: HttpRequest, token: str) -> HttpResponse:
         raise
     steps: list[Step] = []
     wrong: dict[str, str] = {}
+    visitor: Actor | None = getattr(request, "actor", None)
     if request.method == "POST":
         limits.hand_over.spend(waiting.address)
+        if visitor is not None:
+            await sync_to_async(typed_secrets.restore)(request, _SECRETS)
         certificate = request.POST.get("client_certificate", "").strip()
         secret = Secret(request.POST.get("password", ""))
         try:
-            steps = [one async for one in office.submit(token, secret, Secret(certificate) if certificate else None)]
+            given = Secret(certificate) if certificate else None
+            steps = [one async for one in office.submit(token, secret, given, visitor)]
         except Invalid as error:
             wrong = wording.field_sentences(error)
     kept = bool(steps) and steps[-1].state == "ok"
@@ -56,6 +64,12 @@ def _hand_over_page(
     wrong: dict[str, str],
     kept: bool,  # noqa: FBT001
 ) -> HttpResponse:
+    typed, servers = "", _openable(steps)
+    if kept:
+        typed_secrets.forget(request)
+    elif servers:
+        # Whoever may allow the server is tried again by the same click; nobody types a password twice.
+        typed = typed_secrets.keep(request, _SECRETS)
     told = [
         (step, step_name(step.direction, step.name), wording.sentence(step.error, step.detail) if step.error else None)
         for step in steps
@@ -68,12 +82,19 @@ def _hand_over_page(
         error=wrong.get("client_certificate", ""),
     )
     context = {
-        "waiting": waiting, "steps": told, "kept": kept, "tried": bool(steps), "certificate": certificate,
+        "waiting": waiting, "steps": told, "kept": kept, "tried": bool(steps), "certificate": certificate, "typed": typed,
+        "servers": servers,
         "password": Field("password", _("Password of the mailbox"), "password", error=wrong.get("password", ""),
-                          autocomplete="current-password"),
+                          autocomplete="current-password", help=_("Typed already. Leave it empty to keep that.") if typed else ""),
     }  # fmt: skip
     page = render(request, "hand_over.html", context, status=422 if wrong else 200)
     return _unspoken(page)
+
+
+def _openable(steps: Sequence[Step]) -> list[str]:
+    """The internal servers that stand in the way and could be allowed, where the visitor may know of them."""
+    found = [one.detail["openable"] for one in steps if one.detail.get("openable")]
+    return list(dict.fromkeys(str(server) for servers in found if isinstance(servers, list) for server in servers))
 
 
 @login_not_required

@@ -15,6 +15,7 @@ from poststelle.mail.address import format_address
 from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.preferences import Preferences
 from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
+from poststelle.mail.work import NoteRecord
 from poststelle.office import wording
 from poststelle.web import readable as readable_text
 from poststelle.web.names import (
@@ -35,6 +36,12 @@ register = template.Library()
 def readable(text: str, looked_for: Sequence[str] = ()) -> str:
     """Plain text of a mail as HTML, with the words looked for marked (see `web.readable`)."""
     return readable_text.text_as_html(text, looked_for)
+
+
+@register.filter
+def with_mentions(note: NoteRecord) -> str:
+    """The text of a note as HTML, with those it calls marked."""
+    return readable_text.note_as_html(note.text, note.mentions)
 
 
 @register.filter
