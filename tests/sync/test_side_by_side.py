@@ -9,7 +9,7 @@ from poststelle.adapters.memory.server import MemoryServer
 from poststelle.adapters.memory.source import MemorySource
 from poststelle.mail.ports import RemoteFolder, Source
 from poststelle.mail.shelf import Observation, Shelf, Tally
-from poststelle.sync.account import sync_account
+from poststelle.sync.account import Turns, sync_account
 from tests.sync.memory_shelf import Keeping, MemoryDesk, MemoryShelf
 
 LOGIN = "kanzlei@side.example"
@@ -67,3 +67,22 @@ async def test_the_next_folder_is_asked_for_while_the_one_before_it_is_applied()
     server, keeping = _Server(), Keeping()
     await sync_account(server.again, server.source, _WaitingDesk(keeping, server))
     assert sum(len(row.placements) for row in keeping.folders.values()) == FOLDERS
+
+
+async def test_a_folder_at_its_first_batch_is_still_left_to_do() -> None:
+    """Whoever asks meanwhile which folders are being fetched does not fetch the same one beside it."""
+    server, keeping = _Server(), Keeping()
+    desk = MemoryDesk(keeping)
+    seen: list[int] = []
+
+    class Watched(MemoryShelf):
+        async def apply(self, seen_now: Observation) -> Tally:
+            seen.append([shelf.folder for shelf in turns.left].count(self.folder))
+            return await super().apply(seen_now)
+
+    shelves = [Watched(keeping, shelf.folder) for shelf in await desk.reconcile(await server.source.folders())]
+    async with Turns(server.again, server.source, shelves) as turns:
+        while await turns.step():
+            pass
+        assert not turns.left
+    assert seen == [1] * FOLDERS

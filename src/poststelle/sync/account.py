@@ -102,6 +102,8 @@ class Turns:
         self._open_source = open_source
         self._alive = alive
         self._fresh = deque(sorted(shelves, key=lambda shelf: _ORDER[shelf.role]))
+        self._first: CarefulRound | None = None
+        """The one whose first batch is under way: it is neither fresh nor open yet."""
         self._open: deque[CarefulRound] = deque()
         self._coming: CarefulRound | None = None
         self._session = asyncio.Lock()
@@ -119,8 +121,12 @@ class Turns:
 
     @property
     def left(self) -> Sequence[Shelf]:
-        """The folders with work left, the next one first."""
-        return [*self._fresh, *(one.shelf for one in self._open)]
+        """The folders with work left, the next one first; also while one of them is at its first batch."""
+        return [
+            *([self._first.shelf] if self._first is not None else ()),
+            *self._fresh,
+            *(one.shelf for one in self._open),
+        ]
 
     def __contains__(self, folder: RemoteFolderId) -> bool:
         return folder in self._names
@@ -136,8 +142,10 @@ class Turns:
         if self._fresh:
             for waiting in self._open:
                 await waiting.settle()
-            one = self._round_of(self._fresh.popleft())
-            if await self._step(one, ahead=False, freed=self._begin_fresh):
+            self._first = one = self._round_of(self._fresh.popleft())
+            more = await self._step(one, ahead=False, freed=self._begin_fresh)
+            self._first = None
+            if more:
                 # The inbox goes before all others until it is whole.
                 (self._open.appendleft if one.shelf.role is Role.INBOX else self._open.append)(one)
             else:
