@@ -2,7 +2,7 @@
 
 A furnished demonstration office is served from a folder of its own and photographed in both languages; the set-up page comes from a
 second, empty one, and the mailbox test runs against the tests' own Dovecot and Exim. With a folder as argument every page of the
-office is taken instead, in both languages and themes, on a desk and on a phone: to be looked at, not to be kept.
+office and what opens on it is taken instead, in both languages and themes, on a desk and on a phone: to be looked at, not to be kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.journeys.office import Installation, Office, served
+from tests.journeys.openings import openings
 from tests.journeys.sights import CLARA, CLARAS_PASSWORD, Furnished, Sight, furnish
 from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot
@@ -44,10 +45,10 @@ def main() -> None:
         browser = stack.enter_context(sync_playwright()).chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
-        if len(sys.argv) > 1:
-            everything(browser, demo, furnished, Path(sys.argv[1]))
-            return
         empty = stack.enter_context(served(Installation(folder / "empty", ca)))
+        if len(sys.argv) > 1:
+            everything(browser, demo, empty, furnished, Path(sys.argv[1]))
+            return
         dovecot = Dovecot(ca.good())
         stack.callback(dovecot.stop)
         mta = Mta(dovecot, ca.good())
@@ -56,20 +57,48 @@ def main() -> None:
             telling(browser, demo, empty, furnished, language, dovecot, mta)
 
 
-def everything(browser: Browser, demo: Office, furnished: Furnished, folder: Path) -> None:
-    """Every page eight times, as long as it is."""
+def everything(browser: Browser, demo: Office, empty: Office, furnished: Furnished, folder: Path) -> None:
+    """Every page, and everything that opens on one, eight times, as long as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
-        for theme in THEMES:
-            for size, viewport in SIZES.items():
-                look = {"color_scheme": theme, "viewport": viewport, "locale": language}
-                with opened(browser, **look) as outside, opened(browser, **look) as inside:
-                    log_in(inside, demo, language)
-                    for context, sights in ((outside, furnished.doors()), (inside, furnished.sights())):
-                        for sight in sights:
-                            whole(
-                                context, demo, sight, viewport, folder / f"{sight.name}-{language}-{theme}-{size}.png"
-                            )
+        for size, viewport in SIZES.items():
+            look = {
+                "viewport": viewport,
+                "locale": language,
+                "has_touch": size == "phone",
+                "is_mobile": size == "phone",
+            }
+            with opened(browser, **look) as outside, opened(browser, **look) as inside:
+                log_in(inside, demo, language)
+                for context, address, sights in (
+                    (outside, empty.printed, (Sight("set-up", ""),)),
+                    (outside, empty.address, (Sight("set-up-needed", "/"),)),
+                    (outside, f"{demo.address}/", furnished.doors()),
+                    (inside, f"{demo.address}/", furnished.sights()),
+                ):
+                    for sight in sights:
+                        page = context.new_page()
+                        page.goto(address + sight.path)
+                        in_both_themes(page, folder, f"{sight.name}-{language}-{{}}-{size}.png", stretched=True)
+                for opening in openings():
+                    page = inside.new_page()
+                    opening.show(page, demo.address, furnished.ids)
+                    in_both_themes(page, folder, f"{opening.name}-{language}-{{}}-{size}.png", stretched=False)
+
+
+def in_both_themes(page: Page, folder: Path, name: str, *, stretched: bool) -> None:
+    """The page as it is now, `{}` in the name being the theme; stretched, from top to bottom. It is closed then."""
+    page.wait_for_load_state("load")
+    if stretched and page.viewport_size:
+        needed = page.evaluate(
+            "Math.max(document.documentElement.scrollHeight, document.querySelector('#main:not(:has(.panes))')?.scrollHeight ?? 0)"
+        )
+        page.set_viewport_size({**page.viewport_size, "height": min(max(needed, page.viewport_size["height"]), 3000)})
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two it knows
+        page.wait_for_timeout(300)
+        page.screenshot(path=folder / name.format(theme), animations="disabled")
+    page.close()
 
 
 def telling(
@@ -145,19 +174,6 @@ def fill_and_test(page: Page, demo: Office, language: str, dovecot: Dovecot, mta
         page.locator(f'[name="{name}"]').blur()
     page.locator("[data-test]").click()
     expect(page.locator("#steps .verdict")).to_be_visible(timeout=60_000)
-
-
-def whole(context: BrowserContext, demo: Office, sight: Sight, viewport: dict[str, int], file: Path) -> None:
-    """A page from top to bottom, however long it is."""
-    page = context.new_page()
-    page.goto(f"{demo.address}/{sight.path}")
-    height = page.evaluate(
-        "Math.max(document.documentElement.scrollHeight, document.querySelector('#main:not(:has(.panes))')?.scrollHeight ?? 0)"
-    )
-    page.set_viewport_size({"width": viewport["width"], "height": min(max(height, viewport["height"]), 3000)})
-    page.wait_for_timeout(300)
-    page.screenshot(path=file, animations="disabled")
-    page.close()
 
 
 def take(page: Page, name: str) -> None:

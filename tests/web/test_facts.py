@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from django.utils import timezone
 from django.utils.translation import override
 
 from poststelle import store
@@ -26,6 +28,14 @@ def test_rights_causes_and_states_are_said_in_words() -> None:
     with override("en"):
         assert facts.told(known) == (
             "cause: User name or password is wrong, state: Sent, changes: person: bob@amt.test, given: see, process"
+        )
+
+
+def test_moments_work_and_scopes_are_said_as_the_reader_says_them() -> None:
+    known = {"until": "2027-01-31", "expires_at": "2026-11-23T06:43:36.995101+00:00", "at": "soon", "status": "waiting", "scopes": ["read", "send"]}  # fmt: skip
+    with override("de"), timezone.override(ZoneInfo("Europe/Berlin")):
+        assert facts.told(known) == (
+            "gültig bis: 31.01.2027, gültig bis: 23.11.2026 07:43, am: soon, Stand: Wartet, Bereiche: Lesen, Senden"
         )
 
 

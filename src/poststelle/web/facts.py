@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from poststelle.mail.settings import Right
 from poststelle.office import wording
-from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text
+from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text, scope_name
+from poststelle.web.telling import STATUSES, plain_day, plain_moment
 
 FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself", "mentions"})
 _WAYS = {"incoming": gettext_lazy("Receiving"), "outgoing": gettext_lazy("Sending")}
@@ -106,6 +108,12 @@ def _value(name: str, value: object) -> str:
     text = "" if value is None else str(value)
     if name == "code":
         return wording.sentence(text).title.rstrip(".") if text in wording.CODES else text
+    if name in {"at", "until", "expires_at"}:
+        return _moment(text)
+    if name == "status":
+        return str(STATUSES.get(text, text))
+    if name == "scopes":
+        return scope_name(text)
     if name == "state":
         return str(OUTGOING_STATES.get(text, text))
     if _ID.fullmatch(text):
@@ -117,3 +125,12 @@ def _value(name: str, value: object) -> str:
     if name in {"gained", "lost"} and text in set(Right):
         return str(RIGHTS[Right(text)])
     return text
+
+
+def _moment(text: str) -> str:
+    """A day or a moment as the reader's calendar and clock name it; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return plain_moment(moment) if moment.tzinfo else plain_day(moment)

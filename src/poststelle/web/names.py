@@ -197,3 +197,8 @@ SCOPES: Mapping[str, Text] = {
     "admin": _("Administer: mailboxes, log-ins, rights, people, as far as the person may"),
 }
 """What an access token may be used for."""
+
+
+def scope_name(scope: str) -> str:
+    """Its one word: what stands before the colon."""
+    return str(SCOPES.get(scope, scope)).partition(":")[0]

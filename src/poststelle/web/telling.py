@@ -113,3 +113,14 @@ def _local(moment: datetime) -> datetime:
 
 def _day(day: date) -> str:
     return date_format(day, pgettext("date format: weekday and date", "l, j F Y"))
+
+
+def plain_day(moment: datetime) -> str:
+    """Day, month and year."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return date_format(local, pgettext("date format: date", "j M Y"))
+
+
+def plain_moment(moment: datetime) -> str:
+    """With the time, to the minute."""
+    return f"{plain_day(moment)} {date_format(timezone.localtime(moment), 'H:i')}"

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from poststelle.mail.address import format_address
-from poststelle.mail.ports import FLAGGED, SEEN
+from poststelle.mail.ports import FLAGGED, SEEN, Role
 from poststelle.mail.preferences import Preferences
 from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
 from poststelle.mail.work import NoteRecord
@@ -25,11 +25,16 @@ from poststelle.web.names import (
     OPERATOR_HELP,
     PREVIEWS,
     RECIPIENT_STATES,
+    ROLES,
     Text,
     role_name,
+    scope_name,
 )
+from poststelle.web.telling import plain_day, plain_moment
 
 register = template.Library()
+register.filter("plain_day", plain_day)
+register.filter("plain_moment", plain_moment)
 
 
 @register.filter
@@ -70,8 +75,7 @@ def long_moment(moment: datetime | None) -> str:
 @register.filter
 def exact_moment(moment: datetime) -> str:
     """As a log shows it, to the second."""
-    local = timezone.localtime(moment)
-    return f"{date_format(local, pgettext('date format: date', 'j M Y'))} {date_format(local, 'H:i:s')}"
+    return f"{plain_day(moment)} {date_format(timezone.localtime(moment), 'H:i:s')}"
 
 
 @register.filter
@@ -108,6 +112,18 @@ def role_icon(folder: FolderRecord) -> str:
 def folder_name(folder: FolderRecord) -> str:
     """A special folder by its role in the reader's language, any other by its own name."""
     return role_name(folder)
+
+
+@register.filter
+def folder_path(path: Sequence[str]) -> str:
+    """A folder from the top of its mailbox; the inbox, which every server calls INBOX, in the reader's language."""
+    return str(ROLES[Role.INBOX]) if tuple(path) == ("INBOX",) else "/".join(path)
+
+
+@register.filter
+def scope_names(scopes: Sequence[str]) -> str:
+    """What a token may be used for, in one word each."""
+    return ", ".join(map(scope_name, scopes))
 
 
 @register.filter
