@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -26,7 +27,8 @@ from tests.servers.mta import Mta
 
 HERE = Path(__file__).parent
 SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-LANGUAGES, THEMES = ("en", "de"), ("light", "dark")
+LANGUAGES = ("en", "de")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 TELLING = ("search-found", "mailboxes", "rights", "health", "outbox")
 """Pages that are kept as they are, in light colours on a desk."""
 WORDS = {
@@ -95,7 +97,7 @@ def in_both_themes(page: Page, folder: Path, name: str, *, stretched: bool) -> N
         )
         page.set_viewport_size({**page.viewport_size, "height": min(max(needed, page.viewport_size["height"]), 3000)})
     for theme in THEMES:
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two it knows
+        page.emulate_media(color_scheme=theme)
         page.wait_for_timeout(300)
         page.screenshot(path=folder / name.format(theme), animations="disabled")
     page.close()

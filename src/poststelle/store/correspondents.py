@@ -53,8 +53,8 @@ class _Met:
 
     @property
     def weight(self) -> int:
-        """Whom one writes to counts for more than whom one hears from."""
-        return self.heard + 3 * self.written
+        """See `_worth`."""
+        return _worth(self.heard, self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ class _Known:
     heard: int
     written: int
     day: int
+
+
+def _worth(heard: int, written: int) -> int:
+    """Whom one writes to counts for more than whom one hears from."""
+    return heard + 3 * written
 
 
 # -- looking up ------------------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def _has_all(one: _Known, wanted: Sequence[str]) -> bool:
 
 
 def _weight(some: Sequence[_Known], today: int) -> tuple[bool, float]:
-    times = sum(one.heard + 3 * one.written for one in some)
+    times = sum(_worth(one.heard, one.written) for one in some)
     days = max(today - max(one.day for one in some), 0)
     return any(one.written for one in some), times / (1 + days / _HALF)
 
