@@ -223,3 +223,7 @@ def test_an_address_is_completed_by_keyboard_from_the_mail_one_may_read(
     expect(to).to_have_attribute("aria-invalid", "true")
     to.fill("max@kunde.test; Eva <eva@kunde.test>")
     expect(page.locator(".line.wrong")).to_have_count(0)
+    to.fill("kein Mensch")
+    page.locator(".more-lines summary").click()
+    expect(page.locator("#cc")).to_be_visible()
+    expect(page.locator(".line.wrong [data-no-address]")).to_contain_text("kein Mensch")

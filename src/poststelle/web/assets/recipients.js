@@ -80,8 +80,14 @@ function check(box) {
   box.setAttribute("aria-describedby", told.id);
 }
 
-document.addEventListener("focusout", (event) => {
-  if (event.target.matches?.(BOX) && !isOne(event.target)) check(event.target);
+// The complaint moves what stands below it: a click that is under way there must not miss.
+let pressed = false;
+document.addEventListener("pointerdown", () => (pressed = true), true);
+for (const ended of ["pointerup", "pointercancel"]) document.addEventListener(ended, () => (pressed = false), true);
+document.addEventListener("focusout", ({ target }) => {
+  if (!target.matches?.(BOX) || isOne(target)) return;
+  if (pressed) document.addEventListener("pointerup", () => setTimeout(check, 0, target), { once: true });
+  else check(target);
 });
 document.addEventListener("input", (event) => {
   if (event.target.matches?.(BOX) && find("[data-no-address]", event.target.closest(".line, .field"))) check(event.target);
