@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poststelle.mail.query import Query, Term, being_typed, completions, parse
-from poststelle.mail.words import Stems, distinct, folded, spellings, words
+from poststelle.mail.words import Stems, Vocabulary, folded, spellings, words
 
 TODAY = date(2026, 11, 21)
 
@@ -107,9 +107,14 @@ def test_a_word_is_spelled_with_and_without_umlauts() -> None:
     assert folded("Ärger") == "arger"
 
 
-@given(st.text())
-def test_the_distinct_words_of_any_text_are_its_words(text: str) -> None:
-    assert distinct(text) == set(words(text))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
+def test_of_any_texts_every_inflection_and_long_word_is_met_once(texts: list[str]) -> None:
+    vocabulary, stems = Vocabulary(), Stems()
+    for text in [*texts, *texts]:
+        vocabulary.read(text.encode())
+    held = {word for text in texts for word in words(text) if word.isalpha()}
+    assert vocabulary.inflected == {(stems.of(word), folded(word)) for word in held if stems.of(word) != folded(word)}
+    assert vocabulary.long == {folded(word) for word in held if 8 <= len(word) <= 40}
 
 
 def test_inflections_share_a_stem() -> None:
@@ -117,8 +122,16 @@ def test_inflections_share_a_stem() -> None:
     assert stems.of("Rechnungen") == stems.of("Rechnung") == "rechnung"
     assert stems.of("Müller") == stems.of("Mueller")
     assert stems.of("Häuser") == stems.of("Haus")
-    assert stems.forms({"rechnungen", "müll", "az12", "in"}) == {"rechnung", "rec", "mul", "az1"}
-    assert stems.unmet == {"rechnungen"}
+
+
+def test_words_already_met_are_not_met_again_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poststelle.mail.words._REMEMBERED", 3)
+    vocabulary, met = Vocabulary(), []
+    for text in ("Häuser, HÄUSER; rechnungen", "rechnungen", "Fristen Akten", "Rechnungen_Häuser"):
+        vocabulary.read(text.encode())
+        met.append(sorted(word for _, word in vocabulary.inflected))
+        vocabulary.inflected.clear()
+    assert met == [["hauser", "rechnungen"], [], ["akten", "fristen"], ["hauser", "rechnungen"]]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,7 @@ from django.conf import settings
 
 from poststelle.office import reading
 from poststelle.office.actor import Actor
+from poststelle.run.indexer import NICENESS
 from poststelle.run.indexing import Indexing
 from poststelle.store import index
 from poststelle.store.index_file import is_damaged
@@ -55,6 +57,13 @@ def held() -> list[int]:
 
 def found(actor: Actor) -> list[str]:
     return [hit.placement.subject for hit in reading.search(actor, "guten ").items]
+
+
+def test_the_index_gives_way_to_those_who_answer_pages(indexing: Indexing, writer: index.Writer) -> None:
+    assert writer.index_some(lambda _: None) == 3
+    assert indexing._process is not None
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, indexing._process.pid) == min(ours + NICENESS, 19)
 
 
 def test_many_messages_are_found_that_another_process_has_put_into_the_index(ada: Actor, writer: index.Writer) -> None:

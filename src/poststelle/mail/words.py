@@ -1,6 +1,6 @@
 """Words as the search index keeps them: cut like FTS5's unicode61 does, folded, stemmed in German, spelled either way.
 
-Law: pure; the same word gives the same stem on every machine (one Snowball version for all). A `Stems` belongs to one thread.
+Law: pure; the same word gives the same stem on every machine (one Snowball version for all). `Stems` and `Vocabulary` belong to one thread.
 This module does not know the index, nor what was asked.
 """
 
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
 from itertools import product
-from sys import intern
 
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
-_PARTED = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
+_PARTED = bytes(code if code > 127 else ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(256))
 START_LENGTH = 3
 OURS = "\ue000"
 """A letter of the private use area, which belongs to tokens for FTS5 and to no word for people: nobody can ask for these by typing."""
 
-_REMEMBERED, _WORTH_REMEMBERING = 60_000, 40
+_REMEMBERED, _WORTH_REMEMBERING = 100_000, 40
 _SHORTEST, _LONGEST = 3, 60
 _LONG_WORD = re.compile(r"[^\W\d_]{8,40}")
 _UMLAUT = re.compile(r"(?<![aeq])(?:ae|oe|ue)|ß|ss|[äöü]")
@@ -31,16 +29,6 @@ _MOST_UMLAUTS = 3
 def words(text: str) -> list[str]:
     """The words of a text in order, in lower case."""
     return _WORD.findall(text.lower())
-
-
-def distinct(text: str) -> set[str]:
-    """The words of a text, in lower case, each once."""
-    # In ASCII, where most of what parts words lies, a table parts them faster than an expression does.
-    found = set(text.lower().encode("utf-8", "replace").translate(_PARTED).decode().split())
-    if odd := [word for word in found if not word.isalnum()]:
-        found.difference_update(odd)
-        found.update(_WORD.findall(" ".join(odd)))
-    return found
 
 
 def folded(word: str) -> str:
@@ -71,17 +59,10 @@ RULES = f"{Stemmer.version()} {unicodedata.unidata_version}"
 
 
 class Stems:
-    """A German stemmer that remembers what it has met. `mark` goes before the start of a word, where it stands for one.
+    """A German stemmer."""
 
-    `unmet`: possible compounds met for the first time, folded, for whoever collects them to take out.
-    """
-
-    def __init__(self, mark: str = "") -> None:
+    def __init__(self) -> None:
         self._stemmer = Stemmer.Stemmer("german", 0)
-        self._mark = mark
-        self._stem_of: dict[str, str] = {}
-        self._start_of: dict[str, str] = {}
-        self.unmet: set[str] = set()
 
     def of(self, word: str) -> str:
         """The stem of a word, folded. What is too short, too long or no word of letters stays as it is."""
@@ -90,40 +71,35 @@ class Stems:
             return folded(word)
         return folded(self._stemmer.stemWord(word))
 
-    def forms(self, known: Collection[str]) -> set[str]:
-        """Of these lower-case words: the stems that differ from the words, and how the words start, marked. All of them folded.
 
-        Words shorter than a start (`START_LENGTH`) have none.
-        """
-        # One string per stem and start, whatever text it is for: this is most of what indexing costs outside SQLite.
-        found = set(map(self._stem_of.get, known))
-        found.update(map(self._start_of.get, known))
-        if None in found:
-            for word in set(known).difference(self._stem_of):
-                found.update(self._meet(word))
-            found.discard(None)
-        found.discard("")
-        return found  # type: ignore[return-value]  # None has just gone
+class Vocabulary:
+    """What texts hold that has not been met before, for whoever keeps it to take out; all of it folded.
 
-    def starts(self, known: Iterable[str]) -> set[str]:
-        """How these lower-case words start, marked."""
-        plain = (folded(word) for word in known)
-        return {self._mark + word[:START_LENGTH] for word in plain if len(word) >= START_LENGTH}
+    `inflected`: (stem, word) of words that differ from their stem. `long`: words that may be compounds.
+    What has been met is remembered within bounds: a word may be met again.
+    """
 
-    def _meet(self, word: str) -> tuple[str, str]:
-        """Its stem, "" where that is the word itself, and its marked start."""
-        plain = folded(word)
-        start = self._mark + plain[:START_LENGTH] if len(plain) >= START_LENGTH else ""
-        if not word.isalpha():
-            return "", start
-        stem = self.of(word)
+    def __init__(self) -> None:
+        self.inflected: set[tuple[str, str]] = set()
+        self.long: set[str] = set()
+        self._stems = Stems()
+        self._met: set[bytes] = set()
+
+    def read(self, text: bytes) -> None:
+        """Meet the words of a text (UTF-8)."""
+        # Nearly all there is to be done to most texts: in ASCII, where most of what parts words lies, by a table, and not decoded.
+        if not (fresh := set(text.translate(_PARTED).split()) - self._met):
+            return
+        if len(self._met) >= _REMEMBERED:
+            self._met.clear()
+        self._met.update(word for word in fresh if len(word) <= _WORTH_REMEMBERING)
+        for word in words(b" ".join(fresh).decode()):
+            if word.isalpha():
+                self._meet(word)
+
+    def _meet(self, word: str) -> None:
+        plain, stem = folded(word), self._stems.of(word)
+        if stem != plain:
+            self.inflected.add((stem, plain))
         if _LONG_WORD.fullmatch(word):
-            self.unmet.add(plain)
-        if stem == plain:
-            stem = ""
-        if len(word) <= _WORTH_REMEMBERING:
-            if len(self._stem_of) >= _REMEMBERED:
-                self._stem_of.clear()
-                self._start_of.clear()
-            self._stem_of[word], self._start_of[word] = intern(stem), intern(start)
-        return stem, start
+            self.long.add(plain)

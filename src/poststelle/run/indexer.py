@@ -22,6 +22,8 @@ from typing import BinaryIO
 from poststelle.store.index_file import File, is_damaged
 
 LENGTH = struct.Struct(">Q")
+NICENESS = 10
+"""Pages, and the mail that comes in, go first."""
 
 
 def serve(source: BinaryIO, sink: BinaryIO, path: Path) -> None:
@@ -48,6 +50,7 @@ def serve(source: BinaryIO, sink: BinaryIO, path: Path) -> None:
 def main() -> None:
     """`python -m poststelle.run.indexer FILE`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     try:

@@ -1,6 +1,7 @@
 """The search index: a file of its own (`store.index_file`) that follows behind the rows with its own cursors.
 
-Laws: what is in it can be rebuilt from the bytes, and is, when the layout changes. Rows come first, then their own words at once,
+Laws: what is in it can be rebuilt from the bytes. When the layout changes, it is taken over from the file of the older one, which
+answers meanwhile; from the bytes, where that one is too old to be asked. Rows come first, then their own words at once,
 then the words of their attachments, which cost more and may fail (`waiting`, `attach`). Who may see a message is in its tokens:
 its pool and the accounts it lies in; where it came to lie later is learned from the journal.
 
@@ -32,6 +33,8 @@ from poststelle.store.index_file import (
     Document,
     File,
     layout,
+    older,
+    opened,
     remove_rest,
 )  # fmt: skip
 from poststelle.store.rows import all_rows, chunks, marks, moment, one_row
@@ -78,13 +81,19 @@ class Writer:
 
         `known` may spare parsing again.
         """
+        if (left := self._file.inherited()) is not None:
+            documents, upto = left
+            return self._put(documents, upto, len(documents))
         done, journal = self._file.progress
         rows = all_rows(f"{_MESSAGES} WHERE m.id > %s ORDER BY m.id LIMIT %s", [done, limit])
         if not rows:
             return self._follow(journal, known)
-        put = self._put_many if len(rows) >= MANY else self._file.put
-        put(self._documents(rows, known), rows[-1][0])
-        return len(rows)
+        return self._put(self._documents(rows, known), rows[-1][0], len(rows))
+
+    def _put(self, documents: Sequence[Document], upto: int, count: int) -> int:
+        put = self._put_many if count >= MANY else self._file.put
+        put(documents, upto)
+        return count
 
     def _documents(self, rows: Sequence[tuple[Any, ...]], known: Callable[[bytes], Digest | None]) -> list[Document]:
         """What the index says of these messages. Those in the cache are searched on their server."""
@@ -163,12 +172,13 @@ def start_over() -> None:
     path = file()
     path.replace(path.with_name(f"{path.name}.damaged"))
     remove_rest(path)
+    older(path).unlink(missing_ok=True)
 
 
 def behind() -> int:
     """How many messages are still to be indexed, or journal entries about known ones still to be followed."""
     done, journal = 0, None
-    if (db := reader()) is not None:
+    if (db := _current()) is not None:
         with closing(db):
             done, journal = db.execute("SELECT message, journal FROM progress").fetchone() or (0, None)
     row = one_row("SELECT count(*) FROM store_message WHERE id > %s", [done])
@@ -180,7 +190,7 @@ def behind() -> int:
 
 def attachments_wait() -> bool:
     """Whether there are attachments to be read and nothing that goes before them: the messages' own words."""
-    if (db := reader()) is None:
+    if (db := _current()) is None:
         return False
     with closing(db):
         waiting = db.execute(f"SELECT 1 FROM doc WHERE attachments = {WAITING} LIMIT 1").fetchone()  # noqa: S608
@@ -189,7 +199,7 @@ def attachments_wait() -> bool:
 
 def attachments_waiting() -> int:
     """How many messages' attachments are still to be read: quick, however many there are."""
-    if (db := reader()) is None:
+    if (db := _current()) is None:
         return 0
     with closing(db):
         (count,) = db.execute(f"SELECT count(*) FROM doc WHERE attachments = {WAITING}").fetchone()  # noqa: S608
@@ -198,7 +208,7 @@ def attachments_waiting() -> int:
 
 def attachments_behind() -> tuple[int, int]:
     """How many messages' attachments are still to be read, and how many could not be read in full."""
-    if (db := reader()) is None:
+    if (db := _current()) is None:
         return 0, 0
     with closing(db):
         counts = dict(db.execute("SELECT attachments, count(*) FROM doc GROUP BY attachments"))
@@ -206,12 +216,14 @@ def attachments_behind() -> tuple[int, int]:
 
 
 def reader() -> sqlite3.Connection | None:
-    """The index to read from; None while there is none of this layout."""
-    path = file()
-    if not path.exists():
-        return None
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
-    if layout(db) == LAYOUT:
+    """The index to be searched; None while there is none that may be asked. One being taken over answers until that is done."""
+    return opened(older(file())) or opened(file())
+
+
+def _current() -> sqlite3.Connection | None:
+    """The index that is written; None while there is none of this layout."""
+    db = opened(file())
+    if db is None or layout(db) == LAYOUT:
         return db
     db.close()
     return None

@@ -1,10 +1,10 @@
 """The file the search index is (`search.db`): its tables, and what is written into them. SQLite and nothing else.
 
 Law: the FTS5 table is contentless (unicode61, diacritics removed): the exact indexed text is kept beside it, compressed, for
-snippets and because taking a row out of a contentless index needs the very text that went in; only the stems are made again, by
-the rules that made them, or else everything is. rowid follows the received second (the next free one), so newest-first is the
-natural order. The long words of all messages are kept in a vocabulary with trigrams, in which compounds are found; the first
-three letters of every word stand beside the stems, for those who have typed no more.
+snippets and because taking a row out of a contentless index needs the very text that went in. rowid follows the received second
+(the next free one), so newest-first is the natural order. What is true of a word whatever message it is in is kept once: the words
+of a stem (`family`), and in long words, by trigrams, what they are made of (`inside`). A file of an older layout is put aside, where
+it answers until its documents have been taken over.
 
 This module does not know Django, rows or what people ask: a process that knows nothing else writes most of it (`run.indexer`).
 """
@@ -26,12 +26,12 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_VERSION = 5
+_OLDEST, _VERSION = 5, 6
 LAYOUT = _VERSION << 16 | zlib.crc32(words.RULES.encode()) & 0xFFFF
 """Which tables, and which rules of stemming, the file was made by."""
 
-_KEPT = ("body", "subject", "sender", "recipients", "files", "attached", "place")
-COLUMNS = (*_KEPT, "stems")  # FTS5 names every column but the first with each word: that is the fullest one
+# FTS5 names every column but the first with each word: that is the fullest one.
+COLUMNS = ("body", "subject", "sender", "recipients", "files", "attached", "place")
 
 NOTHING, WAITING, READ, GIVEN_UP = range(4)
 """What is known of a message's attachments."""
@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS said (message INTEGER PRIMARY KEY, text BLOB NOT NULL
 CREATE INDEX IF NOT EXISTS doc_waiting ON doc (rowid) WHERE attachments = {WAITING};
 CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), message INTEGER NOT NULL, journal INTEGER NOT NULL);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-  {", ".join(COLUMNS)}, content='', tokenize="unicode61 remove_diacritics 2");
+  {", ".join(COLUMNS)}, content='', tokenize="unicode61 remove_diacritics 2", prefix={words.START_LENGTH});
+CREATE TABLE IF NOT EXISTS family (stem TEXT NOT NULL, word TEXT NOT NULL, PRIMARY KEY (stem, word)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS term (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
 CREATE VIRTUAL TABLE IF NOT EXISTS inside USING fts5(
   word, content='term', content_rowid='id', tokenize='trigram', detail=none, columnsize=0);
@@ -59,13 +60,20 @@ COMMIT;
 _MARKS = ", ".join("?" * (len(COLUMNS) + 1))
 _ENTER = f"INSERT INTO words (rowid, {', '.join(COLUMNS)}) VALUES ({_MARKS})"  # noqa: S608
 _TAKE_OUT = f"INSERT INTO words (words, rowid, {', '.join(COLUMNS)}) VALUES ('delete', {_MARKS})"  # noqa: S608
+# Before version 6, stems stood in the index itself, and a message's texts were JSON.
+_LACKING = "CREATE TEMP TABLE IF NOT EXISTS family (stem TEXT, word TEXT)"
 _SAID = "SELECT d.rowid, s.text FROM doc d JOIN said s ON s.message = d.message"
+_FOLLOWING = (
+    "SELECT d.message, d.rowid, d.attachments, s.text FROM doc d JOIN said s ON s.message = d.message WHERE d.message > ?"
+    " ORDER BY d.message"
+)
 _GAP = (
     "SELECT d.rowid + 1 FROM doc d WHERE d.rowid >= ? AND NOT EXISTS (SELECT 1 FROM doc n WHERE n.rowid = d.rowid + 1)"
     " ORDER BY d.rowid LIMIT 1"
 )
 _PER_SECOND = 1 << 8
 _RUNS_REMEMBERED = 50_000
+_TAKEN_OVER = 4 << 20
 
 
 class File:
@@ -73,14 +81,15 @@ class File:
 
     def __init__(self, path: Path, journal: Callable[[], int] = lambda: 0) -> None:
         """`journal`: up to where it is followed already in a file that has to be made."""
-        _remove_other_layouts(path)
+        _put_aside(path)
+        self._path = path
         self._db = sqlite3.connect(path, isolation_level=None, timeout=20, check_same_thread=False)
         # A lost index entry is found again by the cursors: it is enough that file and cursors agree.
         self._db.execute("PRAGMA synchronous=NORMAL")
         if layout(self._db) != LAYOUT:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO progress VALUES (1, 0, ?)", (journal(),))
-        self._stems = words.Stems(words.OURS)
+        self._vocabulary = words.Vocabulary()
         self._compressor = zstd.ZstdCompressor(3)
         self._runs: dict[int, int] = {}
         """From the first rowid of a second on, everything below this one is taken."""
@@ -128,11 +137,44 @@ class File:
             rowid = self._free(rowid_of(second))
             docs.append((rowid, number, fields["place"], attachments))
             texts.append((number, self._packed(fields)))
-            entries.append(self._entry(rowid, fields))
+            entries.append(_entry(rowid, fields))
         self._db.executemany("INSERT INTO doc (rowid, message, place, attachments) VALUES (?, ?, ?, ?)", docs)
         self._db.executemany("INSERT OR REPLACE INTO said (message, text) VALUES (?, ?)", texts)
         self._db.executemany(_ENTER, entries)
         self._learn()
+
+    def inherited(self) -> tuple[list[Document], int] | None:
+        """What a file of an older layout holds behind the cursor, a few MB of it, and up to which message; None where none is left.
+
+        Put as it is given, all of it is taken over, and its cursors at last.
+        """
+        path = older(self._path)
+        if not path.exists():
+            return None
+        documents: list[Document] = []
+        if (db := opened(path)) is not None:
+            with closing(db):
+                documents = self._following(db)
+                if not documents:
+                    ended = db.execute("SELECT message, journal FROM progress").fetchone()
+                    self._db.execute("UPDATE progress SET message = ?, journal = ?", ended)
+                    # What takes its place is durable before it goes.
+                    self._db.execute("PRAGMA wal_checkpoint")
+        if documents:
+            return documents, documents[-1][1]
+        path.unlink()
+        return None
+
+    def _following(self, db: sqlite3.Connection) -> list[Document]:
+        documents: list[Document] = []
+        size = 0
+        for number, rowid, attachments, stored in db.execute(_FOLLOWING, (self.progress[0],)):
+            fields = unpacked(stored)
+            documents.append((rowid // _PER_SECOND, number, fields, attachments))
+            size += sum(map(len, fields.values()))
+            if size > _TAKEN_OVER:
+                break
+        return documents
 
     def replace(self, number: int, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
         """Say something else of a message that is in the index. Within a transaction."""
@@ -141,8 +183,8 @@ class File:
             return
         rowid, before = found[0], unpacked(found[1])
         after = change(before)
-        self._db.execute(_TAKE_OUT, self._entry(rowid, before))
-        self._db.execute(_ENTER, self._entry(rowid, after))
+        self._db.execute(_TAKE_OUT, _entry(rowid, before))
+        self._db.execute(_ENTER, _entry(rowid, after))
         self._db.execute("UPDATE doc SET place = ? WHERE rowid = ?", (after["place"], rowid))
         self._db.execute("UPDATE said SET text = ? WHERE message = ?", (self._packed(after), number))
         self._learn()
@@ -163,26 +205,22 @@ class File:
         return dict(self._db.execute(asked, (json.dumps([*numbers]),)).fetchall())
 
     def _packed(self, fields: Mapping[str, str]) -> bytes:
+        """The texts to be kept, their words met on the way."""
+        text = "".join(f"\0{fields[name]}" for name in COLUMNS).encode()
+        self._vocabulary.read(text)
         # A compressor made anew for every text would cost more than its work.
-        text = json.dumps(fields, ensure_ascii=False).encode()
         return self._compressor.compress(text, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
-    def _entry(self, rowid: int, fields: Mapping[str, str]) -> tuple[object, ...]:
-        """What FTS5 is given: the fields, and the stems of all that is said with how all its words start."""
-        said = words.distinct(" ".join((fields["subject"], fields["body"], fields["files"], fields["attached"])))
-        named = words.distinct(" ".join((fields["sender"], fields["recipients"])))
-        stems = self._stems.forms(said) | self._stems.starts(named)
-        # In any order: taking it out again takes the same words, wherever they stood.
-        return (rowid, *(fields[name] for name in _KEPT), " ".join(stems))
-
     def _learn(self) -> None:
-        """Long words met for the first time go into the vocabulary."""
-        if not self._stems.unmet:
-            return
-        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM term").fetchone()
-        self._db.executemany("INSERT OR IGNORE INTO term (word) VALUES (?)", [(word,) for word in self._stems.unmet])
-        self._db.execute("INSERT INTO inside (rowid, word) SELECT id, word FROM term WHERE id > ?", (last,))
-        self._stems.unmet.clear()
+        """Words met for the first time are kept."""
+        inflected, long = self._vocabulary.inflected, self._vocabulary.long
+        self._db.executemany("INSERT OR IGNORE INTO family (stem, word) VALUES (?, ?)", sorted(inflected))
+        if long:
+            (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM term").fetchone()
+            self._db.executemany("INSERT OR IGNORE INTO term (word) VALUES (?)", [(word,) for word in long])
+            self._db.execute("INSERT INTO inside (rowid, word) SELECT id, word FROM term WHERE id > ?", (last,))
+        inflected.clear()
+        long.clear()
 
     def _free(self, wanted: int) -> int:
         """The first free rowid from the wanted one on, taken from now on: where a second is full, messages go into the next."""
@@ -197,9 +235,16 @@ class File:
         return rowid
 
 
+def _entry(rowid: int, fields: Mapping[str, str]) -> tuple[object, ...]:
+    """What FTS5 is given."""
+    return (rowid, *(fields[name] for name in COLUMNS))
+
+
 def is_damaged(error: Exception) -> bool:
     """Whether the error says that the index file itself is broken, not merely busy or without room."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return isinstance(error, (sqlite3.DatabaseError, zstd.ZstdError)) and not isinstance(
+        error, sqlite3.OperationalError
+    )
 
 
 def rowid_of(second: int) -> int:
@@ -222,7 +267,10 @@ def said_of(db: sqlite3.Connection, rowids: Sequence[int]) -> Iterator[tuple[int
 
 def unpacked(stored: bytes) -> dict[str, str]:
     """The exact texts of a document by column."""
-    texts: dict[str, str] = json.loads(zstd.decompress(stored))
+    text = zstd.decompress(stored).decode()
+    texts: dict[str, str] = (
+        dict(zip(COLUMNS, text[1:].split("\0"), strict=True)) if text[0] == "\0" else json.loads(text)
+    )
     return texts
 
 
@@ -232,17 +280,52 @@ def layout(db: sqlite3.Connection) -> int:
     return int(version)
 
 
+def may_be_asked(db: sqlite3.Connection) -> bool:
+    """Whether what is asked today can be asked of a file of that layout. What it lacks for it is added for this connection."""
+    version = layout(db) >> 16
+    if version == _OLDEST:
+        db.execute(_LACKING)
+    return _OLDEST <= version <= _VERSION
+
+
+def older(path: Path) -> Path:
+    """Where a file of an older layout lies while this one takes it over: only as long as there is something to take."""
+    return path.with_name(f"{path.name}.older")
+
+
+def opened(path: Path) -> sqlite3.Connection | None:
+    """An index to read from, of this layout or another that may be asked; None where there is none."""
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    except sqlite3.OperationalError:
+        if path.exists():
+            raise
+        return None
+    if may_be_asked(db):
+        return db
+    db.close()
+    return None
+
+
 def remove_rest(path: Path) -> None:
     """What SQLite keeps beside a file that is gone."""
     for rest in ("-wal", "-shm"):
         path.with_name(path.name + rest).unlink(missing_ok=True)
 
 
-def _remove_other_layouts(path: Path) -> None:
+def _put_aside(path: Path) -> None:
+    """A file of another layout goes: to where it answers until it has been taken over, or for good."""
     if not path.exists() or not path.stat().st_size:
         return
-    with closing(sqlite3.connect(path, timeout=20)) as db:
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as db:
         if layout(db) == LAYOUT:
             return
-    path.unlink()
+        # If one waits already, this one has not taken it over in full.
+        answers = may_be_asked(db) and not older(path).exists()
+        if answers:
+            db.execute("PRAGMA journal_mode=DELETE")
+    if answers:
+        path.replace(older(path))
+    else:
+        path.unlink()
     remove_rest(path)

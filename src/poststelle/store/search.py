@@ -4,11 +4,13 @@ Laws: what may be seen is part of the question put to the index (the accounts' t
 `store.messages` once more, for tokens may be older than rights. A question costs a bounded number of rows, however much matches:
 what is left is found by the page's cursor. A word finds its inflections, its spellings with and without umlauts and, when it is
 long enough, compounds with it; a word still being typed finds its continuations; what stands in quotes finds only itself.
+The index holds words as they stand: their relatives are looked up and asked for by name.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 import sqlite3
 import sys
@@ -28,20 +30,22 @@ from poststelle.store.access import Reach, granted_sql
 from poststelle.store.index import reader
 from poststelle.store.index_file import said, said_of
 from poststelle.store.rows import all_rows, one_row
-from poststelle.store.tokens import WITH_FILES, account_token, pool_token, start_token
+from poststelle.store.tokens import WITH_FILES, account_token, pool_token
 
 _SURFACE = "{subject sender recipients body files attached}"
+_PEOPLE = ("from", "to")
 _WHERE = {"subject": "{subject}", "from": "{sender}", "to": "{recipients}", "file": "{files}"}
-# By column: body, subject, sender, recipients, files, attached, place, stems.
+# By column: body, subject, sender, recipients, files, attached, place.
 _WEIGHED = (
     "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
-    " ORDER BY bm25(words, 1.0, 10.0, 6.0, 3.0, 4.0, 0.5, 0.0, 1.0), rowid DESC"
+    " ORDER BY bm25(words, 1.0, 10.0, 6.0, 3.0, 4.0, 0.5, 0.0), rowid DESC"
 )
 _NAMED = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC"
 _NEWEST = (
     "SELECT d.rowid, d.message FROM words JOIN doc d ON d.rowid = words.rowid WHERE words MATCH ?"
     " AND words.rowid < ? AND words.rowid >= ? ORDER BY words.rowid DESC LIMIT ?"
 )
+_RELATIVES = "SELECT word FROM family WHERE stem IN (SELECT value FROM json_each(?)) LIMIT ?"
 
 _WINDOW, _WIDEST, _IN_VAIN = 250, 1_000, 2_000
 _MOST_LOOKED_AT = 100_000
@@ -51,8 +55,7 @@ _MARKS = re.compile(r"[\u0300-\u036f]+")
 _RANKED = 300
 _MOST_HITS = 200
 _COMPOUND, _COMPOUNDS, _CANDIDATES = 5, 30, 400
-_MOST_GOING_ON = 3
-"""FTS5 merges whatever begins so before it answers; a person may name thirty words in fields."""
+_FAMILY = 60
 _SNIPPET = 160
 _ACCOUNTS_AS_TOKENS = 300
 
@@ -93,7 +96,6 @@ class _Search:
         (size,) = db.execute("SELECT message FROM progress").fetchone() or (0,)
         self._size = int(size)
         self._seen = self._accounts()
-        self._going = [term for term in query.terms if term.where][:_MOST_GOING_ON]
         folders = asked_rows.folders_named(reach, query.folder) if query.folder else None
         self._filter = asked_rows.condition(query, folders)
         self._low, self._high = asked_rows.rowids(query)
@@ -261,28 +263,28 @@ class _Search:
         where = _WHERE.get(term.where, _SURFACE)
         if len(term.words) > 1 or term.exact:
             return _phrase(term, where)
-        forms, open_ended = _forms(term), _is_open_ended(term)
+        forms = _forms(term)
         (word,) = term.words
-        stem = self._stems.of(word)
-        if term is self._open and not weighing:
-            starts = dict.fromkeys(start_token(form) for form in words.spellings(word))
-            return f"({' OR '.join([*starts, *self._whole(word)])})"
-        if term.where:
-            # Stems are not kept by field; a stem begins nearly every inflection.
-            going_on = {*(forms if open_ended else ()), f'"{stem}"'} if term in self._going and not weighing else set()
-            begun = {form for form in going_on if len(form) >= words.START_LENGTH + 2}
-            forms = [f"{form}*" if form in begun else form for form in (*forms, f'"{stem}"')]
-            return f"({where} : ({' OR '.join(dict.fromkeys(forms))}))"
-        # No column is named: stems stand in one of their own, and what is ours is no word anybody can type.
-        if open_ended and not weighing:
-            forms = [_beginning(form) for form in forms]
-        forms += [f'"{stem}"'] if term.excluded or weighing else self._whole(word)
-        return f"({' OR '.join(dict.fromkeys(forms))})"
+        if not weighing and term is self._open:
+            forms = [_beginning(form[: words.START_LENGTH]) for form in words.spellings(word)]
+        elif not weighing and _is_open_ended(term):
+            forms = [_beginning(form) for form in words.spellings(word)]
+        # A name is no compound, and what is left out or weighed is what was said.
+        by_itself = term.where in _PEOPLE or term.excluded or weighing
+        forms += self._family(word) if by_itself else self._whole(word)
+        asked = " OR ".join(dict.fromkeys(forms))
+        # Where no column is named there is no need to: what is ours is no word anybody can type.
+        return f"({where} : ({asked}))" if term.where else f"({asked})"
+
+    def _family(self, word: str) -> list[str]:
+        """The stem, and the words that have it."""
+        stems = [self._stems.of(word), *words.spellings(word)]
+        rows = self._db.execute(_RELATIVES, (json.dumps(stems), _FAMILY))
+        return [f'"{form}"' for form in (stems[0], *(found for (found,) in rows))]
 
     def _whole(self, word: str) -> list[str]:
-        """The stem, and compounds."""
-        stem = self._stems.of(word)
-        return [f'"{form}"' for form in (stem, *self._compounds(word, stem))]
+        """The family, and compounds."""
+        return self._family(word) + [f'"{form}"' for form in self._compounds(word, self._stems.of(word))]
 
     def _compounds(self, word: str, stem: str) -> list[str]:
         """Words of the vocabulary with this one in them, the shortest first."""
@@ -334,8 +336,8 @@ def _spelled(term: Sequence[str]) -> list[list[str]]:
 
 
 def _beginning(form: str) -> str:
-    """A quoted word as the beginning of others. Short beginnings are words of their own: FTS5 would have to merge half the index."""
-    return start_token(form[1:-1]) if len(form) == words.START_LENGTH + 2 else f"{form}*"
+    """A folded word as the beginning of others. Of a shorter one FTS5 would have to merge half the index."""
+    return f'"{form}"*' if len(form) >= words.START_LENGTH else f'"{form}"'
 
 
 def _found(text: str, looked_for: Sequence[str]) -> Iterator[int]:

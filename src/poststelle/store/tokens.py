@@ -1,4 +1,4 @@
-"""The index's own words: who may see a message, what comes with it, how its words start; and where messages lie.
+"""The index's own words: who may see a message, what comes with it; and where messages lie.
 
 This module does not know the index file.
 """
@@ -9,7 +9,7 @@ import json
 from datetime import datetime
 from uuid import UUID
 
-from poststelle.mail.words import OURS, START_LENGTH
+from poststelle.mail.words import OURS
 from poststelle.store.rows import all_rows, moment
 
 WITH_FILES = f"{OURS}files"
@@ -18,11 +18,6 @@ WITH_FILES = f"{OURS}files"
 def account_token(account: object) -> str:
     """The word that stands for an account (its id)."""
     return f"{OURS}account{UUID(str(account)).hex}"
-
-
-def start_token(word: str) -> str:
-    """The word that stands for every word with these first letters (folded)."""
-    return f"{OURS}{word[:START_LENGTH]}"
 
 
 def pool_token(pool: int) -> str:
