@@ -174,6 +174,26 @@ def test_a_part_without_header_and_blank_line_does_not_swallow_the_next() -> Non
     assert [part_bytes(raw, part) for part in leaves(parse(raw).root)] == [b"", b"zwei"]
 
 
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+def test_a_header_ends_at_its_blank_line_however_long_it_is_and_whatever_hyphens_it_holds(newline: bytes) -> None:
+    long = b"X-Long: " + b"lang " * 2_000
+    raw = newline.join(
+        (b"Content-Type: multipart/mixed; boundary=x", long, b"Subject: lang", b"", b"--x", b"Content-Type: text/plain", long,
+         b"Content-ID: <eins@x>", b"", b"eins", b"--x", b"--y", b"Content-Type: text/plain", b"", b"zwei", b"--x--", b"")
+    )  # fmt: skip
+    first, second = parse(raw).root.children
+    assert parse(raw).subject == "lang"
+    assert (first.content_id, part_bytes(raw, first)) == ("eins@x", b"eins")
+    assert part_bytes(raw, second).endswith(b"zwei")
+
+
+def test_parts_with_the_same_header_are_told_apart() -> None:
+    raw = b"Content-Type: multipart/%s; boundary=x\n\n--x\nX: 1\n\neins\n--x\nX: 1\n\nzwei\n--x--\n"
+    mixed, digested = (parse(raw % kind).root.children for kind in (b"mixed", b"digest"))
+    assert [part.content_type for part in (*mixed, *digested)] == ["text/plain"] * 2 + ["message/rfc822"] * 2
+    assert [(part.path, part_bytes(raw % b"mixed", part)) for part in mixed] == [("1", b"eins"), ("2", b"zwei")]
+
+
 @pytest.mark.parametrize(
     ("raw", "subject", "text"),
     [
@@ -371,6 +391,8 @@ def test_any_sequence_of_message_pieces_is_a_message(pieces: list[bytes]) -> Non
         b"References: " + b"<" * 900_000,
         b"Content-Type: multipart/mixed; boundary=x\n\n"
         + b"--x\nContent-Type: multipart/mixed; boundary=x\n\n" * 20_000,
+        b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\nA: b\n" * 200_000,
+        b"Content-Type: multipart/mixed; boundary=x\n\n" + (b"--x\nA:" + b" -" * 3_000 + b"\n") * 300,
         b"Content-Transfer-Encoding: base64\n\n" + b"QQ==" * 500_000,
         b"Content-Type: text/html\n\n" + b"<div>" * 400_000,
         b"Content-Type: text/html\n\n" + b"<p><b id=1><i id=2>" * 100_000,

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from poststelle.mail import headers
 
 MAX_ADDRESSES = 10_000
+_REMEMBERED, _SHORT = 1_000, 100
 
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~\-\u0080-\U0010ffff]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|\"(?:[^\x00-\x20\x7f\"\\<>]|\\[^\x00-\x20\x7f<>])*\"")
@@ -70,6 +72,10 @@ def parse_addresses(value: str) -> tuple[Address, ...]:
 
     An empty group (``undisclosed-recipients:;``) and text without any address become an Address with a name only.
     """
+    return _read_again(value) if len(value) <= _SHORT else _read(value)
+
+
+def _read(value: str) -> tuple[Address, ...]:
     value = value.strip()
     if match := _SIMPLE.fullmatch(value):
         return (Address(headers.clean(match[1] or match[2] or ""), match[3]),)
@@ -78,6 +84,10 @@ def parse_addresses(value: str) -> tuple[Address, ...]:
     reader = _Reader()
     reader.read(value)
     return tuple(reader.found)
+
+
+_read_again = lru_cache(_REMEMBERED)(_read)
+"""The same for short fields: most mail is from and to those who wrote yesterday."""
 
 
 class _Reader:

@@ -13,6 +13,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from poststelle.mail import charset
@@ -24,8 +25,9 @@ MAX_IDS = 10_000
 MAX_ID_LENGTH = 998
 
 # Possessive quantifiers (++, *+) keep these linear: nothing is ever tried twice.
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.M)
-_STRAY = re.compile(rb"\A[ \t]|^(?![!-9;-~]++[ \t]*+:|[ \t\r]|\Z)", re.M)
+_FIELD = re.compile(r"^([!-9;-~]++)[ \t]*+:(.*+(?:\n[ \t].*+)*+)", re.M)
+_STRAY = re.compile(r"\A[ \t]|^(?![!-9;-~]++[ \t]*+:|[ \t\r]|\Z)", re.M)
+_BLANKS = " \t\n\r\x0b\x0c"
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*+)\?=")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/ ]*+=*+ *+")
 _PARAMETER = re.compile(r";\s*+([^\s=;\"]++)\s*+=\s*+(\"[^\"\\]*+(?:\\.[^\"\\]*+)*+(?:\"|\\?\Z)|[^;]*+)", re.S)
@@ -41,15 +43,14 @@ class Headers:
 
     __slots__ = ("_fields", "_index")
 
-    def __init__(self, fields: list[tuple[str, bytes]]) -> None:
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        """Values are given byte for byte, as ISO 8859-1 reads them."""
         self._fields = fields
-        index: dict[str, bytes] = {}
-        for name, value in fields:
-            index.setdefault(name.lower(), value)
-        self._index = index
+        # Backwards, so that the first of a name stays.
+        self._index = {name.lower(): value for name, value in reversed(fields)}
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        return iter(self._fields)
+        return ((name, value.encode("latin-1")) for name, value in self._fields)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -62,7 +63,7 @@ class Headers:
     def raw(self, name: str) -> str:
         """The first such field unfolded, encoded words left as they stand; "" when there is none. Names know no case."""
         value = self._index.get(name.lower())
-        return "" if value is None else unfold(value)
+        return "" if value is None else _unfolded(value)
 
     def get(self, name: str) -> str:
         """The first such field as text to be shown; "" when there is none."""
@@ -71,7 +72,7 @@ class Headers:
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every such field as text to be shown, in order."""
         name = name.lower()
-        return tuple(decode_words(unfold(value)) for field, value in self._fields if field.lower() == name)
+        return tuple(decode_words(_unfolded(value)) for field, value in self._fields if field.lower() == name)
 
 
 def split(block: bytes) -> tuple[Headers, int, list[str]]:
@@ -80,32 +81,36 @@ def split(block: bytes) -> tuple[Headers, int, list[str]]:
     The offset is `len(block)` where the whole block is header. One stray line between fields is passed over; stray lines
     at the start or at the end are the body (somebody forgot the blank line).
     """
-    cr_only = b"\n" not in block and b"\r" in block
-    if not cr_only and not _STRAY.search(block):
-        found = _FIELD.findall(block)
-        defects = ["too-many-fields"] if len(found) > MAX_FIELDS else []
-        return Headers([(name.decode("ascii"), value) for name, value in found[:MAX_FIELDS]]), len(block), defects
-    # Same length, so that offsets hold. Among LF lines a lone CR ends no line: that would let a value forge the next field.
-    return _split_with_strays(block, block.replace(b"\r", b"\n") if cr_only else block)
+    text = block.decode("latin-1")
+    if "\n" not in text and "\r" in text[:-1]:
+        # Same length, so that offsets hold. Among LF lines a lone CR ends no line: that would let a value forge the next field.
+        return _split_with_strays(text, text.replace("\r", "\n"))
+    found = _FIELD.findall(text)
+    every_line = len(found) + text.count("\n ") + text.count("\n\t") == text.count("\n") + 1
+    if not every_line and _STRAY.search(text):
+        return _split_with_strays(text, text)
+    defects = ["too-many-fields"] if len(found) > MAX_FIELDS else []
+    return Headers(found[:MAX_FIELDS]), len(block), defects
 
 
-def _split_with_strays(block: bytes, lines: bytes) -> tuple[Headers, int, list[str]]:
+def _split_with_strays(block: str, lines: str) -> tuple[Headers, int, list[str]]:
+    """The same, field by field. `lines` is the block as long as it is, its lines ended by LF."""
     defects: list[str] = []
-    fields: list[tuple[str, bytes]] = []
+    fields: list[tuple[str, str]] = []
     reached = 0
     for match in _FIELD.finditer(lines):
         start = match.start()
         if start > reached:
-            if not fields and lines[reached] not in b" \t":
+            if not fields and lines[reached] not in " \t":
                 break
-            if lines[reached:start].strip():
+            if lines[reached:start].strip(_BLANKS):
                 defects.append("stray-header-line")
         if len(fields) == MAX_FIELDS:
             defects.append("too-many-fields")
             return Headers(fields), len(block), defects
-        fields.append((match[1].decode("ascii"), block[match.start(2) : match.end(2)]))
+        fields.append((match[1], block[match.start(2) : match.end(2)]))
         reached = match.end() + 1
-    if lines[reached:].strip():
+    if lines[reached:].strip(_BLANKS):
         defects.append("no-blank-line")
         return Headers(fields), reached, defects
     return Headers(fields), len(block), defects
@@ -113,12 +118,20 @@ def _split_with_strays(block: bytes, lines: bytes) -> tuple[Headers, int, list[s
 
 def unfold(value: bytes) -> str:
     """A raw field value as one line of text: UTF-8 if it is (RFC 6532), else windows-1252; controls become blanks."""
-    value = value.strip()
-    return clean(value.decode("ascii") if value.isascii() else charset.decode(value))
+    return _unfolded(value.decode("latin-1"))
+
+
+def _unfolded(value: str) -> str:
+    if not value.isascii():
+        return clean(charset.decode(value.strip(_BLANKS).encode("latin-1")))
+    line = " ".join(value.split())
+    return line if line.isprintable() else clean(value)
 
 
 def clean(text: str) -> str:
     """One line fit to be shown: runs of blanks and control characters become one blank, bidirectional overrides vanish."""
+    if text.isprintable():
+        return " ".join(text.split())
     if _PLAIN.fullmatch(text):
         return text
     return _NOISE.sub(" ", _BIDI.sub("", text)).strip()
@@ -144,7 +157,8 @@ def decode_words(text: str) -> str:
         if data is None:
             continue
         if not adjacent or label != run_label:
-            pieces.append(charset.decode(b"".join(run), run_label))
+            if run:
+                pieces.append(charset.decode(b"".join(run), run_label))
             if not adjacent:
                 pieces.append(between)
             run, run_label = [], label
@@ -210,6 +224,8 @@ def _joined(pieces: list[tuple[str, bool]]) -> str:
 
 def message_ids(value: str) -> tuple[str, ...]:
     """The message identifiers of a field without their brackets, in order and once each (RFC 5322 section 3.6.4)."""
+    if "<" not in value:
+        return ()
     found: dict[str, None] = {}
     for match in _ID.finditer(value):
         identifier = match[1].replace(" ", "")
@@ -264,6 +280,7 @@ def _year(text: str) -> int:
     return year + 1900 if len(text) == 3 else year
 
 
+@lru_cache(100)
 def _zone(text: str | None) -> timezone:
     if text and text[0] in "+-":
         digits = re.sub(r"\D", "", text)

@@ -28,6 +28,7 @@ _MAX_HTML = 4_000_000
 _LARGEST_ENVELOPE = 64 << 20
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.I)
 _CID = re.compile(rb"cid:([^\"'\s>)\\]{1,998})", re.I)
+_PADDING = b"=\r\n\t "
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.M)
 
@@ -119,16 +120,16 @@ def _message_id(value: str) -> str:
 
 def _mark_inline_images(raw: bytes | mmap.mmap, root: Node) -> None:
     nodes = list(_nodes(root))
-    images = [node for node in nodes if node.content_id and node.content_type.startswith("image/")]
+    images = [node for node in nodes if node.said.content_id and node.content_type.startswith("image/")]
     if not images:
         return
     shown: set[str] = set()
     for node in nodes:
-        if node.content_type == "text/html" and node.disposition != "attachment":
-            text = _decoded(raw, node.encoding, node.start, min(node.end, node.start + _MAX_HTML))
+        if node.content_type == "text/html" and node.said.disposition != "attachment":
+            text = _decoded(raw, node.said.encoding, node.start, min(node.end, node.start + _MAX_HTML))
             shown.update(unquote(match[1].decode("utf-8", "replace")) for match in _CID.finditer(text))
     for image in images:
-        image.is_inline = image.content_id in shown
+        image.is_inline = image.said.content_id in shown
 
 
 def _nodes(node: Node) -> Iterator[Node]:
@@ -188,13 +189,13 @@ def _decoded(raw: Raw, encoding: str, start: int, end: int) -> bytes:
 
 def _base64(data: bytes) -> bytes:
     """Tolerant: foreign characters are skipped, missing padding is added, padding in the middle begins the next run."""
-    tail = data.rstrip(b"=\r\n\t ")
-    if b"=" not in tail:
+    padding = data.find(b"=")
+    if padding < 0 or not data[padding:].strip(_PADDING):
         try:
             return binascii.a2b_base64(data)
         except binascii.Error:
             return _base64_run(data)
-    first, *more = re.split(rb"=+", tail)
+    first, *more = re.split(rb"=+", data.rstrip(_PADDING))
     runs = [_base64_run(first)]
     for run in more:
         letters = run.translate(None, b"\r\n\t ")
@@ -267,12 +268,14 @@ def _enveloped_text(raw: Raw, part: Part) -> str:
 def preview(text: str, length: int = 200) -> str:
     """The beginning of a text on one line, quoted lines left out where there are others; an ellipsis tells it was cut."""
     text = text[: 20 * length]
-    own = " ".join(line for line in text.split("\n") if not line.startswith(">"))
+    own = text
+    if ">" in text:
+        own = "\n".join([line for line in text.split("\n") if line[:1] != ">"])
     words = _beginning(own, length) or _beginning(text, length)
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
 
 
 def _beginning(text: str, length: int) -> str:
     """The text cleaned; of a long one, as long as it is wanted, some more than that."""
-    words = headers.clean(text[: 2 * length])
-    return words if len(words) > length or len(text) <= 2 * length else headers.clean(text)
+    words = headers.clean(text[: 2 * length].replace("\n", " "))
+    return words if len(words) > length or len(text) <= 2 * length else headers.clean(text.replace("\n", " "))

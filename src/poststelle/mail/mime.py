@@ -12,6 +12,8 @@ from __future__ import annotations
 import mmap
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from poststelle.mail import headers
 from poststelle.mail.headers import Headers
@@ -19,12 +21,15 @@ from poststelle.mail.headers import Headers
 MAX_HEADER = 1 << 20
 MAX_DEPTH = 100
 MAX_PARTS = 10_000
+_USUAL_HEADER = 1 << 12
+_REMEMBERED, _SHORT = 500, 120
 _MAX_LINE = 10_000
 
 OPAQUE = "application/octet-stream"
 
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+")
 _BLANK_LINE = {b"\n": re.compile(rb"\n\r*+\n"), b"\r": re.compile(rb"\r\r")}
+_HEADER_END = {b"\n": re.compile(rb"\n(?:(\r*+\n)|--)"), b"\r": re.compile(rb"\r(?:(\r)|--)")}
 _NO_HEADER = {b"\n": re.compile(rb"\r*+\n"), b"\r": re.compile(rb"\r")}
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\r\n]*+(?=[!-9;-~]++:))?(?:>?From [^\r\n]*+(?:\r?\n|\r))?")
 _IDENTITY = {"7bit", "8bit", "binary", ""}
@@ -53,45 +58,66 @@ class Part:
     is_inline: bool = False
 
 
-class Node:
-    """A part while it is being read. Same fields as `Part`, still open."""
+class _Said(NamedTuple):
+    """What a header block says about its part; "" where it says nothing. The first three are those of `headers.split`."""
 
-    __slots__ = (
-        "boundary", "charset", "children", "closed", "content_id", "content_type", "disposition", "encoding", "end", "headers",
-        "is_inline", "name", "path", "start",
+    headers: Headers
+    length: int
+    defects: tuple[str, ...]
+    content_type: str
+    charset: str
+    boundary: bytes
+    name: str
+    disposition: str
+    content_id: str
+    encoding: str
+
+
+def _read(block: bytes) -> _Said:
+    fields, length, defects = headers.split(block)
+    content_type = charset = boundary = name = disposition = ""
+    overflow = too_many = False
+    if value := fields.raw("content-type"):
+        kind, parameters, overflow = headers.parameters(value)
+        match = _TYPE.match(kind)
+        content_type = match[0] if match else "text/plain"
+        charset = parameters.get("charset", "").strip(" '\"").partition(" ")[0].lower()
+        boundary = parameters.get("boundary", "")
+        name = parameters.get("name", "")
+    if value := fields.raw("content-disposition"):
+        disposition, parameters, too_many = headers.parameters(value)
+        name = parameters.get("filename") or name
+    if overflow or too_many:
+        defects.append("too-many-parameters")
+    return _Said(
+        fields, length, tuple(defects), content_type, charset, boundary.encode("utf-8", "replace").rstrip(), name,
+        disposition, fields.raw("content-id").strip(" <>"), fields.raw("content-transfer-encoding").lower().strip(" \"';"),
     )  # fmt: skip
 
-    def __init__(self, path: str, header: Headers, start: int, default_type: str) -> None:
-        self.path, self.headers, self.start, self.end = path, header, start, start
+
+_read_again = lru_cache(_REMEMBERED)(_read)
+"""The same for short blocks, which are alike in most messages: ``Content-Type: text/plain; charset=utf-8`` and little else."""
+
+_NOTHING = _read(b"")
+
+
+class Node:
+    """A part while it is being read: what its header says, and what becomes of it."""
+
+    __slots__ = ("children", "closed", "content_type", "end", "is_inline", "path", "said", "start")
+
+    def __init__(self, path: str, said: _Said, start: int, default_type: str) -> None:
+        self.path, self.said, self.start, self.end = path, said, start, start
         self.children: list[Node] = []
         self.closed = self.is_inline = False
-        self.boundary = self.charset = self.name = self.disposition = ""
-        self.content_type = default_type
-        self.encoding = header.raw("content-transfer-encoding").lower().strip(" \"';")
-        self.content_id = header.raw("content-id").strip(" <>")
-
-    def describe(self) -> bool:
-        """Read Content-Type and Content-Disposition; whether either had too many parameters."""
-        value = self.headers.raw("content-type")
-        overflow = too_many = False
-        if value:
-            kind, parameters, overflow = headers.parameters(value)
-            match = _TYPE.match(kind)
-            self.content_type = match[0] if match else "text/plain"
-            self.charset = parameters.get("charset", "").strip(" '\"").partition(" ")[0].lower()
-            self.boundary = parameters.get("boundary", "")
-            self.name = parameters.get("name", "")
-        value = self.headers.raw("content-disposition")
-        if value:
-            self.disposition, parameters, too_many = headers.parameters(value)
-            self.name = parameters.get("filename") or self.name
-        return overflow or too_many
+        self.content_type = said.content_type or default_type
 
     def freeze(self) -> Part:
         """The finished part with its subtree (at most `MAX_DEPTH` levels)."""
+        said = self.said
         return Part(
-            self.path, self.content_type, self.charset, self.name, self.disposition, self.content_id, self.encoding,
-            self.start, self.end, self.headers, tuple([child.freeze() for child in self.children]), self.is_inline,
+            self.path, self.content_type, said.charset, said.name, said.disposition, said.content_id, said.encoding,
+            self.start, self.end, said.headers, tuple([child.freeze() for child in self.children]), self.is_inline,
         )  # fmt: skip
 
 
@@ -140,10 +166,8 @@ class _Scanner:
     def _enter(self, path: str, start: int, default_type: str) -> int:
         """Open the part whose header begins at `start`, and the messages nested directly in it; where its body begins."""
         while True:
-            header, start = self._header(start)
-            node = Node(path, header, start, default_type)
-            if node.describe():
-                self.defects["too-many-parameters"] = None
+            said, start = self._header(start)
+            node = Node(path, said, start, default_type)
             if self.stack:
                 self.stack[-1].children.append(node)
             self.stack.append(node)
@@ -155,36 +179,42 @@ class _Scanner:
                 node.content_type = OPAQUE
             elif major == "multipart":
                 self._expect(node)
-            elif nests and node.encoding in _IDENTITY:
+            elif nests and said.encoding in _IDENTITY:
                 path, default_type = (f"{path}.1" if path else "1.1"), "text/plain"
                 node.path = node.path or "1"
                 continue
             return start
 
     def _expect(self, node: Node) -> None:
-        boundary = node.boundary.encode("utf-8", "replace").rstrip()
+        boundary = node.said.boundary
         if boundary and len(boundary) < _MAX_LINE:
             self.boundaries.setdefault(boundary, []).append(len(self.stack) - 1)
         else:
             self.defects["no-boundary"] = None
             node.content_type = "text/plain"
 
-    def _header(self, start: int) -> tuple[Headers, int]:
+    def _header(self, start: int) -> tuple[_Said, int]:
+        """What the header beginning at `start` says, and where the body begins."""
         raw, limit = self.raw, min(start + MAX_HEADER, self.size)
         if empty := _NO_HEADER[self.newline].match(raw, start):
-            return Headers([]), empty.end()
+            return _NOTHING, empty.end()
+        end = _HEADER_END[self.newline].search(raw, start, min(start + _USUAL_HEADER, limit))
+        if end and end[1] and raw[start : start + 2] != b"--":
+            return self._read(start, end.start(), end.end())
         # The delimiter first: of thousands of parts without a body none may be searched to the end of the message.
         delimiter = self._next_delimiter(start, limit) if self.boundaries else None
         body = delimiter[2] if delimiter else limit
-        blank = _BLANK_LINE[self.newline].search(raw, start, body)
-        block = raw[start : blank.start() if blank else body]
-        if blank:
-            body = blank.end()
-        elif not delimiter:
+        if blank := _BLANK_LINE[self.newline].search(raw, start, body):
+            return self._read(start, blank.start(), blank.end())
+        if not delimiter:
             self.defects["header-too-big" if limit < self.size else "unterminated-header"] = None
-        fields, length, defects = headers.split(block)
-        self.defects.update(dict.fromkeys(defects))
-        return fields, body if length == len(block) else start + length
+        return self._read(start, body, body)
+
+    def _read(self, start: int, end: int, body: int) -> tuple[_Said, int]:
+        block = self.raw[start:end]
+        said = _read_again(block) if len(block) <= _SHORT else _read(block)
+        self.defects.update(dict.fromkeys(said.defects))
+        return said, body if said.length == len(block) else start + said.length
 
     def _next_delimiter(self, position: int, limit: int | None = None) -> tuple[int, bool, int, int] | None:
         """The next line that is an open delimiter: its level, whether it closes, where it begins and the line after it begins."""
@@ -208,8 +238,11 @@ class _Scanner:
     def _hyphens(self, position: int, end: int) -> int:
         """Where the next line that may be a delimiter begins, or -1: two hyphens, and what follows them if only one may."""
         only = next(iter(self.boundaries)) if len(self.boundaries) == 1 else b""
-        # What is longer is found sooner: an attachment is passed over several bytes at a time.
-        at = self.raw.find(self.mark + only, position, end + len(only))
+        end += len(only)
+        # One byte is found soonest, and base64 has no hyphens: an attachment is passed over at once.
+        hyphen = self.raw.find(b"-", position, end)
+        # What is longer is found sooner: text is passed over several bytes at a time.
+        at = self.raw.find(self.mark + only, max(position, hyphen - 1), end) if hyphen >= 0 else -1
         return at + 1 if at >= 0 else -1
 
     def _close(self, level: int, line: int, *, at_end: bool = False) -> None:
@@ -220,23 +253,22 @@ class _Scanner:
         for depth in range(len(self.stack) - 1, level, -1):
             node = self.stack.pop()
             node.end = max(node.start, end)
-            if node.boundary and not node.closed and node.content_type.startswith("multipart/"):
+            if node.said.boundary and not node.closed and node.content_type.startswith("multipart/"):
                 self.defects["no-closing-boundary"] = None
                 self._forget(node, depth)
             if not node.children and node.content_type.startswith("multipart/"):
                 node.content_type = "text/plain"
 
     def _forget(self, node: Node, level: int) -> None:
-        boundary = node.boundary.encode("utf-8", "replace").rstrip()
-        levels = self.boundaries.get(boundary)
+        levels = self.boundaries.get(node.said.boundary)
         if levels and level in levels:
             levels.remove(level)
             if not levels:
-                del self.boundaries[boundary]
+                del self.boundaries[node.said.boundary]
 
     def _give_up(self, multipart: Node, position: int) -> None:
         self.defects["too-many-parts"] = None
-        rest = Node(f"{multipart.path}.{len(multipart.children) + 1}".lstrip("."), Headers([]), position, OPAQUE)
+        rest = Node(f"{multipart.path}.{len(multipart.children) + 1}".lstrip("."), _NOTHING, position, OPAQUE)
         multipart.children.append(rest)
         multipart.closed = True
         self.stack.append(rest)
