@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poststelle.errors import CertificateRejected, LoginRejected, NeedsAttention, ProtocolViolation, TryAgain
-from poststelle.policy.retry import Suspend, Verdict, Wait, verdict
+from poststelle.policy.retry import ALSO_OF_A_BAD_LINE, Suspend, Verdict, Wait, verdict
 
 
 def seconds(found: Verdict) -> float:
@@ -37,6 +37,12 @@ def test_a_refused_login_is_tried_once_more_and_then_waits_for_a_person() -> Non
 @pytest.mark.parametrize("error", [CertificateRejected("certificate-expired"), NeedsAttention("mailbox-full")])
 def test_what_a_person_must_mend_suspends_at_once(error: NeedsAttention) -> None:
     assert verdict(error, 1) == Suspend()
+
+
+@pytest.mark.parametrize("code", sorted(ALSO_OF_A_BAD_LINE))
+def test_what_a_disturbed_greeting_looks_like_is_looked_at_again_before_a_person_is_asked(code: str) -> None:
+    assert seconds(verdict(NeedsAttention(code), 1, chance=0.5)) == 30
+    assert verdict(NeedsAttention(code), 2) == Suspend()
 
 
 def test_a_server_that_breaks_its_own_rules_is_left_alone_for_long() -> None:

@@ -397,6 +397,8 @@ class Connection(asyncio.Protocol):
                 if trouble.code == "tls-on-plain-port":
                     trouble.facts["got"] = protocol_of(self._first_bytes)
                 raise
+        if self._failure is not None:  # what came right behind the handshake was disturbed
+            raise self._failure
         self._first_bytes = b""
 
     def _begin_handshake(self, context: ssl.SSLContext, name: str | None) -> None:
@@ -426,7 +428,9 @@ class Connection(asyncio.Protocol):
         return certificate.ends_at(self._shown()) if self.encrypted else None
 
     def _shown(self) -> bytes:
-        return (self._tls.getpeercert(binary_form=True) or b"") if self._tls is not None else b""
+        with contextlib.suppress(ValueError):  # once a record was disturbed, OpenSSL shows nothing any more
+            return (self._tls.getpeercert(binary_form=True) or b"") if self._tls is not None else b""
+        return b""
 
     async def close(self) -> None:
         """Hang up. Never raises."""

@@ -3,8 +3,8 @@
 Facts in, verdict out. Passing trouble waits with doubling and jitter, 30 s to 1 h, or as long as the server asked (at most a
 day); where it stays for an hour and some attempts, the account is suspended and looked after once an hour, unless all servers
 fail at once: then it is the network, and nobody's account. What a person must mend suspends at once, until they have; a refused
-log-in gets one retry first, because servers refuse good passwords on bad days. A server that breaks its own rules is left alone
-for long.
+log-in gets one retry first, because servers refuse good passwords on bad days, and so does what looks like another protocol or an
+old TLS, because a single disturbed byte of a greeting or handshake looks like that. A server that breaks its own rules is left alone for long.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from poststelle.errors import LoginRejected, NeedsAttention, ProtocolViolation, 
 FIRST_WAIT, LONGEST_WAIT, LONGEST_WISH = 30.0, 3600.0, 86400.0
 LOGIN_RETRY = 60.0
 NETWORK_WAIT = 300.0
+ALSO_OF_A_BAD_LINE = frozenset({"tls-on-plain-port", "plain-on-tls-port", "wrong-protocol", "tls-too-old"})
 FAILURES_TO_SUSPEND, FAILING_SECONDS_TO_SUSPEND = 5, 3600.0
 
 
@@ -54,7 +55,7 @@ def verdict(
     jitter = 0.8 + 0.4 * dice
     if isinstance(error, LoginRejected) and failures < 2:
         return Wait(LOGIN_RETRY * jitter)
-    if isinstance(error, NeedsAttention):
+    if isinstance(error, NeedsAttention) and not (error.code in ALSO_OF_A_BAD_LINE and failures < 2):
         return Suspend()
     if everywhere:
         return Wait(min(FIRST_WAIT * 2 ** (min(failures, 20) - 1), NETWORK_WAIT) * jitter)
