@@ -337,6 +337,7 @@ async def test_a_full_mailbox_still_receives_and_gets_its_sent_copy_when_there_i
         return len(office.server.contents("eins", ("Sent",))) == 1
 
     async with office.at_work():
+        await until(partial(office.synced, account))
         await office.submit(account, "eins@amt.test")
         await until(postponed)
         await until(partial(office.has, account, "Angebot"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from tests.builders import an_account_document
 from tests.run.test_cli import Terminal, terminal
@@ -120,14 +121,36 @@ def test_folders_are_made_chosen_and_fetched_by_command(terminal: Terminal) -> N
 
 
 def test_a_server_is_tried_before_it_is_saved_and_its_exception_listed_by_command(terminal: Terminal) -> None:
-    document = {"label": "Innen", "host": "127.0.0.1", "port": 1, "encryption": "none"}
+    document = {"label": "Innen", "host": "127.0.0.1", "port": 1, "encryption": "none", "exception_reason": "verkabelt"}
     before = terminal.json("server", "list", "--json")
-    assert terminal("server", "test", "--json", "-", stdin=json.dumps(document)) == 1
+    assert terminal("server", "test", "--json", "-", "--report", "-", stdin=json.dumps(document)) == 1
     assert "connect" in terminal.out
+    assert "Test of an outgoing server: Innen" in terminal.out
     assert terminal.json("server", "list", "--json") == before
     assert terminal("server", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
     (made,) = [one for one in terminal.json("account", "exceptions", "--json") if one["label"] == "Innen"]
-    assert (made["label"], made["way"], made["what"], made["by"]) == ("Innen", "outgoing", "no-encryption", "system")
+    assert made | {"at": ""} == {
+        "label": "Innen", "way": "outgoing", "what": "no-encryption", "by": "system", "at": "", "reason": "verkabelt",
+    }  # fmt: skip
+    through = an_account_document("Durch Innen", outgoing={"server": "Innen"})
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(through)) == 0, terminal.err
+    assert terminal("account", "show", "Durch Innen") == 0, terminal.err
+    for name, value in (("what", "no-encryption"), ("reason", "verkabelt"), ("server", "Innen")):
+        assert re.search(rf"^exceptions\.0\.{name}\s+{value}$", terminal.out, re.MULTILINE)
+
+
+def test_the_test_of_a_log_in_leaves_a_report_by_command(terminal: Terminal) -> None:
+    login = {"label": "Bericht", "username": "bericht", "password": "ganz alt"}
+    assert terminal("login", "add", "--json", "-", stdin=json.dumps(login)) == 0, terminal.err
+    document = an_account_document("Berichtet", incoming={"host": "127.0.0.1", "port": 1}, outgoing=None)
+    document["login"] = {"login": "Bericht", "password": "ganz alt"}
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+    tried = ("login", "password", "Bericht", "--password-stdin", "--test")
+    assert terminal(*tried, "--report", "-", stdin="ganz neu\n") == 1
+    assert "Test of a log-in: Bericht" in terminal.out
+    assert "\nBerichtet\nincoming  resolve" in terminal.out
+    assert "ganz neu" not in terminal.out
+    assert terminal(*tried[:-1], "--report", "-", stdin="ganz neu\n") == 2
     assert terminal("server", "test") == 2
 
 
@@ -141,3 +164,39 @@ def test_internal_servers_are_allowed_and_taken_back_by_command(terminal: Termin
     assert terminal("internal", "revoke", "127.0.0.1") == 1
     assert terminal("sign-on", "test") == 1
     assert "No identity provider is set up." in terminal.err
+
+
+def test_lists_are_narrowed_by_command_as_on_their_pages(terminal: Terminal) -> None:
+    for document in (
+        an_account_document("Siebpost"), an_account_document("Siebfristen", active=False),
+        {"label": "Siebalt", "kind": "archive"},
+    ):  # fmt: skip
+        assert terminal("account", "add", "--json", "-", stdin=json.dumps(document)) == 0, terminal.err
+
+    def mailboxes(*asked: str) -> list[str]:
+        return [one["label"] for one in terminal.json("account", "list", *asked, "--json")["items"]]
+
+    assert mailboxes("SIEB amt") == ["Siebfristen", "Siebpost"]
+    assert (mailboxes("sieb", "--only", "archive"), mailboxes("--only", "inactive")) == (["Siebalt"], ["Siebfristen"])
+    assert terminal("account", "add", "--json", "-", stdin=json.dumps(an_account_document("Müllsieb"))) == 0, (
+        terminal.err
+    )
+    assert mailboxes("MÜLLS") == mailboxes("müllS") == ["Müllsieb"]
+    assert (mailboxes("nirgends"), mailboxes("siebp amt.test", "--only", "synchronised")) == ([], ["Siebpost"])
+    assert terminal("account", "list", "--only", "broken") == 2
+    for label in ("Siebhaus", "Siebhof"):
+        login = {"label": label, "username": f"{label.lower()}@amt.test", "password": "x"}
+        assert terminal("login", "add", "--json", "-", stdin=json.dumps(login)) == 0, terminal.err
+        server = {"label": label, "host": f"{label.lower()}.amt.test"}
+        assert terminal("server", "add", "--json", "-", stdin=json.dumps(server)) == 0, terminal.err
+    assert [one["label"] for one in terminal.json("login", "list", "siebhof@", "--json")] == ["Siebhof"]
+    assert [one["label"] for one in terminal.json("server", "list", "SIEBHOF.amt", "--json")] == ["Siebhof"]
+    assert terminal("user", "invite", "sieb@amt.test", "--name", "Örtlich Sieb") == 0, terminal.err
+    assert terminal("user", "block", "sieb@amt.test") == 0, terminal.err
+
+    def people(*asked: str) -> list[str]:
+        return [one["email"] for one in terminal.json("user", "list", *asked, "--json")]
+
+    assert "sieb@amt.test" in people("--only", "blocked")
+    assert people("örtlich sieb") == ["sieb@amt.test"]
+    assert (people("ada@", "--only", "administrator"), people("--only", "program")) == (["ada@amt.test"], [])

@@ -45,7 +45,7 @@ def test_status_says_how_every_mailbox_is(terminal: Terminal) -> None:
     assert (one["label"], one["state"], one["held"]) == ("Zentrale", "well", 3)
     assert terminal("status") == 0
     assert "Zentrale" in terminal.out
-    assert "in step until" in terminal.out
+    assert "in step as of" in terminal.out
 
 
 def test_the_ledger_adds_up_and_finds_what_was_lost(terminal: Terminal) -> None:

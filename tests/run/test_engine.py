@@ -15,7 +15,7 @@ from poststelle.mail.ports import FLAGGED, Role
 from poststelle.office import accounts, handling, incoming, outbox, reading
 from poststelle.run import engine
 from poststelle.run.workshop import Remembered
-from poststelle.store import index, models, removal, rounds
+from poststelle.store import index, models, removal, rounds, waiting
 from tests.builders import a_letter
 from tests.run.engine_office import Office, home, office, until
 
@@ -268,7 +268,7 @@ async def test_what_is_left_of_a_removed_account_is_forgotten_by_the_engine_at_w
         await office.shop.write(accounts.remove, office.ada, account.id)
 
         async def forgotten() -> bool:
-            return not await office.shop.write(removal.is_waiting)
+            return not (await office.shop.write(waiting.look)).removed
 
         await until(forgotten)
     assert not await office.shop.write(models.Placement.objects.exists)

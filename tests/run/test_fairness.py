@@ -230,15 +230,19 @@ async def test_a_days_bytes_end_the_first_sync_for_today_but_not_what_arrives(
     monkeypatch.setattr(incoming, "PATIENCE_SECONDS", 0.05)
     office.doors.batch_size = 20
     account = await office.mailbox("eins")
-    for number in range(600):
-        office.server.deliver("eins", a_letter(f"alt {number}", "x" * 1000), received_at=EARLIER)
+    letters = [a_letter(f"alt {number:03}", "x" * 1000) for number in range(600)]
+    for letter in letters:
+        office.server.deliver("eins", letter, received_at=EARLIER)
+    asked: list[str] = []
+    office.doors.before = asked.append
     async with office.at_work(limits=Limits(bytes_per_day=limit)):
 
         async def resting() -> bool:
             return (await office.row(account)).standing == "daily-limit"
 
         await until(resting, within=30.0)
-        assert (await office.row(account)).traffic["bytes"] > 0
+        sent = sum(map(len, letters[-asked.count("fetch") :]))
+        assert (await office.row(account)).traffic["bytes"] == sent, "what was asked ahead counts too"
         assert await office.held(account) < 600
         assert office.doors.open_at_once("eins") == 1
         office.server.deliver("eins", a_letter("Eben"))

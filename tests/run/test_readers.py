@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from poststelle.mail.digest import digest
 from poststelle.run import readers
-from poststelle.run.reader import from_json, to_json
+from poststelle.run.reader import NICENESS, from_json, to_json
 from poststelle.run.readers import UNREADABLE, USUAL_BYTES, Readers
 from poststelle.sync.folder import LONGEST_SILENCE
 from tests.builders import a_letter
@@ -37,6 +38,13 @@ async def test_a_reader_says_what_reading_here_would_say(crew: Readers) -> None:
     raws = [a_letter(f"Brief {number}", "Grüße\n" * number) for number in range(20)]
     raws += [b"", b"\xff\x00\r\n\r\n", b"Subject: =?utf-8?q?=ED=A0=80?=\r\n\r\n"]
     assert await crew.read(raws) == [from_json(to_json(digest(raw))) for raw in raws]
+
+
+async def test_reading_gives_way_to_those_who_answer_pages(crew: Readers) -> None:
+    await crew.read([a_letter()])
+    (reader,) = crew._all
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, reader._process.pid) == min(ours + NICENESS, 19)
 
 
 async def test_a_batch_larger_than_usual_and_the_next_small_one_are_read(crew: Readers, tmp_path: Path) -> None:

@@ -90,3 +90,13 @@ def test_between_two_there_is_a_rest(database: sqlite3.Connection) -> None:
         assert noticed.happened()
         database.execute("INSERT INTO said VALUES ('Hallo')")
         assert not noticed.wait(0.02)
+
+
+def test_a_few_in_a_row_are_noticed_without_a_rest_and_only_then_there_is_one(database: sqlite3.Connection) -> None:
+    with closing(Commits(rest=1000.0, at_once=3)) as noticed:
+        assert noticed.happened()
+        for word in ("eins", "zwei"):
+            database.execute("INSERT INTO said VALUES (?)", [word])
+            assert noticed.wait(20.0)
+        database.execute("INSERT INTO said VALUES ('drei')")
+        assert not noticed.wait(0.02)

@@ -10,7 +10,7 @@ from poststelle.errors import NotFound
 from poststelle.office import accounts, handling, reading
 from poststelle.office.actor import SYSTEM
 from poststelle.store import accounts as store
-from poststelle.store import models, removal
+from poststelle.store import models, removal, waiting
 from tests.builders import a_folder, a_letter, a_message_in, an_account, an_office
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,10 +68,10 @@ def test_of_a_large_account_only_some_portions_are_waited_for(monkeypatch: pytes
         a_message_in(folder, a_letter(f"Brief {number}"))
     accounts.remove(ada, "Alt")
     assert models.Placement.objects.count() == 1
-    assert removal.is_waiting()
+    assert waiting.look().removed
     for _ in removal.forgotten():
         pass
-    assert not removal.is_waiting()
+    assert not waiting.look().removed
 
 
 def test_a_small_account_is_forgotten_at_once() -> None:
@@ -79,5 +79,5 @@ def test_a_small_account_is_forgotten_at_once() -> None:
     gone = an_account(ada, "Alt")
     handling.copy(ada, handling.Selection([a_message_in(a_folder(gone)).id]), a_folder(gone, "Akten").id)
     accounts.remove(ada, "Alt")
-    assert not removal.is_waiting()
+    assert not waiting.look().removed
     assert not models.Folder.objects.exists()

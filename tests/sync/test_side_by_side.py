@@ -86,3 +86,18 @@ async def test_a_folder_at_its_first_batch_is_still_left_to_do() -> None:
             pass
         assert not turns.left
     assert seen == [1] * FOLDERS
+
+
+async def test_bytes_are_counted_when_they_come_also_those_of_the_batch_asked_ahead() -> None:
+    server, letter = MemoryServer(), b"Message-ID: <%d@side.example>\r\n\r\n"
+    server.create_mailbox(LOGIN)
+    for number in range(6):
+        server.deliver(LOGIN, letter % number)
+    asked: list[str] = []
+    source, desk = MemorySource(server, LOGIN, batch_size=2, before=asked.append), MemoryDesk(Keeping())
+    async with Turns(_Server().again, source, await desk.reconcile(await source.folders())) as turns:
+        assert await turns.step()
+        await turns.step()
+        await turns.settle()
+        placed = sum(tally.bytes for tally in turns.tallies.values())
+        assert turns.fetched == asked.count("fetch") * len(letter % 0) > placed

@@ -102,6 +102,7 @@ class EgressPolicy:
     ports: frozenset[int] = MAIL_PORTS
 
     @classmethod
+    @functools.lru_cache(maxsize=8)
     def of(cls, text: str, own: frozenset[tuple[str, int]] = frozenset()) -> EgressPolicy:
         """From the comma-separated form of the setting ``egress_allow``. Raises ValueError for what is no CIDR or host."""
         words = tuple(word for word in re.split(r"[,\s]+", text) if word)

@@ -16,7 +16,7 @@ import idna
 
 from poststelle.adapters import sasl
 from poststelle.adapters.answer import told
-from poststelle.adapters.connection import EgressPolicy, Tls, Trust
+from poststelle.adapters.connection import CONNECT_SECONDS, EgressPolicy, Tls, Trust
 from poststelle.adapters.opening import await_greeting, open_connection, start_tls
 from poststelle.adapters.stream import Connection
 from poststelle.errors import LoginRejected, MessageTrouble, NeedsAttention, ProtocolViolation, Trouble, TryAgain
@@ -308,14 +308,15 @@ def _wire_address(address: str) -> tuple[str, bool]:
 
 
 async def open_sender(
-    endpoint: Endpoint, login: Login | None, *, egress: EgressPolicy, tls: Trust, local_hostname: str
-) -> SmtpSender:
+    endpoint: Endpoint, login: Login | None, *, egress: EgressPolicy, tls: Trust, local_hostname: str,
+    connect_seconds: float = CONNECT_SECONDS, greeting_seconds: float = GREETING_SECONDS,
+) -> SmtpSender:  # fmt: skip
     """Connect, encrypt as the endpoint says, log in if there is a login. Raises `Trouble`; nothing stays open then."""
     wanted = tls.towards(endpoint, login.client_certificate if login is not None else None)
-    connection = await open_connection(endpoint, egress=egress, tls=wanted)
+    connection = await open_connection(endpoint, egress=egress, tls=wanted, timeout=connect_seconds)
     sender = SmtpSender(connection, local_hostname)
     try:
-        await sender.greet()
+        await sender.greet(greeting_seconds)
         if endpoint.encryption is Encryption.STARTTLS:
             await sender.start_tls(wanted)
         if login is not None:

@@ -72,9 +72,9 @@ class OpenAccount:
     _alone: bool = False
     _left_out: frozenset[str] | None = None
     """Folders that are not fetched; None before the first round."""
-    _again: set[RemoteFolderId] = field(default_factory=set)
+    _again: frozenset[RemoteFolderId] = frozenset()
     """Folders that have changed, or were asked for, while the second session was in the middle of them."""
-    _closed: set[RemoteFolderId] = field(default_factory=set)
+    _closed: frozenset[RemoteFolderId] = frozenset()
     """Folders the server lists and does not open; each is told of once in a session."""
     _report: dict[str, Tally] = field(default_factory=dict)
     _began: tuple[datetime, datetime | None] | None = None
@@ -104,7 +104,7 @@ class OpenAccount:
         await live.settle_in(self.tools, [shelf.id for shelf in wanted], lambda: self.alive(LONGEST_SILENCE))
         if not routine:
             # Whoever asks now wants to know what is there now, not what was when the second session looked.
-            self._again.update(self._fetching())
+            self._again |= frozenset(self._fetching())
         await self._bring_up(await restless(self.source, self.desk, wanted))
         return None if self._bulk is not None else await self._whole(noted=not routine)
 
@@ -130,7 +130,7 @@ class OpenAccount:
         try:
             for shelf in mine:
                 if shelf.folder in busy:
-                    self._again.add(shelf.folder)
+                    self._again |= {shelf.folder}
                     done = await glance(self.source, shelf, alive=self.alive)
                     await self._count(done.bytes)
                     found |= done.new > 0
@@ -166,13 +166,13 @@ class OpenAccount:
         for folder, tally in bulk.tallies.items():
             self._report[folder] = self._report.get(folder, Tally()) + tally
         self._tell_closed(bulk.closed)
-        again, self._again = self._again, set()
+        again, self._again = self._again, frozenset()
         if bulk.refused is None:
             bulk.task.result()
         else:
             # The server lets us have this one session: what is left goes over it, with looks at the inbox between.
             self._alone = True
-            again.update(shelf.folder for shelf in bulk.left)
+            again |= {shelf.folder for shelf in bulk.left}
         await self._bring_up([shelf for shelf in self._wanted() if shelf.folder in again])
         return self._bulk is None and await self._whole(noted=self._began is not None) is not None
 
@@ -226,7 +226,7 @@ class OpenAccount:
                 for folder, tally in turns.tallies.items():
                     self._report[folder] = self._report.get(folder, Tally()) + tally
                 self._tell_closed(turns.closed)
-            await self._count(turns.fetched)
+                await self._count(turns.fetched)
             if turns.left and not alone:
                 self._hand_over(turns.left)
             return any(tally.new for tally in turns.tallies.values())
@@ -236,7 +236,7 @@ class OpenAccount:
         for shelf in self.desk.shelves:
             if shelf.folder in closed and shelf.folder not in self._closed:
                 events.closed(self.access.account, shelf.path)
-        self._closed.update(closed)
+        self._closed |= frozenset(closed)
 
     async def _may_go_on(self, turns: Turns) -> bool:
         """Whether there are bytes left for today; what is left undone without them is the next round's."""
@@ -347,11 +347,6 @@ def engine_started() -> None:
 async def forget_removed(tools: Tools) -> None:
     """Go on with what is left of removed accounts."""
     await by_and_by(tools.write, removal.forgotten())
-
-
-def has_removed() -> bool:
-    """Whether something is left of a removed account."""
-    return removal.is_waiting()
 
 
 def to_watch(only: Collection[str] | None = None) -> Mapping[str, int]:

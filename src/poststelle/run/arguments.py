@@ -62,6 +62,13 @@ def _add_json(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json", action="store_true", help="print one JSON document")
 
 
+def _add_words(one: argparse.ArgumentParser, where: str, kinds: tuple[str, ...] = ()) -> None:
+    one.add_argument("words", metavar="WORDS", nargs="?", default="", help=f"in {where}")
+    if kinds:
+        one.add_argument("--only", choices=kinds, default="", help="of that kind, or in that state")
+    _add_json(one)
+
+
 def _add_json_lines(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json-lines", action="store_true", help="print one JSON document per line, as things happen")
 
@@ -104,7 +111,11 @@ def _add_office(commands: _Commands) -> None:
     service = _command(people, "add-service", "office.add_service", "add a program, which has tokens and never logs in")
     service.add_argument("email", metavar="EMAIL")
     service.add_argument("--name", required=True, metavar="N")
-    _add_json(_command(people, "list", "office.list_users", "list people with their second factors"))
+    _add_words(
+        _command(people, "list", "office.list_users", "list people with their second factors"),
+        "name or address",
+        ("administrator", "program", "blocked"),
+    )
     _add_log_in(commands)
 
 
@@ -148,7 +159,10 @@ def _add_accounts(commands: _Commands) -> None:
     add = _command(within, "add", "accounts.add", "add a mailbox")
     add.add_argument("--json", required=True, metavar="FILE", help="the account document; - for standard input")
     add.add_argument("--probe", action="store_true", help="test first, and save only what works")
-    _add_json(_command(within, "list", "accounts.list_all", "list mailboxes"))
+    _add_words(
+        _command(within, "list", "accounts.list_all", "list mailboxes"), "label or address",
+        ("synchronised", "fetch-only", "send-only", "archive", "personal", "shared", "system", "inactive", "suspended", "trouble"),
+    )  # fmt: skip
     show = _command(within, "show", "accounts.show", "show a mailbox with its state")
     show.add_argument("label", metavar="LABEL")
     _add_json(show)
@@ -156,7 +170,7 @@ def _add_accounts(commands: _Commands) -> None:
     probe.add_argument("label", metavar="LABEL", nargs="?")
     probe.add_argument("--json", metavar="FILE", help="settings, or changes to LABEL; - for standard input")
     probe.add_argument("--send-to", default="", metavar="ADDRESS", help="also send a test message, and see it arrive")
-    probe.add_argument("--report", metavar="FILE", help="write a report without secrets; - for standard output")
+    _add_report(probe)
     _add_json_lines(probe)
     find = _command(commands, "discover", "accounts.discover", "find the settings of an address")
     find.add_argument("address", metavar="ADDRESS")
@@ -223,7 +237,7 @@ def _add_folders(commands: _Commands) -> None:
 
 def _add_shared(commands: _Commands) -> None:
     login = _group(commands, "login", "log-ins that several mailboxes share")
-    _add_json(_command(login, "list", "shared.list_logins", "list log-ins"))
+    _add_words(_command(login, "list", "shared.list_logins", "list log-ins"), "label or user name")
     _add_document(_command(login, "add", "shared.add_login", "add a log-in"))
     renamed = _command(login, "change", "shared.change_login", "change what a document names: label, user name, method")
     renamed.add_argument("login", metavar="LOGIN")
@@ -232,9 +246,10 @@ def _add_shared(commands: _Commands) -> None:
     password.add_argument("login", metavar="LOGIN")
     password.add_argument("--password-stdin", required=True, action="store_true")
     password.add_argument("--test", action="store_true", help="keep it only if every server lets it in")
+    _add_report(password)
     _command(login, "remove", "shared.remove_login", "forget an unused log-in").add_argument("login", metavar="LOGIN")
     server = _group(commands, "server", "outgoing servers that several mailboxes share")
-    _add_json(_command(server, "list", "shared.list_servers", "list outgoing servers"))
+    _add_words(_command(server, "list", "shared.list_servers", "list outgoing servers"), "label or host name")
     _add_document(_command(server, "add", "shared.add_server", "add an outgoing server"))
     change = _command(server, "change", "shared.change_server", "change what a document names")
     change.add_argument("server", metavar="SERVER")
@@ -243,6 +258,7 @@ def _add_shared(commands: _Commands) -> None:
     test.add_argument("server", metavar="SERVER", nargs="?")
     test.add_argument("--json", metavar="FILE", help="the settings, or changes to a saved server; - for standard input")
     test.add_argument("--send-to", default="", metavar="ADDRESS", help="also send a test message there")
+    _add_report(test)
     _command(server, "remove", "shared.remove_server", "forget an unused server").add_argument(
         "server", metavar="SERVER"
     )
@@ -300,6 +316,10 @@ def _add_rights(commands: _Commands) -> None:
 
 def _add_document(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json", required=True, metavar="FILE", help="the document; - for standard input")
+
+
+def _add_report(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--report", metavar="FILE", help="write a report without secrets; - for standard output")
 
 
 def _add_mail(commands: _Commands) -> None:

@@ -48,6 +48,11 @@ class Configuration(BaseModel):
     daily_megabytes: int = Field(default=0, ge=0)
     live_cache_megabytes: int = Field(default=200, ge=1)
     suspend_after: int = Field(default=5, ge=1)
+    largest_message_megabytes: int = Field(default=256, ge=1, le=1000)
+    connect_seconds: int = Field(default=10, ge=1, le=60)
+    greeting_seconds: int = Field(default=30, ge=1, le=90)
+    answer_seconds: int = Field(default=60, ge=5, le=90)
+    command_minutes: int = Field(default=30, ge=1, le=240)
     relay: str = ""
     allow_unchecked_certificates: bool = False
     discovery_autoconfig: tuple[str, ...] = Places().autoconfig

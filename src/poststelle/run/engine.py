@@ -31,12 +31,13 @@ from poststelle.run.configuration import Configuration
 from poststelle.run.network import BulkPlaces, PacedDoors
 from poststelle.run.watcher import Town, Watcher
 from poststelle.run.workshop import Workshop
-from poststelle.store import disk
+from poststelle.store import disk, waiting
 from poststelle.store.commits import Commits
+from poststelle.store.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-COMMIT_REST_SECONDS = 0.2
+COMMIT_REST_SECONDS, COMMITS_AT_ONCE = 0.2, 6
 LOOK_ANYWAY_SECONDS = 5.0
 LOOK_AT_ALL_SECONDS, LOOK_AT_HEALTH_SECONDS = 60.0, 300.0
 WRITE_DOWN_SECONDS = 30.0
@@ -72,7 +73,7 @@ class Engine:
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.Task[None] | None = None
-        self._commits = Commits(COMMIT_REST_SECONDS)
+        self._commits = Commits(COMMIT_REST_SECONDS, at_once=COMMITS_AT_ONCE)
         self._news = asyncio.Event()
         self._position = -1
         self._changed = self._index_is_frozen = False
@@ -154,7 +155,7 @@ class Engine:
 
     async def _tick(self) -> None:
         """At the start, after every commit, and every few seconds, for what is due by the clock alone."""
-        now = asyncio.get_running_loop().time()
+        now, committed = asyncio.get_running_loop().time(), False
         if now >= self._all_at:
             position = (await self._shop.write(incoming.news, max(self._position, 0))).position
             await self._arrange(None)
@@ -169,13 +170,16 @@ class Engine:
             if news.accounts is None or news.accounts:
                 await self._arrange(news.accounts)
                 self._look_at = 0.0
-            self._position = news.position
-            await self._show_what_is_wanted()
-        if now >= self._look_at:
+            self._position, committed = news.position, True
+        if everything := now >= self._look_at:
             self._look_at = now + LOOK_ANYWAY_SECONDS
-            await self._show_what_is_wanted()
-            await self._look_at_what_is_due()
-            self._look_after(now)
+        if everything or committed:
+            there_may_be = await self._shop.write(waiting.look)
+            if there_may_be.looks:
+                await self._show_what_is_wanted()
+            if everything:
+                await self._look_at_what_is_due(there_may_be)
+                self._look_after(now)
         if now >= self._write_at:
             self._write_at = now + WRITE_DOWN_SECONDS
             await self._write_down()
@@ -205,15 +209,16 @@ class Engine:
             else:
                 await self._shop.write(live.failed, account)
 
-    async def _look_at_what_is_due(self) -> None:
-        await self._shop.write(work.remind, SYSTEM)
-        for account in await self._shop.write(incoming.with_errands):
+    async def _look_at_what_is_due(self, there_may_be: Waiting) -> None:
+        if there_may_be.follow_ups:
+            await self._shop.write(work.remind, SYSTEM)
+        for account in await self._shop.write(incoming.with_errands) if there_may_be.errands else ():
             if account in self._watched:
                 self._watched[account].tell()
-        for account, due in (await self._shop.write(sending.due)).items():
+        for account, due in (await self._shop.write(sending.due)).items() if there_may_be.outgoing else ():
             if account not in self._senders or self._senders[account].done():
                 self._senders[account] = asyncio.create_task(self._send(account, due))
-        if (self._forgetting is None or self._forgetting.done()) and await self._shop.write(incoming.has_removed):
+        if there_may_be.removed and (self._forgetting is None or self._forgetting.done()):
             self._forgetting = self._start(incoming.forget_removed(self._shop.tools))
         back = self._drift - (time.time() - time.monotonic())
         if abs(back) > CLOCK_JUMP_SECONDS:

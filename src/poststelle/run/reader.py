@@ -21,6 +21,9 @@ from typing import Any, BinaryIO
 from poststelle.mail.digest import Digest, digest
 
 MEMORY_LIMIT = 1 << 30
+NICENESS = 5
+"""Whoever opens a message meanwhile goes first."""
+
 HEAD, LENGTH = struct.Struct(">IQ"), struct.Struct(">Q")
 
 
@@ -73,6 +76,7 @@ def serve(source: BinaryIO, sink: BinaryIO, shared: int) -> None:
 def main() -> None:
     """`python -m poststelle.run.reader DESCRIPTOR`."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    os.nice(NICENESS)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     try:

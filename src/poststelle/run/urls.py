@@ -42,6 +42,7 @@ from poststelle.web.pages import (
 
 urlpatterns = [
     path("", entry.home, name="home"),
+    path("favicon.ico", entry.icon, name="icon"),
     path("setup/<str:token>", entry.set_up, name="set-up"),
     path("login", log_in.LogIn.as_view(), name="account_login"),
     path("login/second-step", authenticate, name="mfa_authenticate"),

@@ -212,7 +212,7 @@ class Watcher:
             return otherwise
         self._waiting = task = asyncio.create_task(waiting)
         try:
-            await asyncio.wait({task})
+            await _ended(task)
         finally:
             self._waiting = None
             task.cancel()
@@ -402,6 +402,18 @@ def _mode(opened: incoming.OpenAccount, *, push: bool) -> str:
     if not push:
         return "poll"
     return "notify" if opened.is_told_everything else "idle"
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Once it has ended, however. As `asyncio.wait`, which keeps a kilobyte for every mailbox that waits."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: object) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    task.add_done_callback(end)
+    await over
 
 
 def _uncancel() -> None:

@@ -23,15 +23,19 @@ _IN_MODIFY = 0x2
 
 
 class Commits:
-    """Commits of any other connection to the database, in this process or another. `rest`: seconds between one and the next."""
+    """Commits of any other connection to the database, in this process or another.
 
-    def __init__(self, rest: float = 0.0) -> None:
+    `rest`: seconds between one and the next, after so many at once as `at_once` says.
+    """
+
+    def __init__(self, rest: float = 0.0, *, at_once: int = 1) -> None:
         self._name = str(django_settings.DATABASES["default"]["NAME"])
         self._connection: sqlite3.Connection | None = None
         self._seen: int | None = None
-        self._rest = rest
+        self._rest, self._at_once = rest, at_once
         self._pause = self._looked_at = self._heard_at = 0.0
-        self._rests_until = 0.0
+        self._rested_at = 0.0
+        """When as many at once may come again as at first."""
         self._awake = False
         self.handle: int | None = None
         """Readable when the log has been written to: then call `heard`. None before the first look, and where nobody tells."""
@@ -39,7 +43,7 @@ class Commits:
     @property
     def due(self) -> float:
         """When to look next (`time.monotonic`) if nothing is heard before."""
-        return max(self._looked_at + self._pause, self._rests_until)
+        return max(self._looked_at + self._pause, self._rested_at - (self._at_once - 1) * self._rest)
 
     def heard(self) -> None:
         """Take the kernel's word."""
@@ -66,7 +70,8 @@ class Commits:
         before, self._seen = self._seen, int(version)
         changed = before != self._seen
         if changed:
-            self._awake, self._pause, self._rests_until = False, FIRST_LOOK_SECONDS, now + self._rest
+            self._awake, self._pause = False, FIRST_LOOK_SECONDS
+            self._rested_at = max(now, self._rested_at) + self._rest
         elif self.handle is not None and now - self._heard_at > LONGEST_COMMIT_SECONDS:
             self._awake, self._pause = False, float("inf")
         else:

@@ -19,13 +19,13 @@ PORTION, PORTIONS_AT_ONCE = 2_000, 4
 """Whoever removes a small account does all of it at once; what is left of a large one is the engine's."""
 
 _FOLDERS = 200
-_NOWHERE = "\x7f"
+NOWHERE = "\x7f"
 """Name of the pool in which nobody is; no office can be called so."""
 
 
 def put_away(row: models.Account) -> None:
     """Take the account out of its pool, and everything from it that others could stumble over. In the caller's transaction."""
-    nowhere, _ = models.Pool.objects.get_or_create(name=_NOWHERE)
+    nowhere, _ = models.Pool.objects.get_or_create(name=NOWHERE)
     row.grants.all().delete()
     row.hand_overs.all().delete()
     models.Branch.objects.filter(account=row).delete()
@@ -36,14 +36,9 @@ def put_away(row: models.Account) -> None:
     row.save()
 
 
-def is_waiting() -> bool:
-    """Whether something is left of a removed account."""
-    return models.Account.objects.filter(pool__name=_NOWHERE).exists()
-
-
 def forgotten() -> Generator[None, None, None]:
     """Forget what is left of removed accounts; gives way after every portion."""
-    for account in models.Account.objects.filter(pool__name=_NOWHERE).values_list("pk", flat=True):
+    for account in models.Account.objects.filter(pool__name=NOWHERE).values_list("pk", flat=True):
         while _some(account):
             yield
 

@@ -21,7 +21,17 @@ from poststelle.errors import FolderMissing, TryAgain
 from poststelle.mail.ports import RemoteFolderId, RemoteId, Role, Source
 from poststelle.mail.shelf import Desk, Shelf, Tally
 from poststelle.sync.errands import carry_out_errands
-from poststelle.sync.folder import Alive, DoubtfulLoss, FolderRound, glance, nobody, nothing, sync_folder
+from poststelle.sync.folder import (
+    Alive,
+    DoubtfulLoss,
+    FolderRound,
+    Got,
+    glance,
+    nobody,
+    nothing,
+    sync_folder,
+    uncounted,
+)
 
 S = TypeVar("S", bound=Shelf)
 OpenSource = Callable[[], Awaitable[Source]]
@@ -88,7 +98,8 @@ async def work_off(turns: Turns, desk: Desk, *, patience: float = math.inf) -> b
 class Turns:
     """Folders brought up to date over one session, a batch at a time. A context manager.
 
-    `tallies`: what was done, by remote folder id; `fetched`: the bytes of all. `closed`: the folders the server would not open.
+    `tallies`: what was done, by remote folder id; `fetched`: all bytes that have come, also what was asked ahead. `closed`: the
+    folders the server would not open.
     `alive`: see `sync.folder.Alive`.
     """
 
@@ -169,7 +180,12 @@ class Turns:
         if self._coming is not None and self._coming.shelf is shelf:
             coming, self._coming = self._coming, None
             return coming
-        return CarefulRound(self._open_source, self.source, shelf, alive=self._alive, session=self._session)
+        return CarefulRound(
+            self._open_source, self.source, shelf, alive=self._alive, got=self._got, session=self._session
+        )
+
+    def _got(self, size: int) -> None:
+        self.fetched += size
 
     def _begin_fresh(self) -> None:
         """The next folder is asked while the one before it is applied."""
@@ -202,7 +218,6 @@ class Turns:
 
     def _count(self, shelf: Shelf, done: Tally) -> None:
         self.tallies[shelf.folder] = self.tallies.get(shelf.folder, Tally()) + done
-        self.fetched += done.bytes
 
     async def look_at_the_inbox(self) -> None:
         """What has arrived there is not to wait for the rest. The session must be settled."""
@@ -211,6 +226,7 @@ class Turns:
             return
         if any(one.shelf is inbox for one in self._open):
             done = await glance(self.source, inbox, alive=self._alive)
+            self._got(done.bytes)
             self._count(inbox, done)
         elif inbox is not self._latest and inbox.folder not in self:
             self._fresh.appendleft(inbox)
@@ -232,12 +248,13 @@ class CarefulRound:
         shelf: Shelf,
         *,
         alive: Alive = nobody,
+        got: Got = uncounted,
         session: asyncio.Lock | None = None,
     ) -> None:
         self.shelf = shelf
         self._open_source = open_source
-        self._alive = alive
-        self._round = FolderRound(source, shelf, alive=alive, session=session)
+        self._alive, self._got = alive, got
+        self._round = FolderRound(source, shelf, alive=alive, got=got, session=session)
 
     async def __aenter__(self) -> CarefulRound:
         return self
@@ -270,7 +287,7 @@ class CarefulRound:
             fresh = await self._open_source()
             try:
                 await fresh.folders()
-                return await sync_folder(fresh, self.shelf, doubted=doubted, alive=self._alive)
+                return await sync_folder(fresh, self.shelf, doubted=doubted, alive=self._alive, got=self._got)
             except DoubtfulLoss as loss:
                 doubted = loss.gone
             finally:

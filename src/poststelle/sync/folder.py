@@ -37,9 +37,16 @@ Alive = Callable[[float], None]
 
 LONGEST_SILENCE = 100.0
 
+Got = Callable[[int], None]
+"""Told how many bytes have come, as soon as they have: also of what is asked ahead and never applied."""
+
 
 def nobody(_: float) -> None:
     """An `Alive` without anybody who listens."""
+
+
+def uncounted(_: int) -> None:
+    """A `Got` without anybody who counts."""
 
 
 def nothing() -> None:
@@ -81,13 +88,14 @@ class FolderRound:
         *,
         doubted: frozenset[RemoteId] = frozenset(),
         alive: Alive = nobody,
+        got: Got = uncounted,
         session: asyncio.Lock | None = None,
     ) -> None:
         self._source = source
         self._session = session or asyncio.Lock()
         self._shelf = shelf
         self._doubted = doubted
-        self._alive = alive
+        self._alive, self._got = alive, got
         self._patience = 0.0
         self._ahead: asyncio.Task[_Answer] | None = None
         self._keeping: set[asyncio.Task[Any]] = set()
@@ -158,8 +166,9 @@ class FolderRound:
         # What is asked ahead may take its time while the batch before it is applied.
         self._patience = sum(arrival.size for arrival in arrivals) / SLOWEST_LINE
         raws, unfetchable = await fetched(self._source, shelf, arrivals, self._alive)
-        self._patience = 0.0
-        return _Answer(since, batch, arrivals, self._keep(raws), sum(len(raw.raw) for raw in raws), unfetchable)
+        self._patience, size = 0.0, sum(len(raw.raw) for raw in raws)
+        self._got(size)
+        return _Answer(since, batch, arrivals, self._keep(raws), size, unfetchable)
 
     def _keep(self, raws: Sequence[RawMessage]) -> asyncio.Task[Any] | None:
         if not raws:
@@ -261,9 +270,10 @@ async def sync_folder(
     *,
     doubted: frozenset[RemoteId] = frozenset(),
     alive: Alive = nobody,
+    got: Got = uncounted,
 ) -> Tally:
     """Bring one folder up to date. Raises as `FolderRound.step` does."""
-    round_ = FolderRound(source, shelf, doubted=doubted, alive=alive)
+    round_ = FolderRound(source, shelf, doubted=doubted, alive=alive, got=got)
     tally, more = await round_.step()
     while more:
         done, more = await round_.step()

@@ -7,6 +7,7 @@ This module does not know sessions or what folders hold.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,10 +25,11 @@ def folder_id(name: bytes, *, utf8: bool) -> RemoteFolderId:
     """The id of a folder the server calls so."""
     if utf8:
         try:
-            return RemoteFolderId(utf7.encode(name.decode()).decode())
+            return RemoteFolderId(sys.intern(utf7.encode(name.decode()).decode()))
         except UnicodeDecodeError:
             pass
-    return RemoteFolderId(name.decode("latin-1"))
+    # Thousands of mailboxes call their folders alike.
+    return RemoteFolderId(sys.intern(name.decode("latin-1")))
 
 
 def server_name(folder: RemoteFolderId, *, utf8: bool) -> bytes:
@@ -38,7 +40,9 @@ def server_name(folder: RemoteFolderId, *, utf8: bool) -> bytes:
 
 
 def _shown(name: str) -> str:
-    return name if name.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    if name.isprintable():
+        return sys.intern(name)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 @dataclass(frozen=True, slots=True)

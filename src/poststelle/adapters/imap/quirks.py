@@ -37,6 +37,10 @@ class _Entry:
         return self.capability in capable or any(host == known or host.endswith(f".{known}") for known in self.hosts)
 
 
+NONE = Quirks()
+"""Nothing is known: of most servers, so that one will do for all."""
+
+
 TABLE: Mapping[str, _Entry] = {
     # VANISHED is malformed or names messages that are still there, and ENABLED is never said.
     "iCloud": _Entry(
@@ -62,6 +66,8 @@ TABLE: Mapping[str, _Entry] = {
 def quirks_of(host: str, capable: Collection[str]) -> Quirks:
     """What is known of a server by its host name and what it offers."""
     found = [entry.quirks for entry in TABLE.values() if entry.fits(host.lower().rstrip("."), capable)]
+    if not found:
+        return NONE
     return Quirks(
         frozenset().union(*(quirks.distrusted for quirks in found)),
         any(quirks.delete_in_trash for quirks in found),

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _ONE_WRITE = 64 * 1024
 _LAST_WORD_SECONDS = 5.0
+_NONE: frozenset[str] = frozenset()
 REFUSED = frozenset({"refused-by-server", "command-rejected"})
 """Codes of a plain NO or BAD that says nothing more: the server does not do that."""
 
@@ -62,8 +63,7 @@ class Session:
         self.connection = connection
         self.limits = limits
         self.capable: frozenset[str] = frozenset()
-        self.enabled: frozenset[str] = frozenset()
-        self.distrusted: frozenset[str] = frozenset()
+        self.enabled = self.distrusted = _NONE
         self.selected: Selection | None = None
         self.stirred = False
         self.noticed: dict[bytes, wire.FolderStatus] | None = None
@@ -481,7 +481,7 @@ async def open_session(
     """Connect, encrypt as the endpoint says, log in. Raises `Trouble`; nothing stays open then."""
     bounds = limits or wire.Limits()
     wanted = tls.towards(endpoint, login.client_certificate)
-    connection = await open_connection(endpoint, egress=egress, tls=wanted)
+    connection = await open_connection(endpoint, egress=egress, tls=wanted, timeout=bounds.connect_seconds)
     session = Session(connection, bounds)
     try:
         before_tls = endpoint.encryption is Encryption.STARTTLS

@@ -41,8 +41,7 @@ class Watch:
         """See `Source.wait`."""
         session, loop = self._session, asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        selected = session.selected
-        if selected is None or selected is not self._watching or selected.name != self._name(watched):
+        if not self._is_in_hand(watched):
             self._watching = await _to_its_end(session.hold(watched, writable=True, anew=True))
             known, self.seen[watched] = self.seen.get(watched), self._watching.state
             if known != self._watching.state:
@@ -58,6 +57,11 @@ class Watch:
                 await _to_its_end(session.command(b"NOOP", each=session.overheard))
             changed = self._changed(watched)
         return changed
+
+    def _is_in_hand(self, watched: RemoteFolderId) -> bool:
+        """The folder has been looked at for this watching, and nothing else since."""
+        selected = self._session.selected
+        return selected is not None and selected is self._watching and selected.name == self._name(watched)
 
     async def _idle(self, seconds: float) -> None:
         try:

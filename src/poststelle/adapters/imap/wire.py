@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from poststelle.adapters.connection import CONNECT_SECONDS
 from poststelle.adapters.imap.numbers import Numbers
 from poststelle.adapters.imap.reader import Body, Reader, Value, internal_date, malformed, number, texts
 from poststelle.errors import ProtocolViolation
@@ -41,6 +42,7 @@ class Limits:
     read_seconds: float = 60.0
     command_seconds: float = 1800.0
     greeting_seconds: float = 30.0
+    connect_seconds: float = CONNECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

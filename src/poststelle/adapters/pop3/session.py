@@ -19,7 +19,7 @@ from typing import IO, TypeVar
 
 from poststelle.adapters import sasl
 from poststelle.adapters.answer import told
-from poststelle.adapters.connection import EgressPolicy, Tls, Trust
+from poststelle.adapters.connection import CONNECT_SECONDS, EgressPolicy, Tls, Trust
 from poststelle.adapters.opening import await_greeting, open_connection, start_tls
 from poststelle.adapters.pop3.dots import Unstuffing
 from poststelle.adapters.stream import Connection, Pace
@@ -64,6 +64,7 @@ class Limits:
     read_seconds: float = 60.0
     command_seconds: float = 1800.0
     greeting_seconds: float = 30.0
+    connect_seconds: float = CONNECT_SECONDS
 
 
 class Session:
@@ -380,7 +381,9 @@ async def open_session(
     """Connect, encrypt as the endpoint says, log in. Raises `Trouble`; nothing stays open then."""
     bounds = limits or Limits()
     wanted = tls.towards(endpoint, login.client_certificate)
-    session = Session(await open_connection(endpoint, egress=egress, tls=wanted), bounds)
+    session = Session(
+        await open_connection(endpoint, egress=egress, tls=wanted, timeout=bounds.connect_seconds), bounds
+    )
     try:
         await session.greet(bounds.greeting_seconds)
         if endpoint.encryption is Encryption.STARTTLS:

@@ -12,6 +12,7 @@ from poststelle.errors import Invalid
 from poststelle.mail.records import Step
 from poststelle.office import accounts
 from poststelle.office.actor import SYSTEM
+from poststelle.office.advice import certificate_lines
 from poststelle.run.commands.terminal import read_document, say, say_json, say_table
 from poststelle.run.configuration import Configuration
 
@@ -32,8 +33,8 @@ def add(given: argparse.Namespace, _: Configuration) -> int:
 
 
 def list_all(given: argparse.Namespace, _: Configuration) -> int:
-    """Every mailbox, by label."""
-    page = accounts.page(SYSTEM, _ALL)
+    """Mailboxes by label: all, or those that words and kind are true of."""
+    page = accounts.page(SYSTEM, _ALL, words=given.words, only=given.only)
     if given.json:
         from poststelle.api.shapes import listed
         from poststelle.api.v1.accounts import Account
@@ -60,22 +61,26 @@ def probe(given: argparse.Namespace, _: Configuration) -> int:
     """Each step as it happens; 3 when a person must act before it can work, else 1 when something failed."""
     if given.label is None and given.json is None:
         given.wrong_use("LABEL or --json is needed")
-    from poststelle.office import probing
-
     document = read_document(given.json) if given.json else {}
     result = asyncio.run(_probe(document, given.label, json_lines=given.json_lines, recipient=given.send_to))
-    report = probing.last_report(SYSTEM)
-    if given.report and report is not None:
-        if given.report == "-":
-            say(report.as_text())
-        else:
-            try:
-                Path(given.report).write_text(
-                    report.as_json() if given.report.endswith(".json") else report.as_text(), encoding="utf-8"
-                )
-            except OSError as error:
-                raise Invalid({given.report: "not-readable"}) from error
+    write_report(given.report)
     return result
+
+
+def write_report(name: str | None) -> None:
+    """The test just done as a file (``.json`` as JSON, else as text), ``-`` on standard output; None: not at all. Raises Invalid."""
+    from poststelle.office import probing
+
+    report = probing.last_report(SYSTEM)
+    if name is None or report is None:
+        return
+    if name == "-":
+        say(report.as_text())
+        return
+    try:
+        Path(name).write_text(report.as_json() if name.endswith(".json") else report.as_text(), encoding="utf-8")
+    except OSError as error:
+        raise Invalid({name: "not-readable"}) from error
 
 
 def discover(given: argparse.Namespace, _: Configuration) -> int:
@@ -130,6 +135,8 @@ async def _probe(document: Mapping[str, object], account: str | None, *, json_li
             say_json(told.model_dump(), indent=None)
         else:
             say(_line(step, told))
+            for name, value in certificate_lines(step.detail) if step.error else ():
+                say(f"    {name}: {value}")
         if step.state == "failed":
             result = 3 if step.needs_person else result or 1
     return result

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from poststelle.errors import Conflict, Invalid
+from poststelle.mail.records import ExceptionRecord
 from poststelle.office import accounts, bulk, egress, hand_over, kinds, outgoing_servers, special_folders
 from poststelle.office.actor import SYSTEM
 from poststelle.office.bulk import Outcome
@@ -71,19 +72,20 @@ def link(given: argparse.Namespace, configuration: Configuration) -> int:
 
 
 def exceptions(given: argparse.Namespace, _: Configuration) -> int:
-    """Every exception from safe connections, of mailboxes and of outgoing servers, with who made it and when."""
-    rows = []
+    """Every exception from safe connections, of mailboxes and of outgoing servers, with who made it, when and why."""
+    found: list[tuple[str, ExceptionRecord]] = []
     after: str | None = None
     while True:
         page = accounts.exceptions(SYSTEM, 200, after)
-        rows += [(one.label, each.way, each.what, each.by, each.at) for one in page.items for each in one.exceptions]
+        found += [(one.label, each) for one in page.items for each in one.exceptions]
         after = page.next
         if after is None:
             break
-    servers = outgoing_servers.exceptions(SYSTEM)
-    rows += [(one.label, each.way, each.what, each.by, each.at) for one in servers for each in one.exceptions]
+    found += [(one.label, each) for one in outgoing_servers.exceptions(SYSTEM) for each in one.exceptions]
+    names = ("label", "way", "what", "by", "at", "reason")
+    rows = [(label, each.way, each.what, each.by, each.at, each.reason) for label, each in found]
     if given.json:
-        say_json([dict(zip(("label", "way", "what", "by", "at"), row, strict=True)) for row in rows])
+        say_json([dict(zip(names, row, strict=True)) for row in rows])
     elif rows:
         say_table(rows)
     return 0

@@ -83,10 +83,11 @@ def add_service(given: argparse.Namespace, _: Configuration) -> int:
 
 
 def list_users(given: argparse.Namespace, _: Configuration) -> int:
-    """Everybody with what they have beside the password; blocked people last."""
+    """People with what they have beside the password, blocked ones last: all, or those that words and kind are true of."""
     rows = []
-    for state, records in (("active", people.users(SYSTEM)), ("blocked", people.blocked(SYSTEM))):
-        for user in records:
+    for only in [given.only] if given.only else ["", "blocked"]:
+        state = "blocked" if only == "blocked" else "active"
+        for user in people.users(SYSTEM, given.words, only):
             has = second_factors.of(SYSTEM, user.id) if state == "active" else None
             factors = [] if has is None else [*(["app"] if has.authenticator else []), *["passkey"] * len(has.passkeys)]
             rows.append(asdict(user) | {"state": state, "second_factors": factors})

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from poststelle.errors import Conflict, PoststelleError
 from poststelle.mail.records import HealthRecord
 from poststelle.office import health as board
-from poststelle.office import people
+from poststelle.office import invitations, people
 from poststelle.office.actor import SYSTEM
 from poststelle.office.happenings import health_sentence
 from poststelle.office.setup import new_setup_token
@@ -69,10 +69,10 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
         "to_index": index.behind(),
     } | dict(zip(("attachments_to_read", "attachments_given_up"), index.attachments_behind(), strict=True))
     doing: list[HealthRecord] = []
-    lacking = ""
+    lacking, hindered = "", None
     if is_set_up:
         page, totals = board.board(SYSTEM, _ALL)
-        doing, lacking = [*page.items], totals.machine
+        doing, lacking, hindered = [*page.items], totals.machine, invitations.hindrance(SYSTEM)
     if given.json:
         from poststelle.api.v1.accounts import Account
         from poststelle.api.v1.health import Health
@@ -81,11 +81,14 @@ def status(given: argparse.Namespace, configuration: Configuration) -> int:
         records = accounts.page(SYSTEM, _ALL).items if is_set_up else []
         shown = [Account.of(record).model_dump(mode="json") for record in records]
         health_of = [Health.of(one).model_dump(mode="json") for one in doing]
-        say_json(told | {"lacking": lacking or None, "accounts": shown, "health": health_of})
+        links = hindered.code if hindered else None
+        say_json(told | {"lacking": lacking or None, "links": links, "accounts": shown, "health": health_of})
         return 0
     say_table(list(told.items()))
     if lacking:
         say(str(sentence(lacking)))
+    if hindered is not None and hindered.code == "links-filed":
+        say(str(sentence(hindered.code, hindered.facts)))
     if doing:
         say_table([_DOING, *(_figures(one) for one in doing)])
     for one in doing:
@@ -138,6 +141,7 @@ def doctor(given: argparse.Namespace, configuration: Configuration) -> int:
         _checked("messages", _messages),
         _checked("disk", lambda: _disk(home)),
         _checked("engine", lambda: _engine(home)),
+        _checked("links", _links),
     ]
     if given.json:
         say_json({"checks": [asdict(finding) for finding in findings]})
@@ -203,3 +207,12 @@ def _engine(home: Path) -> None:
         raise Conflict("engine-not-running")
     # Nobody has started it: that may be meant so.
     raise _Warning("engine-not-running")
+
+
+def _links() -> None:
+    """Whether links to choose a password are mailed; an office without an office account has chosen that they are not."""
+    if not is_current() or people.office_name() is None:
+        return
+    found = invitations.hindrance(SYSTEM)
+    if found is not None and found.code == "links-filed":
+        raise _Warning(found.code, **found.facts)

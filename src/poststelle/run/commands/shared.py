@@ -13,6 +13,7 @@ from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Right
 from poststelle.office import egress, groups, logins, notice, outgoing_servers, people, rights, templates
 from poststelle.office.actor import SYSTEM
+from poststelle.run.commands.accounts import write_report
 from poststelle.run.commands.terminal import read_document, read_password, read_text, say, say_json, say_list, say_table
 from poststelle.run.configuration import Configuration
 
@@ -20,10 +21,10 @@ _WINDOW = 500
 
 
 def list_logins(given: argparse.Namespace, _: Configuration) -> int:
-    """Every log-in, without its secret."""
+    """Log-ins without their secrets: all, or those the words occur in."""
     from poststelle.api.v1.logins import SharedLogin
 
-    told = [SharedLogin.of(record) for record in logins.within(SYSTEM)]
+    told = [SharedLogin.of(record) for record in logins.within(SYSTEM, words=given.words)]
     return say_list(told, lambda one: (one.label, one.username, one.owner, one.accounts, one.id), as_json=given.json)
 
 
@@ -44,8 +45,12 @@ def change_login(given: argparse.Namespace, _: Configuration) -> int:
 def change_password(given: argparse.Namespace, _: Configuration) -> int:
     """A new password in one place; with ``--test`` it is kept only if every server lets it in, else 1."""
     password = read_password()
+    if given.report and not given.test:
+        given.wrong_use("--report needs --test")
     if given.test:
-        return asyncio.run(_tested(given.login, password))
+        result = asyncio.run(_tested(given.login, password))
+        write_report(given.report)
+        return result
     say(logins.change_password(SYSTEM, given.login, password))
     return 0
 
@@ -57,10 +62,10 @@ def remove_login(given: argparse.Namespace, _: Configuration) -> int:
 
 
 def list_servers(given: argparse.Namespace, _: Configuration) -> int:
-    """Every outgoing server."""
+    """Outgoing servers: all, or those the words occur in."""
     from poststelle.api.v1.outgoing_servers import SharedServer
 
-    told = [SharedServer.of(record) for record in outgoing_servers.within(SYSTEM)]
+    told = [SharedServer.of(record) for record in outgoing_servers.within(SYSTEM, given.words)]
     return say_list(
         told,
         lambda one: (one.label, f"{one.host}:{one.port}", one.owner, "default" if one.default else "", one.id),
@@ -93,7 +98,9 @@ def probe_server(given: argparse.Namespace, _: Configuration) -> int:
     if given.server is None and given.json is None:
         given.wrong_use("SERVER or --json is needed")
     document = read_document(given.json) if given.json else {}
-    return asyncio.run(_server_tested(document, given.server, given.send_to))
+    result = asyncio.run(_server_tested(document, given.server, given.send_to))
+    write_report(given.report)
+    return result
 
 
 def list_templates(given: argparse.Namespace, _: Configuration) -> int:
