@@ -187,9 +187,18 @@ def test_the_list_of_mailboxes_is_narrowed_by_words_kind_scope_and_state(ada: Ca
 def test_a_server_is_tested_before_it_is_saved(ada: Caller) -> None:
     wrong = ada.post("outgoing-servers/probe", {"label": "Neu", "host": "https://x"})
     assert (wrong.status_code, list(wrong.json()["fields"])) == (422, ["host"])
-    ada.post("outgoing-servers", {"label": "Innen", "host": "10.0.0.1", "encryption": "none"})
+    ada.post(
+        "outgoing-servers",
+        {"label": "Innen", "host": "10.0.0.1", "encryption": "none", "exception_reason": "verkabelt", "default": True},
+    )
     (listed,) = ada.get("outgoing-servers/exceptions").json()["items"]
-    assert [(one["what"], one["by"]) for one in listed["exceptions"]] == [("no-encryption", "ada@amt.test")]
+    made = [("no-encryption", "ada@amt.test", "verkabelt", "")]
+    assert [(one["what"], one["by"], one["reason"], one["server"]) for one in listed["exceptions"]] == made
+    # A mailbox that sends through it says so itself.
+    account = an_account(ada.actor, outgoing=None)
+    shown = ada.get(f"accounts/{account.id}").json()["exceptions"]
+    assert [(one["what"], one["reason"], one["server"]) for one in shown] == [("no-encryption", "verkabelt", "Innen")]
+    assert not ada.get("accounts/exceptions").json()["items"]
 
 
 def test_internal_servers_are_allowed_listed_and_taken_back(ada: Caller) -> None:

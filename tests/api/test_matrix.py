@@ -304,6 +304,7 @@ TABLE: dict[str, Route] = {
     "post accounts/{account}/transcript": Route(OVERSEE, {"minutes": 5}),
     "delete accounts/{account}/transcript": Route(OVERSEE),
     "get health": Route(OVERSEE, listing=True),
+    "get health/office": Route(EVERYBODY, listing=True),
     "get messages": Route(SEE, listing=True),
     "get messages/{message}/thread": Route(SEE),
     "get messages/{message}/work": Route(SEE),

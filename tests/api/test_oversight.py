@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from poststelle.office.actor import SYSTEM
 from poststelle.store import events, models
 from tests.api.caller import Caller
 from tests.builders import a_folder, an_account
@@ -55,9 +56,31 @@ def test_the_health_of_every_account(ada: Caller, account: str) -> None:
     models.Account.objects.update(synced_at=timezone.now())
     (one,) = ada.get("health", accept_language="en").json()["items"]
     assert (one["label"], one["state"]) == ("Zentrale", "well")
-    assert one["text"].startswith("in step until ")
+    assert one["text"].startswith("in step as of ")
     assert ada.get("health?state=suspended").json()["items"] == []
     assert ada.get("health?state=sad").status_code == 422
+
+
+def test_what_concerns_the_office_as_a_whole_is_told_administrators_in_their_language(ada: Caller, bob: Caller) -> None:
+    assert ada.get("health/office").json() == []
+    google = {"protocol": "smtp", "host": "smtp.gmail.com", "port": 465, "encryption": "tls"}
+    an_account(SYSTEM, "Google", office_account=True, outgoing=google)
+    (told,) = ada.get("health/office", accept_language="en").json()
+    assert (told["code"], told["facts"]["account"]) == ("links-filed", "Google")
+    assert told["text"].startswith("Links to choose a password are not mailed")
+    invited = ada.post("people/invitations", {"email": "neu@amt.test", "name": "Neu"}).json()
+    assert (invited["mailed"], invited["hindrance"]["code"]) == (False, "links-filed")
+    assert bob.get("health/office").json() == []
+
+
+def test_people_logins_and_servers_are_looked_for(ada: Caller, bob: Caller) -> None:
+    for label in ("Haus", "Hof"):
+        ada.post("logins", {"label": label, "username": f"{label.lower()}@amt.test", "password": "x"})
+        ada.post("outgoing-servers", {"label": label, "host": f"{label.lower()}.amt.test"})
+    for path in ("logins", "outgoing-servers"):
+        assert [one["label"] for one in ada.get(f"{path}?words=hof").json()["items"]] == ["Hof"]
+    assert [one["email"] for one in ada.get("people?only=administrator").json()["items"]] == ["ada@amt.test"]
+    assert ada.get("people?words=BOB").json()["items"] == ada.get("people?words=bob").json()["items"] != []
 
 
 @pytest.mark.parametrize("path", ["ledger", "events", "transcript"])

@@ -15,7 +15,7 @@ DEEDS = (
     "tree-move tree-remove tree-rename tree-reset trust undo unreadable-retry verify work"
 )
 """Posted to; what they answer is another page or a note on it."""
-FILES = "alive attachment attachments-zip export mail-frame mailbox-transcript-file metrics original picture probe-report ready"
+FILES = "alive attachment attachments-zip export icon mail-frame mailbox-transcript-file metrics original picture probe-report ready"
 """Read by programs, saved, or shown inside a page."""
 ON_THE_WAY = (
     "account_inactive home mfa_authenticate mfa_deactivate_totp mfa_generate_recovery_codes mfa_login_webauthn mfa_remove_webauthn "

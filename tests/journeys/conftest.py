@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from tests.builders import PASSWORD
 from tests.journeys.office import ADA, PATIENCE, Installation, Office, served
@@ -40,9 +49,13 @@ class Window:
         """Addresses of other hosts that anything in this browser asked for; none is let through."""
         self.failures: list[str] = []
         """Exceptions in the product's own script."""
+        self.missing: list[str] = []
+        """Addresses that anything on a page asked for and that led nowhere."""
         context.set_default_timeout(PATIENCE * 1000)
         context.route(re.compile(rf"^(?!{re.escape(own)}/|data:|blob:)"), self._refuse)
         context.on("weberror", lambda error: self.failures.append(str(error.error)))
+        # Of icons only the console tells.
+        context.on("console", self._hear)
         self.page: Page = context.new_page()
 
     def log_in(self, office: Office, email: str = ADA, password: str = PASSWORD) -> None:
@@ -53,6 +66,10 @@ class Window:
         page.locator("#id_password").fill(password)
         page.locator("button.primary").click()
         expect(page.locator("body.shell")).to_be_visible()
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if "status of 404" in said.text and said.page and said.location["url"] != said.page.url:
+            self.missing.append(said.location["url"])
 
     def _refuse(self, route: Route) -> None:
         self.abroad.append(route.request.url)

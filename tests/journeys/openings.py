@@ -23,7 +23,7 @@ class Opening:
     def show(self, page: Page, address: str, ids: Mapping[str, str]) -> None:
         """Go there and open it."""
         page.goto(f"{address}/{self.path.format_map(ids)}")
-        if "mail/" in self.path:
+        if self.path in (_MESSAGE, _LIST):
             page.locator(".panes").wait_for()
             page.locator("#rows a[data-htmx-powered]").last.wait_for(state="attached")
         self.open(page)
@@ -86,7 +86,7 @@ def _untested(page: Page) -> None:
     page.locator("[data-test]").click()
 
 
-_MESSAGE, _LIST = "mail/f/{inbox}/m/{worked}/", "mail/f/{inbox}/"
+_MESSAGE, _LIST, _TREE = "mail/f/{inbox}/m/{worked}/", "mail/f/{inbox}/", "mail/"
 _ON_MAIL = (
     ("palette", _MESSAGE, _key("Control+k"), "#palette li"),
     ("palette-found", _MESSAGE, _palette("Rech"), "#palette li"),
@@ -94,13 +94,14 @@ _ON_MAIL = (
     ("palette-tag", _MESSAGE, _key("l"), "#palette li"),
     ("palette-assign", _MESSAGE, _key("i"), "#palette li"),
     ("keys", _MESSAGE, _key("?"), "#keys"),
-    ("menu-of-a-folder", _LIST, _folder_menu, "#context [role=menuitem]"),
-    ("question", _LIST, _question, "#ask"),
+    ("menu-of-a-folder", _TREE, _folder_menu, "#context [role=menuitem]"),
+    ("question", _TREE, _question, "#ask"),
     ("order-and-look", _LIST, _click(".menu-box > summary"), ".menu-box > .floating"),
     ("menu-of-a-message", _MESSAGE, _click(".toolbar .drop > summary"), ".toolbar .drop-list"),
     ("assign", _MESSAGE, _click(".work-line > details:nth-of-type(1) > summary"), ".work .drop-list"),
     ("follow-up", _MESSAGE, _click(".work-line > details:nth-of-type(2) > summary"), ".work .drop-list"),
     ("tags", _MESSAGE, _click(".work-line > details:nth-of-type(3) > summary"), ".work .drop-list"),
+    ("colleagues", _MESSAGE, _type_into("#new-note", "@"), "#mentioned li"),
     ("all-headers", _MESSAGE, _click(".to > summary", ".all-headers > summary"), ".headers.raw"),
     ("selected", _LIST, _pick, "#acts"),
     ("suggestions", _LIST, _type_into("#search", "is:"), "#completions li"),

@@ -131,6 +131,27 @@ def test_a_long_press_opens_the_menu_of_a_folder_and_nothing_else(
     assert page.url == f"{office.address}/mail/"
 
 
+def test_a_long_press_selects_a_message_and_does_not_open_it(
+    office: Office, open_window: Open, mailbox: Mailbox
+) -> None:
+    window = open_window(office, viewport=PHONE, has_touch=True, is_mobile=True)
+    window.log_in(office, ADA)
+    page = window.page
+    page.goto(mailbox.url())
+    page.locator("#rows a[data-htmx-powered]").last.wait_for()
+    box = page.locator("#rows > .row", has_text="Brief 2").bounding_box()
+    assert box is not None
+    finger = page.context.new_cdp_session(page)
+    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+    expect(page.locator("#rows > .row.picked")).to_contain_text("Brief 2")
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page.locator("#acts")).to_be_visible()
+    page.locator("[data-unpick]").tap()
+    expect(page.locator("#acts")).to_be_hidden()
+    expect(page.locator("#message")).to_have_count(0)
+
+
 def test_the_look_that_was_chosen_is_there_again(ada: Window, mailbox: Mailbox) -> None:
     page = ada.page
     page.goto(f"{mailbox.office.address}/me/")

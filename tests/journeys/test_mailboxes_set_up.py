@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.adapters.scripted_imap import PASSWORD, scripted
 from tests.journeys.conftest import Open, Window
 from tests.journeys.office import Office, eventually
+from tests.journeys.test_address_only import aside
 from tests.journeys.test_first_mailbox import fill
+from tests.servers.ca import CertificateAuthority
 from tests.servers.dovecot import Dovecot
 from tests.servers.mta import Mta
 
@@ -57,6 +62,38 @@ def test_a_failed_test_is_mended_with_one_click_and_passes_without_typing_the_pa
     expect(page.locator('[name="incoming.encryption"]')).to_have_value("starttls")
     page.locator("[data-save]").click()
     expect(page.locator("#tree")).to_contain_text("Gerichtet")
+
+
+def test_the_certificate_of_an_own_server_is_looked_at_and_accepted_with_the_reason(
+    office: Office, ada: Window, ca: CertificateAuthority
+) -> None:
+    issued = ca.self_signed()
+    shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    shown.load_cert_chain(issued.cert, issued.key)
+    page = ada.page
+    with aside(scripted(tls=shown)) as server:
+        page.goto(f"{office.address}/mailboxes/new/")
+        fill(page, {
+            "address": "haus@example.test", "label": "Haus", "login.password": PASSWORD, "incoming.host": "localhost",
+            "incoming.port": server.port,
+        })  # fmt: skip
+        encryption, why = (page.locator(f'[name="incoming.{part}"]') for part in ("encryption", "exception_reason"))
+        encryption.select_option("none")
+        expect(why).to_be_visible()
+        encryption.select_option("tls")
+        expect(why).to_be_hidden()
+        page.locator("[data-test]").click()
+        refused = page.locator("#steps tr.failed")
+        expect(refused).to_contain_text(bytes.fromhex(issued.fingerprint).hex(":").upper())
+        refused.locator("[data-why]").fill("Unser Server im Keller")
+        refused.locator("[data-why]").press("Enter")
+        refused.get_by_role("button", name="Accept exactly this certificate").click()
+        expect(page.locator("#steps .verdict")).to_contain_text("Everything works")
+        expect(why).to_have_value("Unser Server im Keller")
+        page.locator("[data-save]").click()
+        expect(page.locator("#tree")).to_contain_text("Haus")
+    (made,) = office.api("GET", "accounts/Haus")["exceptions"]
+    assert (made["what"], made["reason"]) == ("certificate-pinned", "Unser Server im Keller")
 
 
 def test_ports_follow_the_encryption_until_one_is_typed(office: Office, ada: Window) -> None:

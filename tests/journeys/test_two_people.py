@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.builders import PASSWORD, a_letter
 from tests.journeys.conftest import Open, Window
-from tests.journeys.office import Mailbox, Office
+from tests.journeys.office import ADA, Mailbox, Office
 from tests.servers.dovecot import Dovecot
 from tests.servers.mta import Mta
 
@@ -64,3 +64,48 @@ def test_a_stranger_sees_nothing_by_any_address_until_a_right_is_given(
     expect(page.locator("#subject")).to_have_text("Geheimsache")
     expect(page.locator("#marks button")).to_have_count(0)
     assert window.context.request.get(f"{office.address}/mailboxes/{mailbox.id}/remove/").status in {403, 404}
+
+
+def test_a_colleague_who_sees_the_message_is_called_in_a_note_by_the_keyboard_alone(
+    ada: Window, mailbox: Mailbox
+) -> None:
+    mailbox.office.api("PATCH", f"accounts/{mailbox.id}", {"grants": [
+        {"user": ADA, "rights": ["see", "process", "administer"]}, {"user": BOB, "rights": ["see"]},
+    ]})  # fmt: skip
+    page = ada.page
+    page.goto(mailbox.url())
+    page.locator("#rows > .row a[data-htmx-powered]", has_text="Geheimsache").click()
+    expect(page.locator("#subject")).to_have_text("Geheimsache")
+    page.keyboard.press("n")
+    note, names = page.locator("#new-note"), page.locator("#mentioned li")
+    note.press_sequentially("Bitte @")
+    expect(names).to_have_text(["Bob"])
+    note.press_sequentially("x")
+    expect(names).to_have_count(0)
+    note.press("Backspace")
+    expect(names).to_have_count(1)
+    note.press("Escape")
+    expect(names).to_have_count(0)
+    note.press_sequentially("bo")
+    expect(page.locator("#mentioned li[aria-selected=true]")).to_have_text("Bob")
+    note.press("Enter")
+    expect(note).to_have_value("Bitte @Bob ")
+    page.get_by_role("button", name="Save note").click()
+    expect(page.locator(".work-notes .mention")).to_have_text("@Bob")
+    (letter,) = mailbox.office.api("GET", f"folders/{mailbox.folder()['id']}/messages")["items"]
+    mailbox.office.api("POST", f"messages/{letter['id']}/notes", {"text": "Ist erledigt."})
+    expect(page.locator(".work-notes .note-text").last).to_have_text("Ist erledigt.")
+
+
+def test_where_a_message_is_moved_the_folders_of_its_own_mailbox_come_first(
+    ada: Window, mailbox: Mailbox, dovecot: Dovecot
+) -> None:
+    mailbox.office.add_mailbox("Anderes", dovecot.user("anderes"), dovecot)
+    page = ada.page
+    page.goto(f"{mailbox.office.address}/mail/l/inbox/")
+    page.locator("#rows > .row a[data-htmx-powered]", has_text="Geheimsache").click()
+    expect(page.locator("#subject")).to_have_text("Geheimsache")
+    page.keyboard.press("v")
+    expect(page.locator("#palette-list li", has_text="Anderes").first).to_be_visible()
+    page.keyboard.type("inbox")
+    expect(page.locator("#palette-list small")).to_have_text(["Vertraulich · Folders", "Anderes · Folders"])

@@ -16,6 +16,7 @@ from poststelle.office import (
     accounts,
     departures,
     feed,
+    health,
     invitations,
     logins,
     outbox,
@@ -223,6 +224,30 @@ def test_a_link_is_not_mailed_where_the_provider_keeps_what_is_sent(clara: Actor
     assert not invited.mailed
     invitations.ask_for_a_new_password(email(bob), "https://post.amt.test/")
     assert outbox.page(clara).items == []
+
+
+def test_an_administrator_learns_why_links_are_not_mailed(clara: Actor, bob: Actor) -> None:
+    def why() -> tuple[str, dict[str, object]] | None:
+        found = invitations.hindrance(clara)
+        return (found.code, dict(found.facts)) if found else None
+
+    assert why() == ("links-unsent", {})
+    assert health.of_the_office(clara) == []
+    google = {"protocol": "smtp", "host": "smtp.gmail.com", "port": 465, "encryption": "tls"}
+    filing = an_account(clara, "Google", outgoing=google)
+    filed = ("links-filed", {"account": "Google", "provider": "Gmail / Google Workspace"})
+    assert invitations.filed_by(clara, filing.id) == "Gmail / Google Workspace"
+    accounts.change(clara, filing.id, {"office_account": True})
+    assert why() == filed
+    assert [one.code for one in health.of_the_office(clara)] == ["links-filed"]
+    assert health.of_the_office(bob) == []
+    with pytest.raises(NotPermitted):
+        invitations.hindrance(bob)
+    accounts.change(clara, filing.id, {"office_account": False})
+    own = an_account(clara, "Eigen", office_account=True)
+    assert (why(), invitations.filed_by(clara, own.id)) == (None, "")
+    accounts.change(clara, own.id, {"active": False})
+    assert why() == ("links-unsent", {})
 
 
 def test_asking_for_a_new_password_says_nothing_about_who_exists(clara: Actor) -> None:

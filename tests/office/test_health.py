@@ -57,7 +57,7 @@ def test_the_worst_stand_first_and_each_says_how_it_is(ada: Actor) -> None:
     assert words[0] == "stopped: User name or password is wrong."
     assert words[1].startswith("no sign of life since ")
     assert words[2] == "catching up: 1,234 to come"
-    assert words[3].startswith("in step until ")
+    assert words[3].startswith("in step as of ")
     assert happenings.HEALTH.keys() == happenings.HEALTH_NAMES.keys() == set(STATES)
 
 

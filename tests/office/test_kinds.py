@@ -113,7 +113,7 @@ def test_a_mailbox_fetched_by_pop3_has_no_folders_on_the_server(clara: Actor) ->
         assert refused.value.fields == {f"receiving.{name}": "folders-need-imap"}
     with pytest.raises(Invalid) as refused:
         accounts.change(clara, account.id, {"receiving": {"after_import": "trash"}})
-    assert refused.value.fields == {"receiving.after_import": "folders-need-imap"}
+    assert refused.value.fields == {"receiving.after_import": "trash-needs-imap"}
     assert accounts.change(clara, account.id, {"label": "Anders"}).kind is Kind.FETCH_ONLY
 
 

@@ -314,7 +314,7 @@ def test_an_unchecked_certificate_is_checked_again_after_its_last_day(
     assert incoming.certificate.mode.value == "strict"
     with pytest.raises(Invalid) as refused:
         accounts.change(clara, account.id, {"incoming": {"certificate": {"mode": "unchecked", "until": "2099-01-01"}}})
-    assert refused.value.fields == {"incoming.certificate.until": "out-of-range"}
+    assert refused.value.fields == {"incoming.certificate.until": "too-far-ahead"}
 
 
 def test_a_login_tells_for_which_servers_it_is(clara: Actor) -> None:

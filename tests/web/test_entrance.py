@@ -29,6 +29,7 @@ OPEN = {
     "forgotten",
     "sign-on",
     "openid_connect_callback",
+    "icon",
     "mail-frame",
     "picture",
     "alive",

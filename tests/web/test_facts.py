@@ -39,6 +39,12 @@ def test_moments_work_and_scopes_are_said_as_the_reader_says_them() -> None:
         )
 
 
+def test_flags_colours_and_scopes_kept_as_one_word_are_said_in_words() -> None:
+    known = {"count": 1, "added": ["\\Seen", "frist"], "colour": "green", "scopes": "read send", "path": "Akten"}
+    with override("en"):
+        assert facts.told(known) == "number: 1, added: read, frist, colour: green, scopes: Read, Send, folder: Akten"
+
+
 def test_every_fact_the_store_writes_has_a_name_for_people() -> None:
     written: set[object] = set()
     for source in sorted(Path(store.__path__[0]).glob("*.py")):

@@ -47,7 +47,7 @@ def test_the_board_shows_the_worst_first_and_filters(ada: Visitor, account: str)
     )
     models.Account.objects.filter(pk=account).update(synced_at=timezone.now())
     page = text_of(ada.page("/health/"))
-    assert page.index("Kanzlei stopped: User name or password is wrong.") < page.rindex("Zentrale in step until")
+    assert page.index("Kanzlei stopped: User name or password is wrong.") < page.rindex("Zentrale in step as of")
     only = text_of(ada.page("/health/?state=suspended").partition("<tbody>")[2])
     assert "Kanzlei" in only
     assert "Zentrale" not in only
@@ -114,6 +114,14 @@ def test_the_ledger_begins_with_what_differs_and_goes_on_page_by_page(
     assert "?after=2" in first
     assert "Zentrale" in text_of(ada.page("/ledger/?after=2").partition("<tbody>")[2])
     assert "Akten" not in bob.page("/ledger/")
+
+
+def test_in_the_ledger_a_folder_stands_before_those_below_it(ada: Visitor) -> None:
+    built = an_account(ada.actor, "Bau")
+    a_folder(built, "Akten", "Ämter")
+    a_folder(built, "Akten")
+    page = text_of(ada.page("/ledger/").partition("<tbody>")[2])
+    assert re.findall("Akten|Ämter", page) == ["Akten", "Akten", "Ämter"]
 
 
 def test_a_comparison_is_asked_for_by_a_button(ada: Visitor, account: str) -> None:

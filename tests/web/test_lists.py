@@ -139,7 +139,7 @@ def test_sent_mail_names_whom_it_went_to(ada: Visitor) -> None:
 def test_a_place_nobody_knows_and_a_mailbox_of_others_do_not_exist(ada: Visitor, bob: Visitor) -> None:
     account = an_account(ada.actor)
     a_folder(account)
-    assert ada.get("/mail/l/nowhere/").status_code == 400
+    assert ada.get("/mail/l/nowhere/").status_code == 404
     assert bob.get(f"/mail/l/account:{account.id}/").status_code == 404
     assert subjects(bob.page("/mail/l/inbox/")) == []
     assert ada.get(f"/mail/l/folder:{a_folder(account, 'B').id}/").status_code == 404

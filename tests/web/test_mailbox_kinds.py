@@ -198,14 +198,34 @@ def test_a_pinned_certificate_is_chosen_in_the_form_and_shown_as_a_warning(ada: 
     fields |= {
         "incoming.certificate.mode": "pinned",
         "incoming.certificate.fingerprint": "AA:" * 31 + "AA",
+        "incoming.certificate.key": "BB:" * 31 + "BB",
+        "incoming.exception_reason": "Am Telefon <verglichen>",
         "untested": "1",
     }
     assert send(ada, f"/mailboxes/{account.id}/", fields).status_code == 302
     incoming = accounts.show(ada.actor, account.id).incoming
     assert incoming is not None
     assert (incoming.certificate.mode, incoming.certificate.fingerprint) == (CertificateMode.PINNED, "a" * 64)
-    assert "Only one certificate is accepted" in ada.page(f"/mailboxes/{account.id}/")
-    assert "Only one certificate is accepted" in ada.page("/mailboxes/exceptions/")
+    assert incoming.certificate.key == "b" * 64
+    for page in (f"/mailboxes/{account.id}/", "/mailboxes/exceptions/", "/journal/"):
+        shown = ada.page(page)
+        assert "Only one certificate is accepted" in shown
+        assert "Am Telefon &lt;verglichen&gt;" in shown
+
+
+def test_a_mailbox_warns_of_its_outgoing_servers_exception_and_leads_to_it_whoever_may_change_it(
+    ada: Visitor, bob: Visitor
+) -> None:
+    document = {"label": "Versand", "host": "10.0.0.1", "encryption": "none", "exception_reason": "Im Haus verkabelt"}
+    server = outgoing_servers.add(ada.actor, document)
+    rights = [{"user": one.user.email, "rights": ["see", "administer"]} for one in (ada, bob)]
+    account = an_account(ada.actor, outgoing={"server": "Versand"}, grants=rights)
+    there = f'href="/mailboxes/servers/{server.id}/"'
+    for visitor, may in ((ada, True), (bob, False)):
+        page = visitor.page(f"/mailboxes/{account.id}/")
+        assert "Sending through “Versand”: No encryption. Allowed by ada@amt.test" in text_of(page)
+        assert "Why: Im Haus verkabelt" in text_of(page)
+        assert (there in page) is may
 
 
 def test_a_mistake_in_a_folded_section_opens_it(ada: Visitor) -> None:
@@ -311,7 +331,7 @@ def test_administrators_see_every_mailbox_in_the_table_and_open_only_their_own(a
 def test_an_archive_is_made_only_after_asking_and_keeps_its_mail(ada: Visitor) -> None:
     account = an_account(ada.actor)
     a_message_in(a_folder(account))
-    assert "All 1 messages in 1 folders stay" in text_of(ada.page(f"/mailboxes/{account.id}/archive/"))
+    assert "can be read and searched: 1 message in 1 folder." in text_of(ada.page(f"/mailboxes/{account.id}/archive/"))
     assert accounts.show(ada.actor, account.id).kind is Kind.SYNCHRONISED
     ada.post(f"/mailboxes/{account.id}/archive/")
     changed = accounts.show(ada.actor, account.id)
@@ -352,3 +372,21 @@ def test_a_wrong_or_empty_hand_over_keeps_nothing_and_leaves_the_link_usable(ada
     assert record.authentication is Authentication.SAME
     assert record.incoming is not None
     assert record.incoming.encryption is Encryption.TLS
+
+
+def test_the_trash_is_offered_only_where_there_is_one(ada: Visitor) -> None:
+    page = ada.page("/mailboxes/new/")
+    assert 'value="trash" data-when="kind=synchronised"' in " ".join(page.split())
+    refused = send(ada, "/mailboxes/new/", form(ada, kind="fetch-only", receiving__after_import="trash", untested="1"))
+    assert refused.status_code == 422
+    assert "POP3 knows no trash." in refused.content.decode()
+
+
+def test_a_mailbox_without_a_trash_says_that_nothing_goes_there(ada: Visitor) -> None:
+    account = an_account(ada.actor, receiving={"after_import": "trash"})
+    told = "has no folder for trash"
+    assert told not in ada.page(f"/mailboxes/{account.id}/")
+    a_folder(account)
+    assert told in ada.page(f"/mailboxes/{account.id}/")
+    a_folder(account, "Trash", role=Role.TRASH)
+    assert told not in ada.page(f"/mailboxes/{account.id}/")

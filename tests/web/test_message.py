@@ -327,6 +327,8 @@ def test_whoever_only_sees_may_note_but_not_assign(ada: Visitor, bob: Visitor) -
     assert bob.post(deed, do="assign", user=bob.user.id).status_code == 403
     assert bob.post(deed, do="note", text="Gesehen").status_code == 302
     assert 'value="assign"' not in pane(bob, message)
+    assert 'data-refused="You may read this mailbox, but not change anything in it."' in pane(bob, message)
+    assert "data-refused" not in pane(ada, message)
 
 
 def test_who_else_is_at_the_message_is_told(ada: Visitor, bob: Visitor) -> None:

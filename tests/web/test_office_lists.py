@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from poststelle.mail.ports import Role
 from poststelle.mail.settings import Right
 from poststelle.office import (
     accounts,
@@ -290,3 +291,68 @@ def test_whoever_administers_a_mailbox_chooses_people_and_groups_by_name(ada: Vi
     assert bob.client.post(f"/mailboxes/{account.id}/rights/", {"who": who, "right": ["see"]}).status_code == 302
     granted = [grant for grant in accounts.show(ada.actor, account.id).grants if grant.group is not None]
     assert [(grant.group.name, grant.rights) for grant in granted if grant.group] == [("Partner", {Right.SEE})]
+
+
+def test_log_ins_and_servers_are_looked_for(ada: Visitor) -> None:
+    for label in ("Haus", "Hof"):
+        logins.add(ada.actor, {"label": label, "username": f"{label.lower()}@amt.test", "password": "x"})
+        outgoing_servers.add(ada.actor, {"label": label, "host": f"{label.lower()}.amt.test"})
+    for page in ("logins", "servers"):
+        found = text_of(ada.page(f"/mailboxes/{page}/?q=hof").partition("<tbody>")[2])
+        assert ("Hof" in found, "Haus" in found) == (True, False)
+        assert "matches." in ada.page(f"/mailboxes/{page}/?q=nirgends")
+
+
+def test_folders_are_called_alike_wherever_they_are_looked_after(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    for path, role in ((("INBOX", "Lieferanten"), Role.NONE), (("Sent Items",), Role.SENT)):
+        a_folder(account, *path, role=role)
+    for page in (f"/mailboxes/{account.id}/rights/", f"/mailboxes/{account.id}/ledger/", "/ledger/"):
+        told = text_of(ada.page(page))
+        assert "Inbox / Lieferanten" in told
+        assert "Sent" in told
+        assert "INBOX" not in told
+        assert "Sent Items" not in told
+
+
+def test_a_right_until_a_day_is_shown_with_that_day_and_does_not_grow_when_kept_again(
+    ada: Visitor, bob: Visitor
+) -> None:
+    account = an_account(ada.actor)
+    rights.grant(ada.actor, account.id, {"user": bob.user.email, "rights": ["see"], "until": "2999-01-31"})
+    cell = f"/mailboxes/rights/{account.id}/{bob.user.id}/"
+    for _time in range(2):
+        assert 'name="until" value="2999-01-31"' in ada.page(cell)
+        assert "31 Jan 2999" in text_of(ada.page(f"/mailboxes/{account.id}/rights/"))
+        assert "until 31 Jan 2999" in ada.page("/mailboxes/rights/")
+        ada.client.post(cell, {"right": ["see"], "until": "2999-01-31"})
+
+
+def test_the_office_account_is_offered_only_where_it_may_be_chosen(ada: Visitor, bob: Visitor) -> None:
+    shared = an_account(ada.actor)
+    own = an_account(ada.actor, "Bobs", scope="personal", owner=bob.user.email)
+    rights.grant(ada.actor, shared.id, {"user": bob.user.email, "rights": ["see", "administer"]})
+    assert ada.page("/mailboxes/").count('type="checkbox" name="office_account"') == 1
+    assert 'name="office_account"' not in bob.page("/mailboxes/")
+    for account in (shared, own):
+        assert 'name="office_account"' not in bob.page(f"/mailboxes/{account.id}/")
+
+
+def test_on_a_phone_every_value_of_a_table_stands_below_the_name_of_its_column(ada: Visitor) -> None:
+    account = an_account(ada.actor)
+    a_folder(account)
+    outgoing_servers.add(ada.actor, {"label": "Ausgang", "host": "smtp.amt.test"})
+    pages = (
+        "health/",
+        "ledger/",
+        "mailboxes/logins/",
+        "mailboxes/servers/",
+        "mailboxes/checklist/",
+        "mailboxes/exceptions/",
+    )
+    for page in (*pages, *(f"mailboxes/{account.id}/{part}/" for part in ("rights", "folders", "ledger"))):
+        _before, stacked, table = ada.page(f"/{page}").partition('class="table-scroll stacked"')
+        assert stacked or page == "mailboxes/exceptions/", page
+        heads = re.findall(r'<th scope="col"[^>]*>(?:<span class="hidden">)?([^<]+)', table)
+        named = re.findall(r'data-label="([^"]*)"', table.partition("</table>")[0])
+        assert set(named) <= set(heads), page

@@ -7,7 +7,7 @@ import re
 from poststelle.office import people, tokens
 from poststelle.office.actor import SYSTEM
 from poststelle.office.tokens import Scope
-from tests.builders import PASSWORD
+from tests.builders import PASSWORD, an_account
 from tests.web.visitor import Visitor
 
 
@@ -64,3 +64,29 @@ def test_an_access_token_is_shown_once(ada: Visitor) -> None:
     assert (caller.actor.user, caller.scopes) == (ada.user, {Scope.READ})
     assert found[1] not in ada.page("/me/security/")
     assert "Scanner" in ada.page("/me/security/")
+
+
+def test_people_are_looked_for_by_name_and_kind(ada: Visitor, bob: Visitor) -> None:
+    def shown(query: str) -> list[str]:
+        return re.findall(r'<b><a href="/people/[^"]+">([^<]+)<', ada.page(f"/people/?{query}"))
+
+    assert shown("") == [ada.user.name, bob.user.name]
+    assert (shown(f"q={bob.user.email.upper()}"), shown("only=administrator")) == ([bob.user.name], [ada.user.name])
+    ada.post(f"/people/{bob.user.id}/", deed="block")
+    assert shown("only=blocked") == [bob.user.name]
+    assert "Nobody matches." in ada.page("/people/?q=niemand")
+
+
+def test_where_links_would_be_kept_by_a_provider_is_said_wherever_they_are_made(ada: Visitor, bob: Visitor) -> None:
+    google = {"protocol": "smtp", "host": "smtp.gmail.com", "port": 465, "encryption": "tls"}
+    account = an_account(ada.actor, "Google", outgoing=google)
+    told = "Links to choose a password are not mailed: Gmail / Google Workspace files everything the office account “Google” sends"
+    assert "no office account that sends" in ada.page("/people/")
+    assert "files everything sent here" in ada.page(f"/mailboxes/{account.id}/")
+    assert told not in ada.page("/health/")
+    ada.post(f"/mailboxes/{account.id}/line/", office_account="1")
+    assert told in ada.page("/mailboxes/")
+    for page in ("/people/", "/health/", f"/mailboxes/{account.id}/"):
+        assert told in ada.page(page)
+    assert told in ada.post("/people/invite/", name="Neu", email="neu@amt.test").content.decode()
+    assert told not in bob.page("/health/")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from django.core.cache import caches
@@ -82,7 +83,11 @@ def serving(context: ssl.SSLContext | None) -> Iterator[Host]:
 
 def shown_pictures(visitor: Visitor, *urls: str) -> list[str]:
     """The addresses in the frame of a message with these pictures, once they were asked for."""
-    html = "".join(f'<img src="{url}">' for url in urls)
+    return the_pictures(visitor, "".join(f'<img src="{url}">' for url in urls))
+
+
+def the_pictures(visitor: Visitor, html: str) -> list[str]:
+    """The same for a message of that form."""
     message = a_message_in(a_folder(an_account(visitor.actor)), a_letter(html=html))
     page = visitor.part(f"/mail/f/{message.folder_id}/m/{message.id}/?remote=1", "reader").content.decode()
     frame = re.search(r'<iframe class="body"[^>]* src="([^"]+)"', page)
@@ -125,6 +130,21 @@ def test_what_is_no_decent_picture_is_not_shown(
     sender_host.answers["/x"] = (status, kind, data)
     (address,) = shown_pictures(ada, f"{sender_host.address}/x")
     assert Client().get(address).status_code == 404
+
+
+def test_a_picture_that_cannot_be_had_leaves_a_quiet_place_with_its_words(ada: Visitor, sender_host: Host) -> None:
+    html = f'<img src="{sender_host.address}/x" alt="Logo &#1;&#xfffe; &lt;b&gt; &quot;Nord&quot;"><img src="{sender_host.address}/x">'
+    named, nameless = (Client().get(address) for address in the_pictures(ada, html))
+    assert [one.status_code for one in (named, nameless)] == [404, 404]
+    assert named["Content-Type"] == "image/svg+xml"
+    assert "sandbox" in named["Content-Security-Policy"]
+    said = ElementTree.fromstring(named.content)
+    assert [one.text for one in said.iter() if one.text and "{" not in one.text] == [
+        'Logo  <b> "Nord"',
+        "could not be loaded",
+    ]
+    assert "Logo" not in nameless.content.decode()
+    assert "could not be loaded" in nameless.content.decode()
 
 
 def test_a_redirect_into_the_house_is_not_followed(ada: Visitor, sender_host: Host, settings: Any) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import ssl
+from html import unescape
 
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
+from poststelle.adapters import certificate
+from poststelle.mail.records import Fix, Step
 from poststelle.office import accounts, egress
+from poststelle.web.pages.mailbox_sections import fix_fields
+from poststelle.web.pages.probe_lines import step_line
 from tests.adapters.scripted_imap import scripted
+from tests.servers.ca import CertificateAuthority
 from tests.web.test_mailboxes import form
 from tests.web.visitor import Visitor, text_of
 
@@ -80,3 +88,31 @@ async def test_a_tested_mailbox_is_saved_without_a_question(busy_ada: Visitor) -
         await streamed(busy_ada, fields, lines="1")
         answer = await sync_to_async(busy_ada.client.post)("/mailboxes/new/", fields)
     assert answer.status_code == 302
+
+
+def test_a_certificate_is_shown_before_it_is_accepted_and_why_is_asked_beside_the_button(
+    ca: CertificateAuthority,
+) -> None:
+    issued = ca.self_signed()
+    facts = certificate.facts(ssl.PEM_cert_to_DER_cert(issued.cert.read_text()))
+    pin = {"mode": "pinned", "fingerprint": facts["fingerprint"], "key": facts["key"]}
+    fix = Fix("pin-certificate", {"incoming": {"certificate": pin}})
+    refused = Step("incoming", "tls", "failed", detail=facts, error="certificate-self-signed", fixes=(fix,))
+    shown = step_line(refused, "", fix_fields)
+    digits = issued.fingerprint.upper()
+    assert "Fingerprint (SHA-256) " + ":".join(re.findall("..", digits)) in text_of(shown)
+    for words in ("Issued to CN=localhost", "Issued by CN=localhost", "compare the fingerprint"):
+        assert words in text_of(shown)
+    assert 'data-why="incoming.exception_reason"' in shown
+    (change,) = [json.loads(unescape(found)) for found in re.findall(r'data-fix="([^"]+)"', shown)]
+    assert change["incoming.certificate.key"] == facts["key"]
+    # In the form of an outgoing server the fields are called without their direction.
+    assert 'data-why="exception_reason"' in step_line(refused, "", lambda _: json.dumps({"certificate.mode": "pinned"}))
+    port = Step(
+        "incoming",
+        "connect",
+        "failed",
+        error="connection-refused",
+        fixes=(Fix("use-usual-port", {"incoming": {"port": 993}}),),
+    )
+    assert "data-why" not in step_line(port, "", fix_fields)

@@ -42,6 +42,7 @@ OPEN = {
     "forgotten",
     "sign-on",
     "openid_connect_callback",
+    "icon",
 }
 """Nobody has to be logged in; there is nothing of anybody's mail."""
 SIGNED = {"mail-frame", "picture"}

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from poststelle.mail.query import OPERATORS
 from poststelle.office import feed, preferences, work
 from tests.builders import (
     a_folder,
@@ -77,6 +78,26 @@ def test_the_box_completes_operators_values_and_folders(ada: Visitor) -> None:
     assert "is:unread" in ada.page("/mail/search/complete/?q=is:un")
     assert "in:&quot;Mandanten Nord&quot;" in ada.page("/mail/search/complete/?q=in:mand")
     assert ada.page("/mail/search/complete/?q=").strip() == ""
+
+
+def test_every_value_says_in_its_own_words_what_it_finds(ada: Visitor) -> None:
+    for label in ("Nord", "Süd"):
+        a_folder(an_account(ada.actor, label), "Mandanten")
+    a_folder(an_account(ada.actor, "West"), "Mandanten alt")
+    told = {
+        word: re.findall(r"<b>([^<]+)</b> <small>([^<]+)</small>", ada.page(f"/mail/search/complete/?q={word}:"))
+        for operator in OPERATORS
+        for word in (operator.german, operator.english)
+    }
+    assert told["is"] == [
+        ("is:unread", "not yet read"), ("is:read", "already read"), ("is:flagged", "marked with a star"),
+        ("is:answered", "already answered"),
+    ]  # fmt: skip
+    assert [words for _, words in told["ist"]] == [words for _, words in told["is"]]
+    assert [words for _, words in told["hat"]] == ["with at least one file"]
+    for words in ([words for _, words in one] for one in told.values()):
+        assert len(set(words)) == len(words)
+    assert told["in"] == [("in:Mandanten", "2 mailboxes"), ("in:&quot;Mandanten alt&quot;", "West")]
 
 
 def test_the_palette_knows_folders_pages_and_where_mail_may_be_put(ada: Visitor, bob: Visitor) -> None:

@@ -154,7 +154,11 @@ async def test_a_new_password_is_tried_line_by_line_and_kept_when_it_works(busy_
         await sync_to_async(egress.allow)(busy_ada.actor, "127.0.0.1")
         told = text_of(await lines(busy_ada, path, fields))
     assert "Zentrale Receiving: Log in" in told
-    assert told.endswith("The new password works and is kept for 1 mailbox.")
+    assert told.endswith("The new password works and is kept for 1 mailbox. Download the report")
+    report = (await sync_to_async(busy_ada.get)("/mailboxes/test/report.txt")).content.decode()
+    assert report.startswith("Test of a log-in: ")
+    assert "\nZentrale\nincoming  resolve" in report
+    assert PASSWORD not in report
     stored = await sync_to_async(accounts.to_probe)(SYSTEM, {}, account.id)
     assert stored.login is not None
     assert stored.login.password is not None
@@ -174,7 +178,7 @@ async def test_a_password_is_tried_at_outgoing_servers_too_and_without_any_serve
         await sync_to_async(outgoing_servers.add)(busy_ada.actor, document)
         refused = text_of(await lines(busy_ada, path, fields))
     assert "Ausgang Sending: Log in User name or password is wrong." in refused
-    assert refused.endswith("It does not work everywhere, so the old password stays.")
+    assert refused.endswith("It does not work everywhere, so the old password stays. Download the report")
 
 
 async def test_behind_a_hand_over_link_only_an_administrator_is_offered_to_allow_the_server(busy_ada: Visitor) -> None:
@@ -218,11 +222,21 @@ def test_an_exception_of_a_server_stands_on_its_page_and_in_the_list_with_who_ma
     send(ada, "/mailboxes/servers/new/", SERVER | {"untested": "1"})
     (server,) = outgoing_servers.within(ada.actor)
     assert [(one.what, one.by) for one in server.exceptions] == [("no-encryption", "ada@amt.test")]
-    assert "No encryption. Allowed by ada@amt.test" in text_of(ada.page(f"/mailboxes/servers/{server.id}/"))
+    path = f"/mailboxes/servers/{server.id}/"
+    shown = text_of(ada.page(path))
+    assert "No encryption. Allowed by ada@amt.test" in shown
+    assert "Nobody has said why." in shown
     assert "Ausgang Sending No encryption ada@amt.test" in text_of(ada.page("/mailboxes/exceptions/"))
+    why = {name: value for name, value in SERVER.items() if name != "owner"} | {
+        "exception_reason": "Im Haus <b>verkabelt</b>", "untested": "1",
+    }  # fmt: skip
+    assert send(ada, path, why).status_code == 302
+    for page in (path, "/mailboxes/exceptions/"):
+        assert "Im Haus &lt;b&gt;verkabelt&lt;/b&gt;" in ada.page(page)
+    assert errors(send(ada, path, why | {"exception_reason": "x" * 501})).keys() == {"exception_reason"}
+    (server,) = outgoing_servers.within(ada.actor)
     other = Visitor(a_person("eva@amt.test", administrator=True))
-    fields = {name: value for name, value in SERVER.items() if name != "owner"}
-    send(other, f"/mailboxes/servers/{server.id}/", fields | {"label": "Neu", "untested": "1"})
+    send(other, path, why | {"label": "Neu"})
     (kept,) = outgoing_servers.exceptions(ada.actor)
     assert (kept.label, kept.exceptions) == ("Neu", server.exceptions)
 

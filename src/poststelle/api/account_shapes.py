@@ -66,6 +66,12 @@ class Server(Shape):
     plain_text_allowed: bool | None = Field(
         None, description="The password may go over an unencrypted line. Administrators only."
     )
+    exception_reason: str | None = Field(
+        None,
+        max_length=500,
+        description="Why it is less safe than usual; in answers only for those who administer it. Forgotten where it is not, and with"
+        " another exception unless said again.",
+    )
 
 
 class OutgoingServer(Server):
@@ -115,7 +121,8 @@ class Receiving(Shape):
     background: bool | None = Field(None, description="False: live view, nothing kept beyond a cache.")
     since: str | None = Field(None, description="ISO date; older mail is kept and searchable, never routed.")
     after_import: Literal["leave", "delete", "delete-later", "trash"] | None = Field(
-        None, description="What happens on the server once a message is safe here."
+        None,
+        description="What happens on the server once a message is safe here. `trash` needs IMAP; `delete-later` is after `after_days`.",
     )
     after_days: int | None = Field(None, description="For `delete-later`.")
     subscribed_only: bool | None = Field(None, description="Of the folder tree only what is subscribed.")
@@ -171,6 +178,10 @@ class ExceptionShape(Shape):
     )
     by: str = Field(description="Who made it.")
     at: str = Field(description="When (ISO).")
+    reason: str = Field(description="Why, in their words; may be empty.")
+    server: str = Field(
+        description="Label of the outgoing server that brings it along; empty: it is the mailbox's or the server's own."
+    )
 
 
 class AccountChanges(Shape):

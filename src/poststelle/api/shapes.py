@@ -18,7 +18,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from poststelle.mail.records import AddressRecord, Page, TroubleRecord
+from poststelle.mail.records import AddressRecord, Hindrance, Page, TroubleRecord
+from poststelle.office.wording import sentence
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -93,6 +94,19 @@ class Trouble(Shape):
     def of(cls, record: TroubleRecord | None) -> Trouble | None:
         """The trouble of a record, if there is any."""
         return cls(code=record.code, facts=dict(record.facts), since=record.since) if record else None
+
+
+class HindranceShape(Shape):
+    """Why something the whole office uses does not work as things are set up."""
+
+    code: str = Field(description="Stable word for the reason.")
+    facts: dict[str, Any] = Field(description="What is known about it.")
+    text: str = Field(description="The same, and what to do, in the language of the request.")
+
+    @classmethod
+    def of(cls, record: Hindrance) -> HindranceShape:
+        """A hindrance, in the language now active."""
+        return cls(code=record.code, facts=dict(record.facts), text=str(sentence(record.code, record.facts)))
 
 
 class CheckedByTheOffice:

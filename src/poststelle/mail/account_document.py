@@ -173,7 +173,7 @@ def _check(fields: Fields, document: Mapping[str, object], settings: AccountSett
             if getattr(settings.receiving, name):
                 wrong.setdefault(f"receiving.{name}", "folders-need-imap")
         if settings.receiving.after_import is AfterImport.TRASH:
-            wrong.setdefault("receiving.after_import", "folders-need-imap")
+            wrong.setdefault("receiving.after_import", "trash-needs-imap")
     if settings.roles and (settings.incoming is None or settings.incoming.protocol != "imap"):
         wrong.setdefault("roles", "folders-need-imap")
     if settings.is_office_account and not settings.sending.included:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from poststelle.mail.document import Fields, refused
 from poststelle.mail.plain import plain_of
@@ -28,8 +29,11 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*-----BEGIN [A-Z ]*PRIVATE KEY--
                   r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*-----BEGIN CERTIFICATE-----", re.DOTALL)  # fmt: skip
 _UNSENDABLE = re.compile(r"[\r\n\x00\ud800-\udfff]")
 _TLS_VERSIONS = {"1.0", "1.1", "1.2", "1.3"}
-_SERVER = {"protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed"}
-_PLACE = ("host", "port", "protocol", "encryption", "certificate", "minimum_tls", "plain_text_allowed")
+_PLACE = (
+    "host", "port", "protocol", "encryption", "certificate", "minimum_tls", "plain_text_allowed", "exception_reason",
+)  # fmt: skip
+_SERVER = {*_PLACE}
+_LONGEST_REASON = 500
 
 
 class Parts:
@@ -41,7 +45,7 @@ class Parts:
     def endpoint(
         self, where: str, value: object, protocols: tuple[str, ...], more: frozenset[str] = frozenset()
     ) -> Endpoint | None:
-        """A server; its usual protocol is the first one."""
+        """A server; its usual protocol is the first one. The reason of exceptions it does not have is dropped."""
         fields, prefix = self.fields, f"{where}." if where else ""
         document = fields.section(where, value)
         if document is None:
@@ -69,7 +73,11 @@ class Parts:
             fields.wrong[f"{prefix}minimum_tls"] = "unknown-value"
         plain = fields.boolean(f"{prefix}plain_text_allowed", document.get("plain_text_allowed"), default=False)
         certificate = self.certificate(f"{prefix}certificate", document.get("certificate"))
-        return Endpoint(protocol, host, port, encryption, certificate, least, plain)
+        one = Endpoint(protocol, host, port, encryption, certificate, least, plain)
+        reason = fields.text(
+            f"{prefix}exception_reason", document.get("exception_reason"), required=False, limit=_LONGEST_REASON
+        )
+        return replace(one, exception_reason=reason) if one.exceptions else one
 
     def way_out(self, value: object) -> tuple[Endpoint | None, str]:
         """The account's own server, or the label or id of one it refers to; neither where the chain decides."""

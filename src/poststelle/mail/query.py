@@ -72,7 +72,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator to offer: its German and English word, what it restricts (a stable word), and values to choose from."""
+    """An operator to offer: its German and English word, what it restricts (a stable word), and values to choose from, in the same
+    order in both languages."""
 
     german: str
     english: str
@@ -102,6 +103,13 @@ OPERATORS: Sequence[Operator] = (
 
 _FIELDS = {"sender": "from", "recipient": "to", "subject": "subject", "file-name": "file"}
 _MEANINGS = {word: one.meaning for one in OPERATORS for word in (one.german, one.english)}
+_VALUES = {
+    f"{word}:{value}": f"{one.meaning}:{meant}"
+    for one in OPERATORS
+    for word in (one.german, one.english)
+    for values in (one.german_values, one.english_values)
+    for value, meant in zip(values, one.english_values, strict=True)
+}
 _STATES: Mapping[str, Mapping[str, bool]] = {
     "ungelesen": {"unread": True},
     "unread": {"unread": True},
@@ -147,6 +155,11 @@ def completions(typed: str, language: str = "de") -> list[str]:
         return list(dict.fromkeys(f"{name}:{one}" for one in fitting))
     begun = ([f"{word}:" for word, _ in some if last and word.startswith(last)] for some in (own, other))
     return next((some for some in begun if some), [])
+
+
+def meaning(completion: str) -> str:
+    """What one of the `completions` means, as a stable word: an operator's `meaning`, behind it the English value if it has one."""
+    return _VALUES.get(completion) or _MEANINGS.get(completion.rstrip(":"), "")
 
 
 def parse(text: str, today: date) -> Query:

@@ -183,12 +183,17 @@ class SenderRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionRecord:
-    """One exception from safe connections: which way, what (`Endpoint.exceptions`), who made it and when (ISO)."""
+    """One exception from safe connections: which way, what (`Endpoint.exceptions`), who made it, when (ISO) and why (may be empty).
+
+    `server`: label of the outgoing server that brings it along; empty: it is the mailbox's or the server's own.
+    """
 
     way: str
     what: str
     by: str
     at: str
+    reason: str = ""
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,14 @@ class TroubleRecord:
     code: str
     facts: Mapping[str, object]
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why something the whole office uses does not work as things are set up: a code with a sentence, and its facts."""
+
+    code: str
+    facts: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +489,7 @@ class LedgerRecord:
     folder_id: str
     account_id: str
     path: tuple[str, ...]
+    role: Role
     server: int | None
     held: int
     set_aside: int

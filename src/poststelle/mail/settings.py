@@ -113,6 +113,7 @@ class Endpoint:
     """A server to talk to. `minimum_tls` is ``1.0`` to ``1.3``; less than 1.2 only for servers that know nothing better.
 
     `plain_text_allowed`: the password may go over an unencrypted line (RELIABILITY Q43; loopback needs no permission).
+    `exception_reason`: why it has `exceptions`, in somebody's words; no part of how one connects, so that it is not compared.
     """
 
     protocol: str
@@ -122,6 +123,7 @@ class Endpoint:
     certificate: Certificate = Certificate()
     minimum_tls: str = "1.2"
     plain_text_allowed: bool = False
+    exception_reason: str = field(default="", compare=False)
 
     @property
     def place(self) -> tuple[str, int, Encryption]:

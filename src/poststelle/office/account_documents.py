@@ -23,6 +23,7 @@ from poststelle.office.actor import Actor
 from poststelle.store import logins, outgoing_servers, sent_copies
 
 UNCHECKED_DAYS = 90
+_EXCEPTING = {"certificate", "minimum_tls", "plain_text_allowed", "encryption"}
 _FOLDER_CHOICES = ("subscribed_only", "all_folders", "inbox_is_root")
 
 
@@ -54,7 +55,7 @@ def endpoint_document(one: Endpoint | None) -> dict[str, object] | None:
     return {
         "protocol": one.protocol, "host": one.host, "port": one.port, "encryption": one.encryption.value,
         "certificate": certificate, "minimum_tls": one.minimum_tls, "plain_text_allowed": one.plain_text_allowed,
-    }  # fmt: skip
+    } | ({"exception_reason": one.exception_reason} if one.exception_reason else {})  # fmt: skip
 
 
 def login_document(login: LoginRecord) -> dict[str, object]:
@@ -78,10 +79,12 @@ def grant_document(grant: GrantRecord) -> dict[str, object]:
 def merged(document: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """A document with a partial one merged into it (RFC 7396): null removes, lists are replaced.
 
-    What belongs to a choice goes with it: another certificate mode forgets the pin, another login the user name, and the choice
-    of POP3 what only IMAP knows.
+    What belongs to a choice goes with it: another certificate mode forgets the pin, another exception from safe connections the
+    reason of the one before, another login the user name, and the choice of POP3 what only IMAP knows.
     """
     made = dict(document)
+    if any(name in made and changes[name] != made[name] for name in _EXCEPTING & changes.keys()):
+        made.pop("exception_reason", None)
     for name, value in changes.items():
         present = made.get(name)
         if name == "signature" and isinstance(present, Mapping) and isinstance(value, Mapping) and value.get("html"):
@@ -193,7 +196,7 @@ def _refused(actor: Actor, where: str, one: Endpoint, was: Endpoint | None) -> d
         if not django_settings.POSTSTELLE.allow_unchecked_certificates and "certificate-unchecked" not in had:
             wrong[f"{prefix}certificate.mode"] = "switched-off-here"
         if one.certificate.until > latest:
-            wrong[f"{prefix}certificate.until"] = "out-of-range"
+            wrong[f"{prefix}certificate.until"] = "too-far-ahead"
     return wrong
 
 

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 
 from poststelle.errors import Invalid, NotPermitted
 from poststelle.mail.account_document import read
+from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord, Page, SenderRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Right, Scope
 from poststelle.office import egress, notice, probing
@@ -145,14 +146,16 @@ def accept_loss(actor: Actor, account: str) -> None:
 def exceptions(actor: Actor, limit: int = 200, after: str | None = None) -> Page[AccountRecord]:
     """Every account with an exception from safe connections (RELIABILITY Q44), by label. Administrators only.
 
-    What they are, who made them and when is in their `exceptions`.
+    What they are, who made them, when and why is in their `exceptions`; those of outgoing servers they use are listed with the servers.
     """
     require_administrator(actor)
-    return accounts.with_exceptions(actor.reach.pool, limit, after)
+    page = accounts.with_exceptions(actor.reach.pool, limit, after)
+    own = [replace(one, exceptions=[each for each in one.exceptions if not each.server]) for one in page.items]
+    return Page(own, page.next)
 
 
-def sent_folders(actor: Actor, account: str | None = None) -> list[tuple[str, str, Sequence[str]]]:
-    """Where copies of sent mail may go (id, label of the mailbox, path): an administered account's own folders first, and of others those
+def sent_folders(actor: Actor, account: str | None = None) -> list[tuple[str, str, Sequence[str], Role]]:
+    """Where copies of sent mail may go (id, label of the mailbox, path, role): an administered account's own folders first, and of others those
     for sent mail or kept here that the actor may process. Raises NotFound, NotPermitted."""
     return sent_copies.choosable(actor.reach, administered(actor, account).id if account is not None else None)
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from poststelle.mail.records import Fix
 from poststelle.office.wording import Text
@@ -74,6 +77,34 @@ def fix_sentence(fix: Fix) -> str:
     """What the button of a fix says, in the language now active."""
     told: defaultdict[str, object] = defaultdict(lambda: "…", _values(fix.change))
     return str(FIXES.get(fix.code, fix.code)) % told
+
+
+def certificate_lines(detail: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The certificate a server has shown, to be compared before it is accepted: what each thing is called, and what it is.
+
+    Empty where the step or the trouble knows of none.
+    """
+    listed = detail.get("names")
+    told = {
+        _("Issued to"): detail.get("subject"),
+        _("Names"): ", ".join(map(str, listed)) if isinstance(listed, list) else "",
+        _("Issued by"): detail.get("issuer"),
+        _("Valid"): " – ".join(_day(detail.get(name)) for name in ("not_before", "not_after") if detail.get(name)),
+        _("Fingerprint (SHA-256)"): _digits(detail.get("fingerprint")),
+        _("Fingerprint of its key (SHA-256)"): _digits(detail.get("key")),
+        _("Accepted until now"): _digits(detail.get("old_fingerprint")),
+    }
+    return [(str(name), str(value)) for name, value in told.items() if value] if detail.get("fingerprint") else []
+
+
+def _day(text: object) -> str:
+    return date_format(datetime.fromisoformat(str(text)), pgettext("date format: date", "j M Y"))
+
+
+def _digits(digest: object) -> str:
+    """In pairs, as other programs show it."""
+    text = str(digest or "").upper()
+    return ":".join(text[place : place + 2] for place in range(0, len(text), 2))
 
 
 def hint_sentence(hint: str) -> str:

@@ -35,13 +35,13 @@ EVENTS: Mapping[str, Text] = {
     "resumed": _("Works again."),
     "errands": _("Told the server what was changed here: %(count)s."),
     "errand-missed": _(
-        "The server no longer knew %(count)s messages that were to be moved, copied or deleted; they are looked for."
+        "Messages the server no longer knew that were to be moved, copied or deleted: %(count)s; they are looked for."
     ),
     "quota": _("The mailbox on the server is %(percent)s %% full."),
-    "sent": _("Sent to %(accepted)s recipients."),
-    "refused": _("The server refused %(rejected)s recipients."),
+    "sent": _("Sent; recipients: %(accepted)s."),
+    "refused": _("Recipients the server refused: %(rejected)s."),
     "ledger-compared": _(
-        "Compared with the server: %(folders)s folders, %(server)s messages there; %(held)s held here, %(set_aside)s set aside."
+        "Compared with the server: folders %(folders)s, messages there %(server)s; held here %(held)s, set aside %(set_aside)s."
     ),
     "ledger-missing": _("Missing here in “%(folder)s”: %(count)s; fetched afterwards: %(recovered)s."),
     "ledger-extra": _("Held here in “%(folder)s” and no longer on the server: %(count)s."),
@@ -62,12 +62,12 @@ LEVELS: Mapping[str, Text] = {
 HEALTH: Mapping[str, Text] = {
     "suspended": _("stopped: %(reason)s"),
     "stalled": _("no sign of life since %(since)s"),
-    "losing": _("%(missing)s messages of the server are missing here"),
+    "losing": _("messages of the server that are missing here: %(missing)s"),
     "troubled": _("in trouble since %(since)s: %(reason)s"),
     "behind": _("catching up: %(behind)s to come"),
     "connecting": _("connecting"),
     "idle": _("ready"),
-    "well": _("in step until %(synced)s"),
+    "well": _("in step as of %(synced)s"),
     "switched-off": _("switched off"),
 }
 """Every state an account can be in (policy.health)."""
@@ -98,6 +98,8 @@ def event_sentence(event: EventRecord) -> str:
     told["sentence"] = sentence(str(event.facts.get("trouble", "unexpected")), event.facts).title
     told["mode"] = WATCHING.get(str(event.facts.get("mode", "")), "…")
     told["tls"] = event.facts.get("tls") or pgettext("connection", "unencrypted")
+    if isinstance(seconds := event.facts.get("seconds"), float):
+        told["seconds"] = number_format(seconds, 1)
     used, limit = event.facts.get("used"), event.facts.get("limit")
     if isinstance(used, int) and isinstance(limit, int) and limit:
         told["percent"] = round(100 * used / limit)

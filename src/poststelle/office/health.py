@@ -15,8 +15,9 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from poststelle.errors import Invalid
-from poststelle.mail.records import HealthRecord, Page
+from poststelle.mail.records import HealthRecord, Hindrance, Page
 from poststelle.mail.settings import Right
+from poststelle.office import invitations
 from poststelle.office.actor import Actor
 from poststelle.office.oversight import oversight
 from poststelle.policy.health import STATES, Facts, state_of
@@ -64,6 +65,16 @@ def board(
     start = int(after or 0)
     following = str(start + limit) if len(shown) > start + limit else None
     return Page(shown[start : start + limit], following), totals
+
+
+def of_the_office(actor: Actor) -> list[Hindrance]:
+    """What concerns more than one account: what the machine lacks, and for administrators why links to log in are not mailed.
+
+    That there is no office account at all is nothing to complain of; `invitations.hindrance` says it.
+    """
+    found = [Hindrance(machine, {})] if (machine := disk.trouble()) else []
+    links = invitations.hindrance(actor) if actor.is_administrator else None
+    return [*found, *([links] if links is not None and links.code == "links-filed" else [])]
 
 
 def show(actor: Actor, account: str) -> HealthRecord | None:

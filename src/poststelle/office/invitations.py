@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 
 from poststelle.adapters import presets
 from poststelle.errors import Invalid, NotFound, NotPermitted, PoststelleError, TooOften
-from poststelle.mail.records import AccountRecord, UserRecord
+from poststelle.mail.records import AccountRecord, Hindrance, UserRecord
 from poststelle.mail.secret import Secret
 from poststelle.office import limits, outbox, outgoing_servers
 from poststelle.office import people as office
@@ -110,21 +110,45 @@ def link(token: str, place: str = "") -> str:
     return f"{(django_settings.POSTSTELLE.base_url or place).rstrip('/')}/welcome/{token}/"
 
 
-def _files_sent_mail(host: object) -> bool:
-    """Whether the provider of this outgoing server puts every sent message into the mailbox by itself."""
+def hindrance(actor: Actor) -> Hindrance | None:
+    """Why links are not mailed just now; None where they are. Administrators only.
+
+    ``links-unsent``: no office account sends; ``links-filed`` (`account`, `provider`): its provider files what is sent.
+    """
+    require_administrator(actor)
+    return _hindrance(accounts.office_account(SYSTEM.reach))
+
+
+def filed_by(actor: Actor, account: str) -> str:
+    """The provider that puts everything this account (id) sends into its folder for sent mail; empty where none does.
+
+    Administrators only. Raises NotFound.
+    """
+    require_administrator(actor)
+    return _filed_by(account)
+
+
+def _hindrance(sender: AccountRecord | None) -> Hindrance | None:
+    if sender is None or not (sender.way_out and sender.active):
+        return Hindrance("links-unsent", {})
+    # Everybody who sees that mailbox could read the link among its sent mail.
+    provider = _filed_by(sender.id)
+    return Hindrance("links-filed", {"account": sender.label, "provider": provider}) if provider else None
+
+
+def _filed_by(account: str) -> str:
+    host = outgoing_servers.which(SYSTEM, account).facts.get("host")
     provider = presets.of_host(str(host)) if host else None
-    return provider is not None and provider.saves_sent
+    return provider.name if provider is not None and provider.saves_sent else ""
 
 
 def _mail(user: UserRecord, subject: str, text: str, place: str) -> bool:
     if not (django_settings.POSTSTELLE.base_url or place):
         return False  # a link without a place leads nowhere
     sender: AccountRecord | None = accounts.office_account(SYSTEM.reach)
-    if sender is None or not sender.way_out:
-        return False
-    if _files_sent_mail(outgoing_servers.which(SYSTEM, sender.id).facts.get("host")):
-        # Everybody who sees that mailbox could read the link in its folder for sent mail.
-        log.warning("a link was not mailed: the provider of the office account files all that is sent")
+    if hindered := _hindrance(sender):
+        log.warning("a link was not mailed: %s", hindered.code)
+    if sender is None or hindered:
         return False
     try:
         outbox.submit(SYSTEM, outbox.Draft(sender.id, to=(user.email,), subject=subject, text=text))

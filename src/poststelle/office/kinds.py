@@ -23,6 +23,8 @@ from poststelle.store import conversions
 from poststelle.store.conversions import Consequences
 from poststelle.store.ways import Access
 
+_OF_A_CONNECTION = ("encryption", "port", "certificate", "minimum_tls", "plain_text_allowed", "exception_reason")
+
 
 def consequences(actor: Actor, account: str) -> Consequences:
     """What removing the account would take along. Raises NotFound, NotPermitted."""
@@ -45,6 +47,7 @@ async def move(actor: Actor, account: str, changes: Mapping[str, object], doors:
     Folders are found there by role or path, messages recognised by their content: nothing comes twice, filings stay. How many
     folders were ``matched``, are ``new`` there, and are ``left`` here. Raises Trouble when a new server lets nobody in.
     """
+    changes = elsewhere(changes)
     record = await sync_to_async(accounts.administered)(actor, account)
     if record.kind is not Kind.SYNCHRONISED:
         raise Conflict("not-convertible", kind=record.kind.value)
@@ -70,6 +73,16 @@ async def move(actor: Actor, account: str, changes: Mapping[str, object], doors:
         return conversions.move(actor.reach, record.id, wanted, listed, actor=actor.name)
 
     return await sync_to_async(keep)()
+
+
+def elsewhere(changes: Mapping[str, object]) -> dict[str, object]:
+    """The changes of a move, for its test too: what was chosen for connections to the old servers is not meant for the new ones."""
+    return {
+        name: dict.fromkeys(_OF_A_CONNECTION) | dict(value)
+        if name in {"incoming", "outgoing"} and isinstance(value, Mapping) and value.get("host")
+        else value
+        for name, value in changes.items()
+    }
 
 
 def duplicate(actor: Actor, account: str, label: str = "") -> dict[str, object]:

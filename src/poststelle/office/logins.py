@@ -25,12 +25,17 @@ from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrat
 from poststelle.store import accounts, logins
 
 
-def within(actor: Actor, *, shared: bool = False, start: int = 0, limit: int | None = None) -> list[LoginRecord]:
+def within(
+    actor: Actor, *, shared: bool = False, words: str = "", start: int = 0, limit: int | None = None
+) -> list[LoginRecord]:
     """The logins whose secret the actor may change: one's own, those of mailboxes one owns or administers, the office's.
 
-    Those with a label, which several mailboxes may share, first (`shared`: only those); `limit` of them from `start` on.
+    Those with a label, which several mailboxes may share, first (`shared`: only those); `limit` of them from `start` on. `words` must
+    occur in label or user name.
     """
-    return logins.within(actor.reach, administrator=actor.is_administrator, shared=shared, start=start, limit=limit)
+    return logins.within(
+        actor.reach, administrator=actor.is_administrator, shared=shared, words=words, start=start, limit=limit
+    )
 
 
 def show(actor: Actor, login: str) -> LoginRecord:
@@ -89,20 +94,26 @@ async def test_and_change_password(actor: Actor, login: str, password: Secret) -
     """Try the new password at every server of every mailbox, and every outgoing server, that uses the login; keep it only if all let it in.
 
     Yields the label of mailbox or server with each step, at last the pair ("", Step) whose name is ``kept`` and whose state is ok, or skipped
-    when a log-in failed. Counted as one test. Raises Invalid, NotFound, TooOften before the first step.
+    when a log-in failed. Counted as one test; what it found is the actor's `probing.last_report`. Raises Invalid, NotFound, TooOften before the first step.
     """
     record = await sync_to_async(show)(actor, login)
     _check(password)
     tries = await sync_to_async(_tries)(actor, record, password)
-    failed = False
+    told: list[tuple[str, Step]] = []
+    complete = False
     probing.spend(actor)
     rule = await sync_to_async(egress.rule)()
-    for label, settings in tries:
-        async with aclosing(probing.tried(settings, rule, inside=actor.is_administrator)) as steps:
-            async for step in steps:
-                failed = failed or step.state == "failed"
-                yield label, step
-    if failed:
+    try:
+        for label, settings in tries:
+            async with aclosing(probing.tried(settings, rule, inside=actor.is_administrator)) as steps:
+                async for step in steps:
+                    told.append((label, step))
+                    yield label, step
+        complete = True
+    finally:
+        name = record.label or record.username
+        probing.remember(actor, "log-in", name, told, {"login": record.id}, complete=complete)
+    if any(step.state == "failed" for _, step in told):
         yield "", Step("", "kept", "skipped")
         return
     count = await sync_to_async(change_password)(actor, record.id, password)

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from poststelle.errors import Invalid
 from poststelle.mail.document import Fields
 from poststelle.mail.document_parts import Parts
+from poststelle.mail.narrowing import passes
 from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
 from poststelle.office import egress, probing
@@ -22,7 +23,9 @@ from poststelle.office.account_documents import check_endpoint, dated, endpoint_
 from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
 from poststelle.store import logins, outgoing_servers
 
-_SERVER = {"protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed"}
+_SERVER = {
+    "protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed", "exception_reason",
+}  # fmt: skip
 _FIELDS = _SERVER | {"label", "owner", "default", "login"}
 
 
@@ -60,9 +63,10 @@ def which(actor: Actor, account: str, user: str | None = None) -> Choice:
     return Choice(*outgoing_servers.which(actor.reach, account, sender))
 
 
-def within(actor: Actor) -> list[OutgoingServerRecord]:
-    """The office's servers and one's own, by label."""
-    return outgoing_servers.within(actor.reach)
+def within(actor: Actor, words: str = "") -> list[OutgoingServerRecord]:
+    """The office's servers and one's own, by label. `words` must occur in label or host name."""
+    found = outgoing_servers.within(actor.reach)
+    return [one for one in found if passes(words, one.label, one.endpoint.host)] if words else found
 
 
 def exceptions(actor: Actor) -> list[OutgoingServerRecord]:
@@ -76,10 +80,17 @@ def show(actor: Actor, server: str) -> OutgoingServerRecord:
     return outgoing_servers.find(actor.reach, server)
 
 
+def may_change(actor: Actor, server: OutgoingServerRecord) -> bool:
+    """Whether the actor may change the server: one's own, the office's as administrator."""
+    if server.owner is None:
+        return actor.is_administrator
+    return actor.user is None or server.owner.id == actor.user.id
+
+
 def add(actor: Actor, document: Mapping[str, object]) -> OutgoingServerRecord:
     """A new server: the office's (administrators), or with `owner` that person's. Raises Invalid, NotPermitted.
 
-    Fields: label, owner, default, host, port, encryption, certificate, minimum_tls, plain_text_allowed, login.
+    Fields: label, owner, default, host, port, encryption, certificate, minimum_tls, plain_text_allowed, exception_reason, login.
     """
     wish = _read(document)
     owner = owner_of(actor, wish.owner)
@@ -138,7 +149,8 @@ async def probe(
         if server is not None:
             await sync_to_async(remember_recipient)(actor, server, recipient)
         settings = replace(settings, address=settings.address or recipient)
-    async with aclosing(probing.run(actor, settings, await sync_to_async(egress.rule)(), recipient)) as steps:
+    rule = await sync_to_async(egress.rule)()
+    async with aclosing(probing.run(actor, settings, rule, recipient, about="server")) as steps:
         async for step in steps:
             yield step
 
@@ -206,7 +218,7 @@ def _opened(actor: Actor, wish: _Wish, record: OutgoingServerRecord | None) -> L
 
 def _own(actor: Actor, server: str) -> OutgoingServerRecord:
     record = show(actor, server)
-    if record.owner is None:
+    if not may_change(actor, record):
         require_administrator(actor)
     return record
 

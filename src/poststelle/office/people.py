@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from poststelle.errors import Conflict, Invalid, NotFound, NotPermitted
 from poststelle.mail.address import is_addr_spec
+from poststelle.mail.narrowing import passes
 from poststelle.mail.records import AccountRecord, UserRecord
 from poststelle.mail.secret import Secret
 from poststelle.mail.settings import Right
@@ -93,16 +94,21 @@ def change(
     )  # fmt: skip
 
 
-def users(actor: Actor) -> list[UserRecord]:
-    """Everybody who can log in. Administrators only."""
+def users(actor: Actor, words: str = "", only: str = "") -> list[UserRecord]:
+    """Everybody who can log in, by name. Administrators only.
+
+    `words` must occur in name or address; `only`: ``administrator``, ``program``, or ``blocked`` for those who have been.
+    """
     require_administrator(actor)
-    return people.users(actor.reach.pool)
+    found = people.users(actor.reach.pool, active=only != "blocked")
+    if only in {"administrator", "program"}:
+        found = [one for one in found if (one.is_administrator if only == "administrator" else one.is_service)]
+    return [one for one in found if passes(words, one.name, one.email)] if words else found
 
 
 def blocked(actor: Actor) -> list[UserRecord]:
     """Everybody who has been blocked. Administrators only."""
-    require_administrator(actor)
-    return people.users(actor.reach.pool, active=False)
+    return users(actor, only="blocked")
 
 
 def set_language(actor: Actor, language: str) -> None:

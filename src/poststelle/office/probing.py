@@ -16,7 +16,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import make_msgid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings as django_settings
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from poststelle.mail.address import Address, is_addr_spec
 from poststelle.mail.records import Step
 from poststelle.mail.settings import AccountSettings
 from poststelle.office.actor import Actor
+from poststelle.office.advice import certificate_lines
 from poststelle.office.wording import sentence, server_words
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ HEADER = "X-Poststelle-Test"
 _HOUR = 3600.0
 _FORBIDDEN_SECONDS = 2.0
 _REMEMBERED = 500
+_MOST_STEPS = 2_000
+
+About = Literal["mailbox", "server", "log-in"]
 
 
 @dataclass(slots=True)
@@ -54,9 +58,13 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A test that is over (or was cut off: `complete` is false). `steps` as plain data, without secrets; `places` is what was tested."""
+    """A test that is over (or was cut off: `complete` is false). `steps` as plain data, without secrets; `places` is what was tested.
+
+    `about`: ``mailbox``, ``server`` (an outgoing one) or ``log-in``, whose steps name the mailbox or server they were tried at.
+    """
 
     at: str
+    about: About
     address: str
     steps: Sequence[Mapping[str, object]]
     complete: bool
@@ -73,8 +81,14 @@ class Report:
 
     def as_text(self) -> str:
         """The report as text, in the language now active."""
-        lines = [f"{_('Test of a mailbox')}: {self.address} · {self.at}", ""]
+        titles: Mapping[About, str] = {
+            "mailbox": _("Test of a mailbox"), "server": _("Test of an outgoing server"), "log-in": _("Test of a log-in"),
+        }  # fmt: skip
+        lines, of = [f"{titles[self.about]}: {self.address} · {self.at}", ""], ""
         for step in self.steps:
+            if step.get("of", "") != of:
+                of = str(step["of"])
+                lines.append(of)
             seconds = step["seconds"]
             lines.append(f"{step['direction']:<9} {step['name']:<11} {step['state']:<8} {seconds:6.2f} s")
             detail = step["detail"]
@@ -83,6 +97,7 @@ class Report:
                 lines.append(f"    {sentence(str(step['error']), detail)}")
                 if words := server_words(detail):
                     lines.append(f"    > {words}")
+                lines += [f"    {name}: {value}" for name, value in certificate_lines(detail)]
         return "\n".join(lines) + "\n"
 
 
@@ -103,7 +118,13 @@ def spend(actor: Actor) -> None:
 
 
 async def run(
-    actor: Actor, settings: AccountSettings, egress: EgressPolicy, recipient: str = "", times: Times | None = None
+    actor: Actor,
+    settings: AccountSettings,
+    egress: EgressPolicy,
+    recipient: str = "",
+    times: Times | None = None,
+    *,
+    about: About = "mailbox",
 ) -> AsyncGenerator[Step, None]:
     """Test settings the actor may test, step by step. `recipient`: also send a test message there.
 
@@ -115,18 +136,18 @@ async def run(
         raise Conflict("probes-busy")
     spend(actor)
     _memory.running += 1
-    told: list[Step] = []
+    told: list[tuple[str, Step]] = []
     complete = False
     try:
         inside = actor.is_administrator
         async with aclosing(tried(settings, egress, inside=inside, message=message, times=times)) as steps:
             async for step in steps:
-                told.append(step)
+                told.append(("", step))
                 yield step
         complete = True
     finally:
         _memory.running -= 1
-        _remember(actor, settings, told, complete=complete)
+        remember(actor, about, settings.address or settings.label, told, _places(settings), complete=complete)
 
 
 async def tried(
@@ -204,14 +225,23 @@ def _message(settings: AccountSettings, recipient: str) -> Trial:
 # -- the report ----------------------------------------------------------------------------------------------------------
 
 
-def _remember(actor: Actor, settings: AccountSettings, steps: Sequence[Step], *, complete: bool) -> None:
-    report = Report(
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        settings.address,
-        tuple(_plain(step) for step in steps),
-        complete,
-        _places(settings),
-    )
+def remember(
+    actor: Actor,
+    about: About,
+    name: str,
+    steps: Sequence[tuple[str, Step]],
+    places: Mapping[str, object],
+    *,
+    complete: bool,
+) -> None:
+    """Keep a test as the actor's last one. Each step comes with what it was tried at, where that is not one thing for all.
+
+    Of a test with more than 2,000 steps only those that failed are kept.
+    """
+    if len(steps) > _MOST_STEPS:
+        steps = [one for one in steps if one[1].state == "failed"][:_MOST_STEPS]
+    told = tuple(({"of": of} if of else {}) | _plain(step) for of, step in steps)
+    report = Report(datetime.now(UTC).isoformat(timespec="seconds"), about, name, told, complete, places)
     reports = _memory.reports
     reports[_key(actor)] = report
     reports.move_to_end(_key(actor))

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from html import escape
+from html import escape, unescape
 from typing import NamedTuple
 
 from django.utils.translation import get_language
@@ -37,6 +37,9 @@ MOST_SOURCE, MOST_HEADERS = 1 << 20, 500
 _SHORT = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Date", "Subject")
 _MOST_OF_A_KIND = 5
 _recent = cells.Recent()
+# As `mail.html.sanitise` writes them.
+_IMAGE = re.compile(r'<img(?: [\w-]+="[^"]*")*')
+_ALTERNATIVE = re.compile(r' alt="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +264,14 @@ def html_document(
     *,
     remote: bool,
     within: int | None = None,
-    through: Callable[[str], str] = str,
+    through: Callable[[str, str], str] = lambda url, _words: url,
     heading: Sequence[tuple[str, str]] = (),
     paper: bool = False,
 ) -> ShownHtml:
     """The HTML form, sanitised, as a whole document for the sandboxed frame.
 
     Inline images are embedded, quoted letters folded, deceiving links marked. `remote`: show remote images, because the reader
-    asked, under the address `through` makes of theirs. `within`: the form of the message that is this attachment. `heading` and
+    asked, under the address `through` makes of theirs and of the words that stand for them. `within`: the form of the message that is this attachment. `heading` and
     `paper`: as `mail.html.document` takes them. Raises NotFound, Conflict("message-unreadable").
     """
     found = _shown(actor, number, within, remote=remote)
@@ -327,9 +330,15 @@ def _shown(actor: Actor, number: str, within: int | None, *, remote: bool) -> tu
     return mark, shown
 
 
-def _with_pictures(shown: Shown, mark: str, through: Callable[[str], str]) -> str:
-    def address(match: re.Match[str]) -> str:
-        place = int(match[1])
-        return escape(through(shown.pictures[place])) if place < len(shown.pictures) else ""
+def _with_pictures(shown: Shown, mark: str, through: Callable[[str, str], str]) -> str:
+    def let_in(tag: re.Match[str]) -> str:
+        words = _ALTERNATIVE.search(tag[0])
 
-    return re.sub(rf"{mark}(\d{{1,6}})\.", address, shown.html)
+        def address(match: re.Match[str]) -> str:
+            place = int(match[1])
+            said = unescape(words[1]) if words else ""
+            return escape(through(shown.pictures[place], said)) if place < len(shown.pictures) else ""
+
+        return re.sub(rf"{mark}(\d{{1,6}})\.", address, tag[0])
+
+    return _IMAGE.sub(let_in, shown.html)

@@ -149,14 +149,19 @@ class Bulk:
         account, counted, at = self._account, 0, time.monotonic()
         today = await account.tools.write(rounds.fetched_today, account.access.account)
         more = enough = True
-        while more and enough:
-            more = await turns.step()
-            fetched = turns.fetched
-            enough = bulk_may_go_on(today + fetched - counted, account.bytes_a_day)
-            if time.monotonic() - at > TRAFFIC_SECONDS or not (more and enough):
-                today = await account.tools.write(rounds.note_traffic, account.access.account, fetched - counted)
-                counted, at = fetched, time.monotonic()
-        await turns.settle()
+        try:
+            while more and enough:
+                more = await turns.step()
+                fetched = turns.fetched
+                enough = bulk_may_go_on(today + fetched - counted, account.bytes_a_day)
+                if time.monotonic() - at > TRAFFIC_SECONDS:
+                    today = await account.tools.write(rounds.note_traffic, account.access.account, fetched - counted)
+                    counted, at = fetched, time.monotonic()
+            await turns.settle()
+        finally:
+            if turns.fetched > counted:
+                # Whatever ended it: the provider has counted what it sent, also what was asked ahead.
+                await account.tools.write(rounds.note_traffic, account.access.account, turns.fetched - counted)
 
 
 def _seconds_to_midnight() -> float:

@@ -312,7 +312,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
     "outgoing-server-unknown": (
         _("There is no such outgoing server."), _("Look at the list of outgoing servers, or you have no right to it."),
     ),
-    "outgoing-server-in-use": (_("%(count)s mailboxes send through this server."), _("Give them another one first.")),
+    "outgoing-server-in-use": (_("Mailboxes send through this server: %(count)s."), _("Give them another one first.")),
     "changed-meanwhile": (
         _("Somebody else has changed this in the meantime."), _("Look at it again and repeat your change."),
     ),
@@ -436,6 +436,14 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("Look among the sent mail or ask the recipient, then send or discard it."),
     ),
     "outgoing-unknown": (_("There is no such message in the outbox."), _("Look at the outbox's list.")),
+    "links-unsent": (
+        _("Links to choose a password are not mailed: there is no office account that sends."),
+        _("Make a mailbox with a way out the office account, or hand the link over yourself: it is shown when you invite somebody, and “poststelle user new-password” prints one for a forgotten password."),
+    ),
+    "links-filed": (
+        _("Links to choose a password are not mailed: %(provider)s files everything the office account “%(account)s” sends, and whoever reads that mailbox could use them."),
+        _("Make another mailbox the office account, or hand the link over yourself: it is shown when you invite somebody, and “poststelle user new-password” prints one for a forgotten password."),
+    ),
     "user-unknown": (_("There is no such person."), _("Look at the list of people.")),
     "token-unknown": (_("The access token is not valid."), _("It has expired or was never made; create a new one.")),
     "scope-missing": (
@@ -715,9 +723,13 @@ REASONS: Mapping[str, Text] = {
     "not-a-fingerprint": _("This is not a fingerprint: 64 hexadecimal digits (SHA-256)."),
     "not-a-certificate": _("This must hold a certificate and its private key in PEM form."),
     "not-for-a-folder": _("On one folder only “see” and “process” can be granted."),
+    "too-far-ahead": _("An exception without a check lasts 90 days at most. Choose an earlier day, or leave it empty."),
     "ends-before-it-begins": _("This lies before the beginning."),
     "archive-has-no-server": _("An archive lies here only: it has no servers and no log-in."),
     "folders-need-imap": _("Only IMAP knows folders. Switch this off, or choose IMAP."),
+    "trash-needs-imap": _(
+        "POP3 knows no trash. Leave the message on the server, have it deleted there at once or after some days, or choose IMAP."
+    ),
     "another-office-account": _("Another mailbox is the office account already. There can be only one."),
     "notice-unread": _("Please read the notice and confirm it."),
     "unknown-group": _("There is no such group."),

@@ -143,6 +143,8 @@ def tell_exceptions(row: models.Account, before: dict[str, Endpoint | None], act
             facts: dict[str, object] = {"way": way, "what": list(has)}
             if now is not None and now.certificate.until:
                 facts["until"] = now.certificate.until
+            if now is not None and now.exception_reason:
+                facts["reason"] = now.exception_reason
             kind = "exception-made"
         elif had and not has:
             kind, facts = "exception-ended", {"way": way, "what": list(had)}
@@ -250,10 +252,15 @@ def _parts_of(row: models.Account) -> dict[str, object]:
         "display_name": row.display_name, "organisation": row.organisation, "reply_to": row.reply_to,
         "signature": signature_of(row.signature), "active": row.active, "office_account": row.is_office_account,
         "receiving": receiving(row), "sending": sending(row),
-        "incoming": endpoint(row, "incoming"), "outgoing": endpoint(row, "outgoing"),
+        **{way: endpoint(row, way) for way in _WAYS}, **{f"{way}.exception_reason": _reason(row, way) for way in _WAYS},
         "outgoing.server": row.outgoing_server.label if row.outgoing_server else None, "authentication": row.authentication,
         "login": _login_parts(row.login), "outgoing.login": _login_parts(row.outgoing_login),
     }  # fmt: skip
+
+
+def _reason(row: models.Account, way: str) -> str:
+    one = endpoint(row, way)
+    return one.exception_reason if one is not None else ""
 
 
 def _login_parts(row: models.Login | None) -> tuple[object, ...] | None:

@@ -20,6 +20,7 @@ from poststelle.mail.records import AccountRecord, ExceptionRecord, GrantRecord,
 from poststelle.mail.settings import (
     AccountSettings,
     Authentication,
+    Endpoint,
     Kind,
     Right,
     Scope,
@@ -39,10 +40,11 @@ from poststelle.store.account_rows import (
 )
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import drop_unused, record
+from poststelle.store.narrowing import holding
 from poststelle.store.people import user_record
 from poststelle.store.settings_columns import exceptions_of, signature_of
 from poststelle.store.trouble import trouble_record
-from poststelle.store.way_out import Defaults, choose
+from poststelle.store.way_out import Defaults, WayOut, choose
 
 ACTIVE = "active"
 BREATH_SECONDS = 0.01
@@ -178,8 +180,7 @@ def page(
     `words` must occur in label or address; `only`: of that kind or scope, or ``inactive``, ``suspended`` or ``trouble``.
     """
     rows = _base().filter(reachable(reach, *(rights or ALL_RIGHTS)))
-    for word in words.split():
-        rows = rows.filter(Q(label__icontains=word) | Q(address__icontains=word))
+    rows = rows.filter(holding(words, "label", "address"))
     if only == "inactive":
         rows = rows.filter(active=False)
     elif only == "suspended":
@@ -324,7 +325,7 @@ def _record(
     return AccountRecord(
         id=str(row.pk), label=row.label, kind=Kind(row.kind), scope=Scope(row.scope),
         owner=user_record(row.owner) if row.owner else None, address=row.address, display_name=row.display_name,
-        incoming=endpoint(row, "incoming"), outgoing=endpoint(row, "outgoing"),
+        incoming=_shown_endpoint(row, "incoming", may=may), outgoing=_shown_endpoint(row, "outgoing", may=may),
         authentication=Authentication(row.authentication),
         login=record(row.login) if may else None, outgoing_login=record(row.outgoing_login) if may else None,
         grants=told, rights=rights, state=row.state, trouble=trouble_record(row.trouble, row.trouble_since),
@@ -333,16 +334,26 @@ def _record(
         is_office_account=row.is_office_account, receiving=receiving(row), sending=sending(row),
         outgoing_server=row.outgoing_server.label if row.outgoing_server else "", way_out=way.reason if way else "",
         version=row.settings_version,
-        exceptions=_exceptions(row) if may else (),
+        exceptions=_exceptions(row, way) if may else (),
         quota=(row.quota["used"], row.quota["limit"]) if row.quota else None,
     )  # fmt: skip
 
 
-def _exceptions(row: models.Account) -> list[ExceptionRecord]:
+def _exceptions(row: models.Account, way_out: WayOut | None) -> list[ExceptionRecord]:
+    """Its own, and those of the outgoing server it sends through."""
     told = []
     for way, tls in (("incoming", row.incoming_tls), ("outgoing", row.outgoing_tls)):
         told += exceptions_of(way, endpoint(row, way), tls)
-    return told
+    server = way_out.server if way_out is not None else None
+    if way_out is None or server is None:
+        return told
+    return told + [replace(one, server=server.label) for one in exceptions_of("outgoing", way_out.endpoint, server.tls)]
+
+
+def _shown_endpoint(row: models.Account, way: str, *, may: bool) -> Endpoint | None:
+    """A server; why it has exceptions is for those who administer the account."""
+    one = endpoint(row, way)
+    return one if one is None or may else replace(one, exception_reason="")
 
 
 def _identity(row: models.Identity) -> IdentityRecord:

@@ -2,8 +2,8 @@
 
 Laws: who is offered stands in a message the reach may see now, outside spam and trash, so that a right taken away or a message
 erased takes its people with it; and goes by a name the reach may see. Of an acquaintance only the `LATEST` messages are remembered;
-when all of them are gone, the next one brings it back. What is kept can always be made again from the messages (`start_over`): it is
-filled behind them, a portion at a time, and may be some seconds late. An account's own addresses are nobody it corresponds with.
+when all of them are gone, the next one brings it back. All of it is made from the messages, behind them, a portion at a time, and may
+be some seconds late. An account's own addresses are nobody it corresponds with.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ from poststelle.store.scopes import visible
 LATEST = 10
 _STEP, _MOST_PER_MESSAGE, _LONGEST_NAME = 250, 50, 120
 _MOST_WORDS, _LONGEST_WORD, _MOST_TYPED, _MOST_LOOKED_UP = 8, 40, 6, 3
-_CANDIDATES = 60
+_CANDIDATES, _MET_MOST = 4, 500
+"""Candidates for each place of the answer, and of how many of those met most they are chosen first."""
+_SPELLINGS = 3
+"""Words of one address that begin alike, at most as a rule."""
+_MAILBOXES = 8
+"""So many of the mailboxes that know somebody are asked whether their messages may be seen, before all of them are."""
 SETTLED = timedelta(seconds=5)
 """Ids are made before they are committed: what is younger may still get a neighbour with a smaller one."""
 _HALF = 90
@@ -83,52 +88,85 @@ def find(reach: Reach, typed: str, limit: int) -> list[CorrespondentRecord]:
     wanted = [words.folded(word)[:_LONGEST_WORD] for word in words.words(typed)[:_MOST_TYPED]]
     if not wanted:
         return []
-    people: dict[str, list[_Known]] = defaultdict(list)
-    for one in _known(reach, _candidates(reach, wanted)):
-        people[one.address].append(one)
-    today = (timezone.now() - _EPOCH).days
-    ranked = sorted(people.values(), key=lambda some: _weight(some, today), reverse=True)
+    ranked = _ranked(reach, _candidates(reach, wanted, _CANDIDATES * limit))
     found: list[CorrespondentRecord] = []
-    # Whether there is still a message costs most, and mostly there is.
     for at in range(0, len(ranked), limit):
-        some = ranked[at : at + limit]
-        seen = _seen(reach, [one.id for each in some for one in each])
-        rests = [[one for one in each if one.id in seen] for each in some]
-        found += [_record(rest) for rest in rests if any(_has_all(one, wanted) for one in rest)]
+        found += _offered(reach, _known(reach, ranked[at : at + limit]), wanted)
         if len(found) >= limit:
             break
     return found[:limit]
 
 
-def _candidates(reach: Reach, wanted: Sequence[str]) -> list[int]:
-    """Addresses that may fit, known in an account of which the reach sees anything; those met most."""
-    may, bound = granted_sql(reach, Right.SEE, "a.account_id", anywhere=True)
-    pieces, ranges = [], []
-    for word in sorted(set(wanted), key=len, reverse=True)[:_MOST_LOOKED_UP]:
-        pieces.append(
-            "c.id IN (SELECT w.correspondent_id FROM store_correspondentword w WHERE w.pool_id = %s AND w.word >= %s AND w.word < %s)"
-        )
-        ranges += [reach.pool, word, word + _AFTER_ALL]
-    return column(
-        f"SELECT c.id FROM store_correspondent c WHERE {' AND '.join(pieces)} AND EXISTS (SELECT 1 FROM store_acquaintance a"  # noqa: S608
-        f" WHERE a.correspondent_id = c.id AND {may}) ORDER BY c.weight DESC LIMIT %s",
-        [*ranges, *bound, _CANDIDATES],
-    )
+def _offered(reach: Reach, people: Sequence[Sequence[_Known]], wanted: Sequence[str]) -> list[CorrespondentRecord]:
+    """Those of the people with whom there is a message the reach may see, by a name it may see."""
+    offered: dict[int, CorrespondentRecord] = {}
+    # Whether there is still a message costs most, and mostly there is.
+    for some in (slice(_MAILBOXES), slice(_MAILBOXES, None)):
+        asked = {at: known[some] for at, known in enumerate(people) if at not in offered}
+        seen = _seen(reach, [one.id for known in asked.values() for one in known])
+        for at, known in asked.items():
+            rest = [one for one in known if one.id in seen]
+            if any(_has_all(one, wanted) for one in rest):
+                offered[at] = _record(rest)
+    return [offered[at] for at in sorted(offered)]
 
 
-def _known(reach: Reach, candidates: Sequence[int]) -> list[_Known]:
+def _candidates(reach: Reach, wanted: Sequence[str], enough: int) -> list[int]:
+    """Addresses that may fit, known in an account of which the reach sees anything; those met most, at most `enough`."""
     may, bound = granted_sql(reach, Right.SEE, "a.account_id", anywhere=True)
-    found: list[_Known] = []
-    for some in chunks(candidates):
-        found += [
-            _Known(*row)
-            for row in all_rows(
-                "SELECT a.id, c.address, a.name, a.heard, a.written, a.day FROM store_correspondent c"  # noqa: S608
-                f" CROSS JOIN store_acquaintance a ON a.correspondent_id = c.id WHERE c.id IN ({marks(some)}) AND {may}",
-                [*some, *bound],
+    first, *others = sorted(set(wanted), key=len, reverse=True)[:_MOST_LOOKED_UP]
+    there = "w.pool_id = %s AND w.word >= %s AND w.word < %s"
+    pieces = [
+        there,
+        *(f"c.id IN (SELECT w.correspondent_id FROM store_correspondentword w WHERE {there})" for _ in others),  # noqa: S608
+    ]
+    ranges = [value for word in (first, *others) for value in (reach.pool, word, word + _AFTER_ALL)]
+    found: dict[int, None] = {}
+    # Thousands begin with a letter: those met most are asked first whether they are known where the reach sees anything.
+    for most in (_MET_MOST, -1):
+        found = dict.fromkeys(
+            column(
+                "SELECT c.id FROM (SELECT c.id FROM store_correspondentword w"  # noqa: S608
+                f" CROSS JOIN store_correspondent c ON c.id = w.correspondent_id WHERE {' AND '.join(pieces)}"
+                " ORDER BY c.weight DESC LIMIT %s) c WHERE EXISTS (SELECT 1 FROM store_acquaintance a"
+                f" WHERE a.correspondent_id = c.id AND {may}) LIMIT %s",
+                [*ranges, most, *bound, _SPELLINGS * enough],
             )
-        ]
-    return found
+        )
+        if len(found) >= enough:
+            break
+    return [*found][:enough]
+
+
+def _ranked(reach: Reach, candidates: Sequence[int]) -> list[int]:
+    """Those candidates in the order in which they are offered."""
+    if not candidates:
+        return []
+    may, bound = granted_sql(reach, Right.SEE, "a.account_id", anywhere=True)
+    today = (timezone.now() - _EPOCH).days
+    weights = {
+        number: (written > 0, _worth(heard, written) / (1 + max(today - day, 0) / _HALF))
+        for number, heard, written, day in all_rows(
+            "SELECT a.correspondent_id, SUM(a.heard), SUM(a.written), MAX(a.day) FROM store_acquaintance a"  # noqa: S608
+            f" WHERE a.correspondent_id IN ({marks(candidates)}) AND {may} GROUP BY a.correspondent_id",
+            [*candidates, *bound],
+        )
+    }
+    return sorted(weights, key=lambda number: weights[number], reverse=True)
+
+
+def _known(reach: Reach, people: Sequence[int]) -> list[list[_Known]]:
+    """What the reach's accounts know of each of a few people, whoever met them last first."""
+    may, bound = granted_sql(reach, Right.SEE, "a.account_id", anywhere=True)
+    found: dict[int, list[_Known]] = {number: [] for number in people}
+    for number, *known in all_rows(
+        "SELECT c.id, a.id, c.address, a.name, a.heard, a.written, a.day FROM store_correspondent c"  # noqa: S608
+        f" CROSS JOIN store_acquaintance a ON a.correspondent_id = c.id WHERE c.id IN ({marks(people)}) AND {may}"
+        " ORDER BY a.day DESC, a.id DESC",
+        [*people, *bound],
+    ):
+        found[number].append(_Known(*known))
+    return [*found.values()]
 
 
 def _seen(reach: Reach, numbers: Sequence[int]) -> set[int]:
@@ -151,12 +189,6 @@ def _has_all(one: _Known, wanted: Sequence[str]) -> bool:
     """Whether what the reach may know of somebody fits: another account may know another name."""
     there = _words(one.name, one.address)
     return all(any(word.startswith(start) for word in there) for start in wanted)
-
-
-def _weight(some: Sequence[_Known], today: int) -> tuple[bool, float]:
-    times = sum(_worth(one.heard, one.written) for one in some)
-    days = max(today - max(one.day for one in some), 0)
-    return any(one.written for one in some), times / (1 + days / _HALF)
 
 
 def _record(some: Sequence[_Known]) -> CorrespondentRecord:
@@ -186,13 +218,6 @@ def catch_up(limit: int = _STEP, settled: timedelta = SETTLED) -> int:
             [_hex(placed[-1])],
         )
         return len(placed)
-
-
-def start_over() -> None:
-    """Forget all of it; `catch_up` makes it again."""
-    with transaction.atomic():
-        for table in ("correspondence", "acquaintance", "correspondentword", "correspondent", "correspondentsread"):
-            change(f"DELETE FROM store_{table}", [])  # noqa: S608
 
 
 def forget(account: UUID, limit: int) -> bool:

@@ -15,10 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Case, Count, F, Q, QuerySet, When
+from django.db.models import Case, Count, F, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Replace
 from django.utils import timezone
 
-from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId
+from poststelle.mail.ports import Arrival, RemoteFolderId, RemoteId, Role
 from poststelle.mail.records import LedgerRecord
 from poststelle.mail.settings import Right
 from poststelle.store import cache, journal, models
@@ -164,7 +165,9 @@ def window(reach: Reach, right: Right, limit: int, start: int) -> list[LedgerRec
     """Those within reach by this right: what differs from its server first, then by the account's label and by path."""
     differs = Case(When(Q(ledger__missing__gt=0) | Q(ledger__extra__gt=0), then=0), default=1)
     rows = _compared_folders().filter(account__in=models.Account.objects.filter(granted(reach, right)))
-    return _records(list(rows.order_by(differs, "account__label", "path", "pk")[start : start + limit]))
+    # The list of names as it is stored ends with "]", which sorts behind the "," before a folder below: a blank sorts before both.
+    path = Replace("path", Value("]"), Value(" "), output_field=TextField())
+    return _records(list(rows.order_by(differs, "account__label", path, "pk")[start : start + limit]))
 
 
 def _compared_folders() -> QuerySet[models.Folder]:
@@ -225,7 +228,8 @@ def _record(row: models.Folder, aside: Mapping[str, int], remaining: int, fleeti
         "held": row.total - fleeting, "set_aside": sum(aside.values()), "to_come": remaining, "reasons": dict(aside)
     }  # fmt: skip
     return LedgerRecord(
-        folder_id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), server=kept.get("server"),
+        folder_id=str(row.pk), account_id=str(row.account_id), path=tuple(row.path), role=Role(row.role),
+        server=kept.get("server"),
         held=kept["held"], set_aside=kept["set_aside"], to_come=kept["to_come"], under_way=kept.get("under_way", 0),
         missing=kept.get("missing", 0), extra=kept.get("extra", 0), recovered=kept.get("recovered", 0),
         local=kept.get("local", 0), reasons=kept["reasons"], missing_ids=_ids(kept, "missing_ids"),

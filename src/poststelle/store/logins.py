@@ -20,6 +20,7 @@ from poststelle.store.access import Reach, granted
 from poststelle.store.accounts import resume_all
 from poststelle.store.ids import is_id
 from poststelle.store.login_rows import hosts, opened, places, record, seal_into, shared
+from poststelle.store.narrowing import holding
 from poststelle.store.way_out import server_endpoint
 
 
@@ -32,10 +33,20 @@ def usable(reach: Reach, name: str, *, administrator: bool) -> bool:
 
 
 def within(
-    reach: Reach, *, administrator: bool, shared: bool = False, start: int = 0, limit: int | None = None
+    reach: Reach,
+    *,
+    administrator: bool,
+    shared: bool = False,
+    words: str = "",
+    start: int = 0,
+    limit: int | None = None,
 ) -> list[LoginRecord]:
-    """The logins whose secret the reach may change, those with a label first (`shared`: only those); `limit` of them from `start`."""
+    """The logins whose secret the reach may change, those with a label first (`shared`: only those); `limit` of them from `start`.
+
+    `words` must occur in label or user name.
+    """
     rows = _changeable(reach, administrator=administrator)
+    rows = rows.filter(holding(words, "label", "username"))
     if shared:
         rows = rows.exclude(label="")
     unlabelled = Case(When(label="", then=1), default=0)

@@ -45,7 +45,7 @@ def add(
         row = models.OutgoingServer(pool_id=reach.pool, owner_id=owner)
         _fill(row, label, endpoint, login, login_of, actor)
         _make_default(row, default=default)
-        facts = {"label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions)}
+        facts = _facts(label, endpoint)
         journal.write(reach.pool, actor, "outgoing-server-added", f"outgoing-server:{row.pk}", facts=facts)
     return str(row.pk)
 
@@ -70,9 +70,7 @@ def change(
         if earlier is not None and earlier != row.login:
             drop_unused([earlier])
         resume_all(models.Account.objects.filter(outgoing_server=row))
-        facts: dict[str, object] = {
-            "label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions),
-        }  # fmt: skip
+        facts = _facts(label, endpoint)
         facts |= journal.difference({key: (was[key], now) for key, now in _parts(row).items() if was[key] != now})
         journal.write(reach.pool, actor, "outgoing-server-changed", f"outgoing-server:{row.pk}", facts=facts)
 
@@ -128,6 +126,11 @@ def _row(reach: Reach, name: str) -> models.OutgoingServer:
     if row is None:
         raise NotFound("outgoing-server-unknown", server=name)
     return row
+
+
+def _facts(label: str, endpoint: Endpoint) -> dict[str, object]:
+    told: dict[str, object] = {"label": label, "host": endpoint.host, "exceptions": list(endpoint.exceptions)}
+    return told | ({"reason": endpoint.exception_reason} if endpoint.exception_reason else {})
 
 
 def _parts(row: models.OutgoingServer) -> dict[str, object]:

@@ -17,6 +17,7 @@ from poststelle.mail.records import Cell, GroupRecord, Matrix
 from poststelle.mail.settings import Right
 from poststelle.store import models
 from poststelle.store.access import Reach, column_of, granted
+from poststelle.store.narrowing import holding
 from poststelle.store.people import user_record
 
 
@@ -25,8 +26,7 @@ def matrix(
 ) -> Matrix:
     """A window of accounts by label: `everything` of the pool, or what the reach administers. `words`: in label or address."""
     rows = models.Account.objects.filter(Q(pool=reach.pool) if everything else granted(reach, Right.ADMINISTER))
-    for word in words.split():
-        rows = rows.filter(Q(label__icontains=word) | Q(address__icontains=word))
+    rows = rows.filter(holding(words, "label", "address"))
     if after is not None:
         rows = rows.filter(label__gt=after)
     found = list(rows.order_by("label", "pk").values_list("pk", "label")[: limit + 1])

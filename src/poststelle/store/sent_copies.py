@@ -56,8 +56,8 @@ def order(row: models.Outgoing, *, filed_copy: bool, kept_here: str) -> None:
     )
 
 
-def choosable(reach: Reach, account: str | None) -> list[tuple[str, str, Sequence[str]]]:
-    """Folders copies can go into (id, label of the mailbox, path), this account's first: of it all, of others those for sent mail or
+def choosable(reach: Reach, account: str | None) -> list[tuple[str, str, Sequence[str], Role]]:
+    """Folders copies can go into (id, label of the mailbox, path, role), this account's first: of it all, of others those for sent mail or
     kept here that are within reach by *process*."""
     rows = models.Folder.objects.filter(vanished_at=None, selectable=True).exclude(place=places.LIMBO_PLACE)
     rows = rows.select_related("account").order_by("account__label", "path", "id")
@@ -68,7 +68,7 @@ def choosable(reach: Reach, account: str | None) -> list[tuple[str, str, Sequenc
         found = [*elsewhere[:_MOST_OFFERED]]
     else:
         found = [*rows.filter(account_id=account), *elsewhere.exclude(account_id=account)[:_MOST_OFFERED]]
-    return [(str(row.pk), row.account.label, tuple(row.path)) for row in found if _takes(row)]
+    return [(str(row.pk), row.account.label, tuple(row.path), Role(row.role)) for row in found if _takes(row)]
 
 
 def may_choose(reach: Reach, number: str, account: str | None) -> bool:

@@ -45,18 +45,20 @@ def tls_column(endpoint: Endpoint | None) -> dict[str, Any]:
 def answered_for(
     tls: dict[str, Any], endpoint: Endpoint | None, earlier: Mapping[str, Any], actor: str, *, kept: bool
 ) -> dict[str, Any]:
-    """The column with who made its exceptions from safe connections, and when; `kept`: those `earlier` told of."""
+    """The column with who made its exceptions from safe connections, when and why; `kept`: those `earlier` told of."""
     if endpoint is None or not endpoint.exceptions:
         return tls
     before = earlier if kept else {}
     now = timezone.now().isoformat()
-    return tls | {"by": before.get("by", actor), "at": before.get("at", now)}
+    told = {"by": before.get("by", actor), "at": before.get("at", now), "reason": endpoint.exception_reason}
+    return tls | {name: value for name, value in told.items() if value}
 
 
 def exceptions_of(way: str, endpoint: Endpoint | None, tls: Mapping[str, Any]) -> list[ExceptionRecord]:
-    """The exceptions of a server, with who made them and when."""
+    """The exceptions of a server, with who made them, when and why."""
     words = endpoint.exceptions if endpoint is not None else ()
-    return [ExceptionRecord(way, word, str(tls.get("by", "")), str(tls.get("at", ""))) for word in words]
+    by, at, reason = (str(tls.get(name, "")) for name in ("by", "at", "reason"))
+    return [ExceptionRecord(way, word, by, at, reason) for word in words]
 
 
 def endpoint_of(protocol: str, host: str, port: int | None, encryption: str, tls: Mapping[str, Any]) -> Endpoint | None:
@@ -67,7 +69,7 @@ def endpoint_of(protocol: str, host: str, port: int | None, encryption: str, tls
     certificate = Certificate(**{**told, "mode": CertificateMode(told["mode"])}) if told else Certificate()
     return Endpoint(
         protocol, host, port, Encryption(encryption), certificate, tls.get("minimum_tls", "1.2"),
-        bool(tls.get("plain_text_allowed")),
+        bool(tls.get("plain_text_allowed")), tls.get("reason", ""),
     )  # fmt: skip
 
 

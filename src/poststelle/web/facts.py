@@ -15,11 +15,18 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from poststelle.mail.settings import Right
 from poststelle.office import wording
-from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text, scope_name
-from poststelle.web.telling import STATUSES, plain_day, plain_moment
+from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text, path_name, scope_name
+from poststelle.web.telling import COLOURS, STATUSES, plain_day, plain_moment
 
 FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself", "mentions"})
 _WAYS = {"incoming": gettext_lazy("Receiving"), "outgoing": gettext_lazy("Sending")}
+_MARKS = {
+    "\\Seen": pgettext_lazy("journal", "read"),
+    "\\Flagged": pgettext_lazy("journal", "star"),
+    "\\Answered": pgettext_lazy("journal", "answered"),
+    "\\Deleted": pgettext_lazy("journal", "marked as deleted"),
+    "\\Draft": pgettext_lazy("journal", "draft"),
+}
 _ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _LONGEST = 300
 NAMES: Mapping[str, Text] = {
@@ -61,9 +68,10 @@ NAMES: Mapping[str, Text] = {
     "open_work": pgettext_lazy("journal", "assigned messages"),
     "outgoing_servers": pgettext_lazy("journal", "outgoing servers"),
     "own": pgettext_lazy("journal", "by themselves"),
-    "path": gettext_lazy("Folder"),
+    "path": pgettext_lazy("journal", "folder"),
     "people": pgettext_lazy("journal", "people told"),
     "provider": pgettext_lazy("journal", "identity provider"),
+    "reason": pgettext_lazy("journal", "why"),
     "recipients": gettext_lazy("recipients"),
     "recovered": pgettext_lazy("journal", "fetched afterwards"),
     "removed": gettext_lazy("removed"),
@@ -106,6 +114,8 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(words for one in value if (words := _value(name, one)))
     text = "" if value is None else str(value)
+    if name == "path":
+        return path_name(text.split("/"))
     if name == "code":
         return wording.sentence(text).title.rstrip(".") if text in wording.CODES else text
     if name in {"at", "until", "expires_at"}:
@@ -113,7 +123,11 @@ def _value(name: str, value: object) -> str:
     if name == "status":
         return str(STATUSES.get(text, text))
     if name == "scopes":
-        return scope_name(text)
+        return ", ".join(map(scope_name, text.split()))
+    if name == "colour":
+        return str(COLOURS.get(text, text))
+    if name in {"added", "removed"}:
+        return str(_MARKS.get(text, text))
     if name == "state":
         return str(OUTGOING_STATES.get(text, text))
     if _ID.fullmatch(text):

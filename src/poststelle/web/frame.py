@@ -34,11 +34,12 @@ class FrameWish:
 
 @dataclass(frozen=True, slots=True)
 class PictureWish:
-    """A remote picture somebody asked to see in a message."""
+    """A remote picture somebody asked to see in a message, and the `words` that stand for it where it cannot be had."""
 
     user: str
     message: str
     url: str
+    words: str = ""
 
 
 def frame_url(wish: FrameWish) -> str:
@@ -60,17 +61,17 @@ def read_signature(message: str, signature: str) -> FrameWish:
 
 def picture_url(wish: PictureWish) -> str:
     """The address under which our server shows the picture, good for ten minutes."""
-    signed = [wish.user, wish.message, wish.url]
+    signed = [wish.user, wish.message, wish.url, wish.words]
     return reverse("picture", args=[signing.dumps(signed, salt=_PICTURE, compress=True)])
 
 
 def read_picture(signature: str) -> PictureWish:
     """What was signed. Raises NotFound when it is forged or too old."""
     try:
-        user, message, url = signing.loads(signature, salt=_PICTURE, max_age=LIFETIME_SECONDS)
+        user, message, url, words = signing.loads(signature, salt=_PICTURE, max_age=LIFETIME_SECONDS)
     except (signing.BadSignature, ValueError) as error:
         raise NotFound("picture-unavailable") from error
-    return PictureWish(user, message, url)
+    return PictureWish(user, message, url, words)
 
 
 def policy(*, remote: bool) -> str:

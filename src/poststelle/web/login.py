@@ -17,6 +17,7 @@ from django.contrib import messages
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from poststelle.office import second_factors, sessions
 
@@ -26,6 +27,10 @@ CONFIRMED = "confirmed_at"
 
 class LoginAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Log-in and log-out only."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": _("E-mail address or password is wrong."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002  (allauth's signature)
         """Never."""

@@ -92,6 +92,16 @@ OPERATOR_HELP: Mapping[str, Text] = {
     "folder": _("in a folder"),
     "state": _("unread, starred, answered"),
     "case-file": _("number of a case file"),
+    "attachment:attachment": _("with at least one file"),
+    "before-day:today": _("until yesterday"),
+    "before-day:yesterday": _("until the day before yesterday"),
+    "after-day:today": _("received today"),
+    "after-day:yesterday": _("since yesterday"),
+    "after-day:7d": _("in the last seven days"),
+    "state:unread": _("not yet read"),
+    "state:read": _("already read"),
+    "state:flagged": _("marked with a star"),
+    "state:answered": _("already answered"),
 }
 OUTGOING_STATES: Mapping[str, Text] = {
     "queued": _("Waiting to be sent"),
@@ -188,6 +198,27 @@ LANGUAGES: Mapping[str, str] = {"de": "Deutsch", "en": "English"}
 def role_name(folder: FolderRecord) -> str:
     """A special folder by its role in the reader's language, any other by its own name."""
     return str(ROLES.get(folder.role, folder.name))
+
+
+def path_name(path: Sequence[str], role: Role = Role.NONE) -> str:
+    """A folder from the top of its mailbox: a special one by its role, and the inbox, which servers call INBOX, above others too."""
+    first, *below = path or ("",)
+    names = [str(ROLES[Role.INBOX]) if first.upper() == "INBOX" else first, *below]
+    if role in ROLES:
+        names[-1] = str(ROLES[role])
+    return " / ".join(names)
+
+
+def as_a_tree(folders: Sequence[FolderRecord]) -> list[FolderRecord]:
+    """Each below the one that holds it; beside each other the special ones first, then by name."""
+    ranks = {role: rank for rank, role in enumerate(ROLES)}
+    roles = {tuple(one.path): ranks.get(one.role, len(ranks)) for one in folders}
+
+    def spot(folder: FolderRecord) -> list[tuple[int, str]]:
+        above = (tuple(folder.path[: depth + 1]) for depth in range(len(folder.path)))
+        return [(roles.get(path, len(ranks)), path[-1].casefold()) for path in above]
+
+    return sorted(folders, key=spot)
 
 
 SCOPES: Mapping[str, Text] = {

@@ -121,6 +121,14 @@ def plain_day(moment: datetime) -> str:
     return date_format(local, pgettext("date format: date", "j M Y"))
 
 
+def told_day(text: str) -> str:
+    """The day of a moment written in ISO; what is none as it is."""
+    try:
+        return plain_day(datetime.fromisoformat(text))
+    except ValueError:
+        return text
+
+
 def plain_moment(moment: datetime) -> str:
     """With the time, to the minute."""
     return f"{plain_day(moment)} {date_format(timezone.localtime(moment), 'H:i')}"

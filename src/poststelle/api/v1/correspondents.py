@@ -21,8 +21,8 @@ class Correspondent(Shape):
 
     name: str = Field(description="As the latest letter spells it; may be empty.")
     address: str = Field(description="The address, in lower case.")
-    heard: int = Field(description="How many messages came from this address.")
-    written: int = Field(description="How many messages went to it.")
+    heard: int = Field(description="How many messages came from this address, at least.")
+    written: int = Field(description="How many messages went to it, at least.")
 
     @classmethod
     def of(cls, record: CorrespondentRecord) -> Correspondent:

@@ -10,7 +10,7 @@ from ninja import Query, Router
 from pydantic import Field
 
 from poststelle.api.problems import language_of
-from poststelle.api.shapes import Cursor, Limit, Listed, Moment, Shape, Trouble, listed
+from poststelle.api.shapes import Cursor, HindranceShape, Limit, Listed, Moment, Shape, Trouble, listed
 from poststelle.api.tokens import actor_of
 from poststelle.mail.records import HealthRecord
 from poststelle.office import health as office
@@ -65,6 +65,13 @@ class Health(Shape):
             certificate_days=record.certificate_days,
             quota=Quota(used=record.quota[0], limit=record.quota[1]) if record.quota else None,
         )  # fmt: skip
+
+
+@router.get("/office", response=list[HindranceShape])
+def list_office_hindrances(request: HttpRequest) -> list[HindranceShape]:
+    """What concerns more than one account: what the machine lacks; for administrators why links to log in are not mailed."""
+    with translation.override(language_of(request)):
+        return [HindranceShape.of(one) for one in office.of_the_office(actor_of(request))]
 
 
 @router.get("", response=Listed[Health])

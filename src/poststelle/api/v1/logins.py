@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Body, Path, Router
+from ninja import Body, Path, Query, Router
 from ninja.responses import Status
 from pydantic import Field
 
@@ -92,9 +92,13 @@ Changes = Annotated[dict[str, Any], CheckedByTheOffice(LoginChanges), Body()]
 
 
 @router.get("", response=Listed[SharedLogin])
-def list_logins(request: HttpRequest) -> Listed[SharedLogin]:
+def list_logins(
+    request: HttpRequest,
+    words: Annotated[str, Query(max_length=200, description="Must occur in label or user name.")] = "",
+) -> Listed[SharedLogin]:
     """The log-ins whose secret you may change: your own, those of mailboxes you own or administer, the office's."""
-    return Listed(items=[SharedLogin.of(record) for record in office.within(actor_of(request))], next=None)
+    found = office.within(actor_of(request), words=words)
+    return Listed(items=[SharedLogin.of(record) for record in found], next=None)
 
 
 @router.post("", response={201: SharedLogin})

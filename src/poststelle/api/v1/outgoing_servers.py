@@ -64,9 +64,12 @@ Changes = Annotated[dict[str, Any], CheckedByTheOffice(ServerChanges), Body()]
 
 
 @router.get("", response=Listed[SharedServer])
-def list_outgoing_servers(request: HttpRequest) -> Listed[SharedServer]:
+def list_outgoing_servers(
+    request: HttpRequest,
+    words: Annotated[str, Query(max_length=200, description="Must occur in label or host name.")] = "",
+) -> Listed[SharedServer]:
     """The office's servers and your own, by label."""
-    return Listed(items=[SharedServer.of(record) for record in office.within(actor_of(request))], next=None)
+    return Listed(items=[SharedServer.of(record) for record in office.within(actor_of(request), words)], next=None)
 
 
 @router.get("/exceptions", response=Listed[SharedServer])

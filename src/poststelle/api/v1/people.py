@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.http import HttpRequest
+from django.utils import translation
 from ninja import Path, Query, Router
 from ninja.responses import Status
 from pydantic import Field
 
-from poststelle.api.shapes import Given, Listed, Shape
+from poststelle.api.problems import language_of
+from poststelle.api.shapes import Given, HindranceShape, Listed, Shape
 from poststelle.api.tokens import OWN, actor_of
 from poststelle.mail.records import UserRecord
 from poststelle.mail.secret import Secret
@@ -76,6 +78,7 @@ class Invited(Shape):
         description="Where they choose their password, for three days; hand it over where it was not mailed."
     )
     mailed: bool = Field(description="The office account has sent it.")
+    hindrance: HindranceShape | None = Field(description="Why it is not mailed, where that is known.")
 
 
 class Heir(Given):
@@ -113,10 +116,15 @@ class Sender(Shape):
 @router.get("", response=Listed[Person])
 def list_people(
     request: HttpRequest,
-    blocked: Annotated[bool, Query(description="Those who have been blocked instead.")] = False,  # noqa: FBT002
+    blocked: Annotated[bool, Query(description="Those who have been blocked instead; as `only=blocked`.")] = False,  # noqa: FBT002
+    words: Annotated[str, Query(max_length=200, description="Must occur in name or address.")] = "",
+    only: Annotated[
+        Literal["administrator", "program", "blocked"] | None,
+        Query(description="Of that kind, or those who have been blocked."),
+    ] = None,
 ) -> Listed[Person]:
     """Everybody who can log in, by name."""
-    records = office.blocked(actor_of(request)) if blocked else office.users(actor_of(request))
+    records = office.users(actor_of(request), words, "blocked" if blocked else only or "")
     return Listed(items=[Person.of(record) for record in records], next=None)
 
 
@@ -138,7 +146,10 @@ def invite_person(request: HttpRequest, given: Invitation) -> Status[Invited]:
         place=request.build_absolute_uri("/"),
     )  # fmt: skip
     link = invitations.link(invited.token, request.build_absolute_uri("/"))
-    return Status(201, Invited(person=Person.of(invited.user), link=link, mailed=invited.mailed))
+    found = invitations.hindrance(actor_of(request))
+    with translation.override(language_of(request)):
+        why = HindranceShape.of(found) if found else None
+    return Status(201, Invited(person=Person.of(invited.user), link=link, mailed=invited.mailed, hindrance=why))
 
 
 @router.post("/programs", response={201: Person})

@@ -1,6 +1,6 @@
 // Acting on messages: the selection, else the row in focus, else the open message. Shown at once, taken back for ten seconds.
 
-import { all, body, fieldsOf, find, lookAgain, post } from "./dom.js";
+import { all, body, complain, fieldsOf, find, lookAgain, post } from "./dom.js";
 import { closeMessage, everythingPicked, isPhone, opened, openRow, picked, pickAll, rows } from "./list.js";
 import { chooseFolder, choosePerson, chooseTag } from "./palette.js";
 
@@ -20,7 +20,10 @@ export function targets() {
 
 export async function act(verb, more = {}, ids = targets()) {
   if (!ids.length) return;
-  if ((verb === "move" || verb === "copy") && !more.target) return chooseFolder(verb, (target) => act(verb, { target }, ids));
+  // Nobody chooses a folder or a colleague to hear afterwards that nothing may be changed here.
+  const { refused } = find("#marks")?.dataset ?? {};
+  if (refused && verb !== "copy" && ids.length === 1 && ids[0] === opened()) return complain(refused);
+  if ((verb === "move" || verb === "copy") && !more.target) return chooseFolder(verb, folderOf(ids[0]), (target) => act(verb, { target }, ids));
   if (verb === "tag" && !more.keyword && !more.name) return chooseTag((tag) => act(verb, tag, ids));
   if (verb === "assign" && !("user" in more)) return choosePerson(ids[0], (user) => act(verb, { user }, ids));
   const whole = everythingPicked();
@@ -29,6 +32,8 @@ export async function act(verb, more = {}, ids = targets()) {
   showAtOnce(verb, ids, whole);
   await carryOut(verb, more, ids, whole, there);
 }
+
+const folderOf = (id) => (rows().find((row) => row.dataset.id === id) ?? find("#marks"))?.dataset.folder;
 
 // Where a folder for it is missing the server offers to make one: accepted, the same is done again.
 async function carryOut(verb, more, ids, whole, there) {

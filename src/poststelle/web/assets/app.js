@@ -38,4 +38,6 @@ document.addEventListener("htmx:after:swap", furnish);
 document.addEventListener("htmx:after:swap", resumeList);
 document.addEventListener("poststelle:form", furnish);
 listen();
+// Where something is wrong may lie below what is shown.
+find('[aria-invalid="true"]')?.focus();
 find("form.letter textarea[autofocus]")?.setSelectionRange(0, 0);

@@ -36,15 +36,19 @@ export async function post(address, fields) {
     if (!fields.get("silent") || answer.headers.has("X-Offer")) note(parsed(markup).firstElementChild);
     return answer;
   }
+  const page = parsed(markup);
+  const words = all("h1, h2, p:not(:has(a))", page).map((one) => one.textContent);
+  complain((words.length ? words.join(" ") : page.textContent).trim().replace(/\s+/g, " "));
+  return null;
+}
+
+export function complain(words) {
   const said = document.createElement("div");
   said.className = "note lasting";
   said.setAttribute("role", "alert");
-  const page = parsed(markup);
-  const words = all("h1, h2, p:not(:has(a))", page).map((one) => one.textContent);
-  said.textContent = (words.length ? words.join(" ") : page.textContent).trim().replace(/\s+/g, " ");
+  said.textContent = words;
   note(said);
   setTimeout(() => said.remove(), 12_000);
-  return null;
 }
 
 // One note at a time: the latest is what one wants to take back.

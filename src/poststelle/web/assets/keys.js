@@ -19,6 +19,7 @@ const KEYS = {
   v: () => act("move"),
   l: () => act("tag"),
   i: () => act("assign"),
+  n: startNote,
   z: undo,
   "?": () => find("#keys")?.showModal(),
   "/": () => find("#search")?.select(),
@@ -32,6 +33,13 @@ function press(key) {
   const button = find(`[data-key="${key}"]`);
   button?.click();
   return Boolean(button);
+}
+
+function startNote() {
+  const box = find(".note-box");
+  if (!box) return;
+  box.open = true;
+  find("#new-note").focus();
 }
 
 function go(key) {

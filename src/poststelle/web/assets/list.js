@@ -1,6 +1,7 @@
 // The list: what is chosen in it follows the address, selected rows, rows merged without moving what one reads.
 
 import { all, body, find, htmx, parsed, part } from "./dom.js";
+import { holding } from "./holding.js";
 import { attend } from "./presence.js";
 
 export const rows = () => all("#rows > .row");
@@ -64,7 +65,7 @@ export function closeMessage() {
   const back = find("#message [data-back]");
   if (!back) return;
   const address = back.getAttribute("href");
-  find("#message").remove();
+  find("#message").replaceWith(find("#nothing-open").content.cloneNode(true));
   history.pushState({ htmx: true }, "", address);
   follow();
 }
@@ -273,11 +274,6 @@ function dropped(element) {
 }
 
 // --- A phone: a long press selects.
-let pressed = 0;
-document.addEventListener("touchstart", (event) => {
-  const row = event.target.closest?.("#rows > .row");
-  if (row) pressed = setTimeout(() => togglePick(row), 600);
-}, { passive: true });
-for (const name of ["touchend", "touchmove", "touchcancel"]) document.addEventListener(name, () => clearTimeout(pressed), { passive: true });
+holding("#rows > .row", togglePick);
 
 export const isPhone = () => matchMedia("(max-width: 760px)").matches || body().dataset.preview === "off";

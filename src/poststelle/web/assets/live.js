@@ -69,6 +69,13 @@ function later() {
 }
 document.addEventListener("visibilitychange", later);
 
+// What colleagues do shows beside the message too, but not under the hands of somebody who is at it.
+async function refreshWork() {
+  const work = find("#work");
+  if (!work || work.contains(document.activeElement) || find("details[open]:not(.note-box)", work) || find("#new-note")?.value) return;
+  await htmx.ajax("GET", work.dataset.address, { target: "#work", swap: "outerMorph" });
+}
+
 async function refresh() {
   const wanted = { ...stale };
   for (const name of Object.keys(stale)) stale[name] = false;
@@ -77,6 +84,7 @@ async function refresh() {
     if (wanted.tree) await htmx.ajax("GET", body().dataset.tree, { target: "#tree", swap: "outerMorph" });
     const marks = find("#marks");
     if (wanted.marks && marks) await htmx.ajax("GET", marks.dataset.marks, { target: "#marks", swap: "outerHTML" });
+    if (wanted.marks) await refreshWork();
     if (wanted.outgoing) htmx.trigger(body(), "poststelle:outgoing");
   } finally {
     follow();

@@ -2,23 +2,38 @@
 
 import { all, find, parsed } from "./dom.js";
 
-// What `web.fields.applies` says, said here again: "name=a,b;other=c".
+// What `web.fields.applies` says, said here again: "name=a,b;other=c|third=d".
 function applies(when, form) {
-  return when.split(";").filter(Boolean).every((part) => {
-    const [name, wanted] = part.split("=");
-    const field = form.elements[name];
+  const chosen = (condition) => {
+    const [name, wanted] = condition.split("=");
+    const found = form.elements[name];
+    const field = found instanceof RadioNodeList ? found[found.length - 1] : found;
     // A choice that is not offered has not been made.
-    const value = field instanceof RadioNodeList ? field[field.length - 1].value : (field?.value ?? "");
+    const value = field?.type === "checkbox" && !field.checked ? "0" : (field?.value ?? "");
     return wanted.split(",").includes(value);
-  });
+  };
+  return when.split(";").filter(Boolean).every((part) => part.split("|").some(chosen));
 }
 
 function suit(form) {
-  for (const element of all("[data-when]", form)) element.hidden = !applies(element.dataset.when, form);
+  for (const element of all("[data-when]", form)) {
+    const hides = !applies(element.dataset.when, form);
+    const folded = element.closest("details");
+    // Why an exception is made is asked as soon as it is made, in a folded section too.
+    if (element.hidden && !hides && folded && element.matches('[data-field$="exception_reason"]')) folded.open = true;
+    element.hidden = hides;
+    if (element.localName === "option") offer(element);
+  }
   for (const section of all("fieldset.section, details.section", form)) {
     const fields = all(".field", section);
     if (fields.length && !section.dataset.when) section.hidden = fields.every((field) => field.hidden);
   }
+}
+
+// What is not offered any more cannot stay chosen; the first choice is the harmless one.
+function offer(option) {
+  if (option.hidden && option.selected) option.closest("select").selectedIndex = 0;
+  option.disabled = option.hidden;
 }
 
 function once(selector, make) {

@@ -5,9 +5,11 @@ import { all, body, find } from "./dom.js";
 let items = [];
 let choose = null;
 let searching = false;
+let near = "";
 
 const fold = (text) => text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
 const words = (name) => find("#palette").dataset[name];
+const about = (name, text) => words(name).replace("{text}", () => text);
 
 async function fetched(address) {
   const answer = await fetch(address);
@@ -16,7 +18,7 @@ async function fetched(address) {
 
 function open(placeholder, some, chosen, search) {
   const dialog = find("#palette");
-  [items, choose, searching] = [some, chosen, search];
+  [items, choose, searching, near] = [some, chosen, search, ""];
   const text = find("input", dialog);
   text.value = "";
   text.placeholder = placeholder;
@@ -31,9 +33,11 @@ export async function openPalette() {
   if (find("#palette").open) draw();
 }
 
-export async function chooseFolder(verb, then) {
+// `from`: the folder it lies in. Every mailbox has an archive: that of the same mailbox is meant first.
+export async function chooseFolder(verb, from, then) {
   open(words(verb === "copy" ? "wordsCopy" : "wordsMove"), [], (one) => then(one.folder), false);
   items = ((await fetched(body().dataset.palette)).items ?? []).filter((one) => one.folder);
+  near = items.find((one) => one.folder === from)?.hint ?? "";
   draw();
 }
 
@@ -41,7 +45,7 @@ export async function chooseTag(then) {
   const chosen = (one) => then(one.keyword ? { keyword: one.keyword } : { name: one.tag });
   open(words("wordsTag"), [], chosen, false);
   const found = await fetched(find("#acts")?.dataset.targets ?? "/mail/targets/");
-  items = [...(found.tags ?? []), { fresh: words("wordsNewTag") }];
+  items = [...(found.tags ?? []), { fresh: "wordsNewTag" }];
   draw();
 }
 
@@ -75,13 +79,14 @@ function draw() {
   const typed = fold(text);
   const fresh = items.find((one) => one.fresh);
   const found = items.filter((one) => one.name).map((one) => [fit(one, typed), one]).filter(([how]) => how);
+  for (const one of found) if (near && one[1].hint === near) one[0] += 0.5;
   const best = found.sort(([one], [other]) => other - one).slice(0, 40).map(([, one]) => one);
   if (searching && text) {
     const query = `${dialog.dataset.search}?q=`;
-    best.push({ group: "", name: `${words("wordsSearch")} “${text}”`, url: query + encodeURIComponent(text) });
-    best.push({ group: "", name: `${words("wordsSender")} “${text}”`, url: `${query}from:${encodeURIComponent(`"${text}"`)}` });
+    best.push({ name: about("wordsSearch", text), url: query + encodeURIComponent(text) });
+    best.push({ name: about("wordsSender", text), url: `${query}from:${encodeURIComponent(`"${text}"`)}` });
   }
-  if (fresh && text && !items.some((one) => one.name && fold(one.name) === typed)) best.push({ name: `${fresh.fresh} “${text}”`, tag: text });
+  if (fresh && text && !items.some((one) => one.name && fold(one.name) === typed)) best.push({ name: about(fresh.fresh, text), tag: text });
   find("ul", dialog).replaceChildren(...best.map(line));
   mark(0);
 }
@@ -95,7 +100,7 @@ function line(one, at) {
   name.append(one.name);
   const hint = document.createElement("small");
   hint.textContent = [one.hint, one.group].filter(Boolean).join(" · ");
-  item.append(name, hint);
+  item.append(name, ...(hint.textContent ? [hint] : []));
   item.addEventListener("click", () => take(one));
   item.addEventListener("pointermove", () => mark(at));
   item.chosen = one;

@@ -11,8 +11,14 @@ export function probeForm(form) {
     const fix = event.target.closest("[data-fix]");
     if (!fix) return;
     for (const [name, value] of Object.entries(JSON.parse(fix.dataset.fix))) put(form.elements[name], value);
+    // Why an exception is made is asked where it is made.
+    const why = find("[data-why]", fix.parentElement);
+    if (why?.value) put(form.elements[why.dataset.why], why.value);
     form.dispatchEvent(new Event("change"));
     find("[data-test]", form).click();
+  });
+  find("#probe", form)?.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches("[data-why]")) event.preventDefault();
   });
   for (const button of all("[data-test]", form)) {
     button.addEventListener("click", (event) => {
@@ -75,9 +81,9 @@ function offerFolders(form, found) {
     const [usual] = select.options;
     usual.dataset.words ??= usual.text;
     const there = found.find((one) => one[1] === role);
-    usual.text = there ? `${usual.dataset.words}: ${there[0].join(" / ")}` : usual.dataset.words;
+    usual.text = there ? `${usual.dataset.words}: ${there[2]}` : usual.dataset.words;
     const chosen = select.value;
-    select.replaceChildren(usual, ...found.map(([path]) => new Option(path.join(" / "), JSON.stringify(path))));
+    select.replaceChildren(usual, ...found.map(([path, , words]) => new Option(words, JSON.stringify(path))));
     select.value = chosen;
     if (select.selectedIndex < 0) usual.selected = true;
     select.closest("details").open = true;
@@ -120,7 +126,7 @@ async function test(form, button, data = new FormData(form)) {
       const end = text.lastIndexOf("</tr>");
       if (end >= 0) {
         lines.append(...parsed(`<table>${text.slice(0, end + 5)}</table>`).querySelectorAll("tr"));
-        for (const fix of all("[data-fix], [data-allow]", lines)) fix.hidden = false;
+        for (const fix of all("[data-fix], [data-allow], [data-why]", lines)) fix.hidden = false;
         for (const step of all("[data-folders]", lines)) offerFolders(form, JSON.parse(step.dataset.folders));
         lines.lastElementChild.scrollIntoView({ block: "nearest" });
         text = text.slice(end + 5);

@@ -1,4 +1,4 @@
-// A box with suggestions below it (ARIA combobox): the arrows choose, Enter and Tab take, Escape closes, a finger takes too.
+// A box with suggestions below it (ARIA 1.2 combobox): the arrows choose, Enter and Tab take, Escape closes, a finger takes too.
 
 import { all, parsed, part } from "./dom.js";
 
@@ -18,24 +18,31 @@ function mark(box, at) {
 function show(box, items) {
   listOf(box).replaceChildren(...items);
   listOf(box).hidden = !items.length;
-  box.ariaExpanded = String(items.length > 0);
+  // Of several lines it is a textbox to ARIA, which has no such state.
+  if (box.role === "combobox") box.ariaExpanded = String(items.length > 0);
   box.setAttribute("aria-activedescendant", "");
 }
 
-// `asked(box)`: where suggestions for what is typed now are found, null for none. `take(box, item)`: one was taken; what it gives is
-// completed again. `first(box)`: whether the first suggestion is chosen as soon as it is shown. `ends`: other keys that take.
-export function suggesting(selector, { asked, take, first = () => false, ends = "" }) {
+const fetched = async (address) => {
+  const answer = await part(address, "completions");
+  return answer.ok ? all("li", parsed(await answer.text())) : [];
+};
+
+// `asked(box)`: what is typed now, as the address where suggestions for it are found, null for none; `here` finds them on the page
+// instead. `take(box, item)`: one was taken; what it gives is completed again. `first(box)`: whether the first suggestion is chosen
+// as soon as it is shown. `ends`: other keys that take.
+export function suggesting(selector, { asked, here, take, first = () => false, ends = "" }) {
   let waiting = 0;
   const boxOf = (event) => (event.target.matches?.(selector) && listOf(event.target) ? event.target : null);
 
   async function offer(box) {
-    const address = asked(box);
-    if (!address) return show(box, []);
-    const answer = await part(address, "completions");
+    const of = asked(box);
+    if (!of) return show(box, []);
+    const items = await (here ?? fetched)(of);
     // A slower answer to something typed before is no answer any more.
-    if (!answer.ok || !box.isConnected || asked(box) !== address || document.activeElement !== box) return;
-    show(box, all("li", parsed(await answer.text())));
-    listOf(box).dataset.of = address;
+    if (!box.isConnected || asked(box) !== of || document.activeElement !== box) return;
+    show(box, items);
+    listOf(box).dataset.of = of;
     if (first(box)) mark(box, 0);
   }
 
@@ -52,7 +59,7 @@ export function suggesting(selector, { asked, take, first = () => false, ends = 
     const box = boxOf(event);
     if (!box) return;
     clearTimeout(waiting);
-    waiting = setTimeout(offer, PAUSE, box);
+    waiting = setTimeout(offer, here ? 0 : PAUSE, box);
   });
   document.addEventListener("focusout", (event) => {
     const box = boxOf(event);

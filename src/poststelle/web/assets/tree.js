@@ -1,6 +1,7 @@
 // The tree under somebody's hands: the menu of an entry, arranging by dragging and by keyboard, questions before a deed.
 
 import { all, body, fieldsOf, find, htmx, lookAgain, parsed, part, post } from "./dom.js";
+import { holding } from "./holding.js";
 
 const lineOf = (element) => element?.closest?.(".twig-line");
 const mayArrange = (line) => line.dataset.tree === "own" || "arrange" in line.closest(".twigs").dataset;
@@ -27,39 +28,13 @@ document.addEventListener("contextmenu", (event) => {
   const line = lineOf(event.target);
   if (!line) return;
   event.preventDefault();
-  if (touched) return hold();
   const box = line.getBoundingClientRect();
   const byKey = event.button !== 2 || !event.clientX;
   openMenu(line, byKey ? box.left + 24 : event.clientX, byKey ? box.top + 28 : event.clientY);
 });
 
-// A long press is answered when the finger leaves: a menu shown under the finger would close again with it.
-let touched = null;
-let pressing = 0;
-function hold() {
-  touched.classList.add("held");
-}
-function release() {
-  clearTimeout(pressing);
-  touched?.classList.remove("held");
-  touched = null;
-}
-document.addEventListener("touchstart", (event) => {
-  release();
-  touched = event.touches.length > 1 ? null : lineOf(event.target);
-  if (touched) pressing = setTimeout(hold, 500);
-}, { passive: true });
-for (const name of ["touchmove", "touchcancel"]) document.addEventListener(name, release, { passive: true });
-document.addEventListener("touchend", (event) => {
-  const line = touched;
-  const held = line?.classList.contains("held");
-  release();
-  if (!held) return;
-  // No click on the folder follows.
-  event.preventDefault();
-  const [{ clientX, clientY }] = event.changedTouches;
-  openMenu(line, clientX, clientY);
-}, { passive: false });
+// The menu opens when the finger leaves: shown under it, it would close again with it.
+holding(".twig-line", () => {}, (line, { clientX, clientY }) => openMenu(line, clientX, clientY));
 
 document.addEventListener("keydown", (event) => {
   const menu = event.target.closest?.(".menu");
@@ -116,15 +91,20 @@ document.addEventListener("submit", async (event) => {
     const said = await question(ask, name ?? "");
     if (said === null) return;
     fields.set("name", said);
-  } else if (sure && (await question(sure)) === null) return;
+  } else if (sure && (await question(sure, undefined, event.submitter?.textContent)) === null) return;
   if (await post(form.getAttribute("action"), fields)) {
     await redraw();
     lookAgain();
   }
 });
 
-function question(title, value) {
+// `deed`: what happens for good, as the button says it that led here.
+function question(title, value, deed) {
   const dialog = find("#ask");
+  const yes = find("[value=yes]", dialog);
+  yes.dataset.words ??= yes.textContent;
+  yes.textContent = deed?.trim().replace(/\s*…$/, "") || yes.dataset.words;
+  yes.classList.toggle("danger", Boolean(deed));
   const text = find("input", dialog);
   find("h2", dialog).textContent = title;
   text.hidden = text.disabled = value === undefined;
@@ -143,7 +123,6 @@ let dragged = null;
 document.addEventListener("dragstart", (event) => {
   const line = lineOf(event.target);
   if (!line) return;
-  if (touched) return event.preventDefault();
   dragged = line;
   event.dataTransfer.setData(TYPE, line.dataset.key);
   event.dataTransfer.effectAllowed = "copyMove";

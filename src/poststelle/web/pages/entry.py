@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model, login
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -49,6 +50,12 @@ def _chosen_start(request: Visit, accounts: Collection[str]) -> str:
     where = read_where(chosen)
     gone = where.place is Place.FOLDER or (where.place is Place.ACCOUNT and where.id not in accounts)
     return "" if chosen == DEFAULT.start or gone else address_of(where)
+
+
+@login_not_required
+def icon(_request: HttpRequest) -> HttpResponse:
+    """What browsers ask for by themselves beside a page that names no icon: a print, a source, the API's description."""
+    return redirect(static("icon.svg"))
 
 
 @login_not_required

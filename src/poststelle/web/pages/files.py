@@ -17,7 +17,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from poststelle.errors import Conflict
+from poststelle.errors import Conflict, NotFound
 from poststelle.mail.address import Address, format_address
 from poststelle.mail.html import Sanitised, document, linkify
 from poststelle.office import people, pictures, reading, viewing, wording
@@ -26,6 +26,8 @@ from poststelle.web.entrance import Visit, is_part
 from poststelle.web.frame import PictureWish, framed, picture_url, read_picture, read_signature
 from poststelle.web.readable import marked_html
 from poststelle.web.templatetags.mail import long_moment
+
+_LONGEST_WORDS = 160
 
 
 @require_safe
@@ -49,9 +51,16 @@ def frame(request: HttpRequest, placement: str, signature: str) -> HttpResponse:
 @require_safe
 @login_not_required
 def picture(request: HttpRequest, signature: str) -> HttpResponse:  # noqa: ARG001  (cookies are ignored)
-    """A remote picture, fetched by us for a reader who asked."""
+    """A remote picture, fetched by us for a reader who asked; where it cannot be had, a quiet place with its words."""
     wish = read_picture(signature)
-    data, content_type = pictures.picture(people.actor_of_session(wish.user), wish.message, wish.url)
+    actor = people.actor_of_session(wish.user)
+    try:
+        data, content_type = pictures.picture(actor, wish.message, wish.url)
+    except NotFound as error:
+        if error.code != "picture-unavailable":
+            raise
+        with translation.override(actor.user.language if actor.user else None):
+            return downloads.missing_picture(wish.words, _("could not be loaded"))
     return downloads.drawn_picture(data, content_type)
 
 
@@ -125,9 +134,14 @@ def original(request: Visit, placement: str) -> HttpResponse:
     return downloads.download(f"{subject or 'message'}.eml", "message/rfc822", reading.raw(request.actor, placement))
 
 
-def _through(user: str, placement: str) -> Callable[[str], str]:
+def _through(user: str, placement: str) -> Callable[[str, str], str]:
     """Where a remote picture of the message is found on our side, for this person (id)."""
-    return lambda url: picture_url(PictureWish(user, placement, url))
+
+    def address(url: str, words: str) -> str:
+        said = "".join(letter for letter in " ".join(words.split()) if letter.isprintable())
+        return picture_url(PictureWish(user, placement, url, said[:_LONGEST_WORDS]))
+
+    return address
 
 
 def _page(request: Visit) -> int:

@@ -17,6 +17,7 @@ from poststelle.mail.records import FolderRecord
 from poststelle.office import accounts, happenings, health, ledger, proof, reading, wording
 from poststelle.web import facts
 from poststelle.web.entrance import Visit, base_of
+from poststelle.web.names import path_name
 
 _WINDOW = 100
 
@@ -30,7 +31,7 @@ def board(request: Visit) -> HttpResponse:
     context = {
         "accounts": [(one, happenings.health_sentence(one), happenings.WATCHING.get(one.watching, one.watching)) for one in page.items],
         "next": page.next, "totals": totals, "state": state,
-        "lacking": wording.sentence(totals.machine) if totals.machine else None,
+        "office": [wording.sentence(one.code, one.facts) for one in health.of_the_office(request.actor)],
         "states": [(name, happenings.HEALTH_NAMES[name], count) for name, count in totals.by_state.items() if count],
     }  # fmt: skip
     return render(request, "health.html", _frame(request) | context)
@@ -54,7 +55,7 @@ def account_ledger(request: Visit, account: str) -> HttpResponse:
     """The same for one mailbox."""
     rows = [("", one) for one in ledger.show(request.actor, account)]
     reasons = [
-        ("/".join(one.path), count, wording.sentence(code).title)
+        (path_name(one.path, one.role), count, wording.sentence(code).title)
         for _label, one in rows
         for code, count in sorted(one.reasons.items())
     ]
@@ -119,7 +120,7 @@ def verify(request: Visit) -> HttpResponse:
 
 
 def _named(folder: FolderRecord, labels: dict[str, str]) -> str:
-    return f"{labels.get(folder.account_id, '')} · {'/'.join(folder.path)}"
+    return f"{labels.get(folder.account_id, '')} · {path_name(folder.path, folder.role)}"
 
 
 def _cursor(request: Visit) -> str | None:

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
@@ -32,12 +33,14 @@ _WINDOW = 100
 @require_safe
 def overview(request: Visit) -> HttpResponse:
     """A window of the log-ins whose password one may change, the shared ones first."""
+    words = request.GET.get("q", "").strip()[:200]
     after = request.GET.get("after", "")
     start = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else 0
-    found = logins.within(request.actor, start=start, limit=_WINDOW + 1)
+    found = logins.within(request.actor, words=words, start=start, limit=_WINDOW + 1)
+    following: dict[str, str | int] = {"q": words, "after": start + _WINDOW}
     context = {
-        "base": base_of(request), "area": "logins", "logins": found[:_WINDOW],
-        "next": start + _WINDOW if len(found) > _WINDOW else None,
+        "base": base_of(request), "area": "logins", "logins": found[:_WINDOW], "q": words,
+        "next": urlencode(following) if len(found) > _WINDOW else "",
     }  # fmt: skip
     return render(request, "logins.html", context)
 

@@ -5,12 +5,12 @@ One address, two answers: the whole page, or the part htmx puts into it. The par
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from poststelle.errors import NotFound
+from poststelle.errors import Invalid, NotFound
 from poststelle.mail.listing import Place, Where, read_where
 from poststelle.mail.listing import folder as folder_place
 from poststelle.mail.ports import FLAGGED, SEEN
@@ -110,7 +110,10 @@ def _place(request: Visit, where: Where) -> HttpResponse:
 
 def _read(where: str) -> Where:
     """The place an address names. A folder has an address of its own."""
-    chosen = read_where(where)
+    try:
+        chosen = read_where(where)
+    except Invalid as error:
+        raise Http404 from error
     if chosen.place is Place.FOLDER:
         raise NotFound("folder-unknown", folder=chosen.id)
     return chosen

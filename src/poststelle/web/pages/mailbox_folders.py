@@ -18,7 +18,7 @@ from poststelle.mail.records import FolderRecord
 from poststelle.mail.settings import Right
 from poststelle.office import accounts, handling, reading, special_folders, wording
 from poststelle.web.entrance import Visit, base_of
-from poststelle.web.names import ROLES
+from poststelle.web.names import ROLES, as_a_tree
 
 _GIVEN = [role for role in ROLES if role is not Role.INBOX]
 _ALL = "all"
@@ -53,7 +53,7 @@ def folders(request: Visit, account: str) -> HttpResponse:
             _switches(one),
             str(one.choices.get("role", "")),
         )
-        for one in _as_a_tree(found)
+        for one in as_a_tree(found)
     ]  # fmt: skip
     context = {
         "base": base_of(request), "account": record, "here": "folders", "area": "mailboxes", "lines": lines,
@@ -83,18 +83,6 @@ def create(request: Visit, account: str) -> HttpResponse:
         told = _("Created: %(names)s.") % {"names": ", ".join(names)} if names else _("Nothing was missing.")
         messages.success(request, told)
     return redirect("mailbox-folders", record.id)
-
-
-def _as_a_tree(folders: Sequence[FolderRecord]) -> list[FolderRecord]:
-    """Each below the one that holds it; beside each other the special ones first, then by name."""
-    ranks = {role: rank for rank, role in enumerate(ROLES)}
-    roles = {tuple(one.path): ranks.get(one.role, len(ranks)) for one in folders}
-
-    def spot(folder: FolderRecord) -> list[tuple[int, str]]:
-        above = (tuple(folder.path[: depth + 1]) for depth in range(len(folder.path)))
-        return [(roles.get(path, len(ranks)), path[-1].casefold()) for path in above]
-
-    return sorted(folders, key=spot)
 
 
 def _switches(folder: FolderRecord) -> list[tuple[str, bool]]:

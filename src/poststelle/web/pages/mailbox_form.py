@@ -23,16 +23,16 @@ from poststelle.web.fields import applies
 USUAL = "-"
 """The choice of outgoing server that says: whatever applies for person, office, installation."""
 
-_IMAP, _POP3 = "kind=synchronised", "kind=fetch-only"
+WITH_FOLDERS = "kind=synchronised"
 RECEIVES = "kind=synchronised,fetch-only"
 SENDS = "kind=synchronised,fetch-only,send-only"
 OWN_SERVER = f"{SENDS};outgoing.server="
 OWN_LOGIN = f"{SENDS};outgoing.authentication=own"
 WHEN: Mapping[str, str] = {
     "owner": "scope=personal",
-    "office_account": "scope=shared,system",
-    "receiving.push": _IMAP, "receiving.subscribed_only": _IMAP, "receiving.all_folders": _IMAP,
-    "receiving.inbox_is_root": _IMAP, "receiving": RECEIVES,
+    "office_account": f"scope=shared,system;{SENDS}",
+    "receiving.push": WITH_FOLDERS, "receiving.subscribed_only": WITH_FOLDERS, "receiving.all_folders": WITH_FOLDERS,
+    "receiving.inbox_is_root": WITH_FOLDERS, "receiving": RECEIVES,
     "receiving.after_days": f"{RECEIVES};receiving.after_import=delete-later",
     "incoming": RECEIVES, "login": SENDS, "outgoing": SENDS, "sending": SENDS,
     "sending.sent_folder": f"{SENDS};sending.sent_copy=folder",
@@ -45,7 +45,10 @@ WHEN: Mapping[str, str] = {
     "outgoing.login.password": f"{OWN_LOGIN};outgoing.login.login=",
 }  # fmt: skip
 """Under which choices a field, or what lies below its path, means something."""
-_PIN = {"fingerprint": "pinned", "name": "other-name", "until": "unchecked"}
+_EXCEPTED = (
+    "{0}certificate.mode=pinned,other-name,unchecked|{0}minimum_tls=1.0,1.1|{0}plain_text_allowed=1|{0}encryption=none"
+)
+_PIN = {"fingerprint": "pinned", "key": "pinned", "name": "other-name", "until": "unchecked"}
 _TOP = ("label", "address", "display_name", "organisation", "reply_to", "kind", "scope")
 _NUMBERS = frozenset({"receiving.interval_minutes", "receiving.after_days"})
 _CHOSEN = frozenset({"since", "after_import", "sent_copy", "sent_folder", "files_for"})
@@ -54,9 +57,16 @@ _CHOSEN = frozenset({"since", "after_import", "sent_copy", "sent_folder", "files
 def when(name: str) -> str:
     """Under which choices the field means something: its own condition, or that of the nearest path above it."""
     way, _, part = name.rpartition(".")
+    if part == "exception_reason":
+        return f"{when(f'{way}.certificate')};{excepted(f'{way}.')}"
     if part in _PIN and way.endswith("certificate"):
         return f"{when(way)};{way}.mode={_PIN[part]}"
     return WHEN[name] if name in WHEN else when(way) if way else ""
+
+
+def excepted(way: str) -> str:
+    """Under which choices a server (`way`: what its fields begin with) is less safe than usual."""
+    return _EXCEPTED.format(way)
 
 
 GROUP = "group:"
@@ -206,6 +216,8 @@ def _server(values: Mapping[str, str], way: str, protocol: str) -> dict[str, obj
         made["minimum_tls"] = values[f"{way}.minimum_tls"] or None
     if f"{way}.plain_text_allowed" in values:
         made["plain_text_allowed"] = values[f"{way}.plain_text_allowed"] == "1"
+    if f"{way}.exception_reason" in values:
+        made["exception_reason"] = values[f"{way}.exception_reason"] or None
     if mode := values.get(f"{way}.certificate.mode"):
         asked = {name: values.get(f"{way}.certificate.{name}") or None for name, of in _PIN.items() if of == mode}
         made["certificate"] = {"mode": mode, **asked}
@@ -224,6 +236,7 @@ def _way_out(values: Mapping[str, str]) -> dict[str, object] | None:
             "certificate",
             "minimum_tls",
             "plain_text_allowed",
+            "exception_reason",
             "server",
             "login",
         )
@@ -292,20 +305,11 @@ def _grants(values: Mapping[str, str]) -> list[dict[str, object]]:
 
 
 def kept(record: AccountRecord, made: dict[str, object]) -> dict[str, object]:
-    """The changes with what this form does not show left as it is: a shared way out, the key of a pin, the rest of senders."""
+    """The changes with what this form does not show left as it is: a shared way out, the rest of senders."""
     way_out = made.get("outgoing")
     names_one = isinstance(way_out, dict) and bool(way_out.get("server") or way_out.get("host"))
     if not names_one and record.outgoing is None and not record.outgoing_server:
         made.pop("outgoing", None)
-    for way, endpoint in (("incoming", record.incoming), ("outgoing", record.outgoing)):
-        server = made.get(way)
-        certificate = server.get("certificate") if isinstance(server, dict) else None
-        if (
-            endpoint
-            and isinstance(certificate, dict)
-            and certificate.get("fingerprint") == endpoint.certificate.fingerprint
-        ):
-            certificate["key"] = endpoint.certificate.key or None
     known = {one.address.casefold(): one for one in record.identities}
     identities = made.get("identities")
     for one in identities if isinstance(identities, list) else ():

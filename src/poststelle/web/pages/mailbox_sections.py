@@ -1,4 +1,4 @@
-"""What the mailbox form shows: its sections and fields, and what the steps of a test are called.
+"""What the mailbox form shows: its sections and fields.
 
 What the fields mean for the account document is `mailbox_form`.
 """
@@ -12,11 +12,10 @@ from typing import Any, Protocol
 
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from poststelle.mail.ports import Role
-from poststelle.mail.records import AccountRecord, LoginRecord, OutgoingServerRecord, Step, UserRecord
-from poststelle.mail.settings import Kind
+from poststelle.mail.records import AccountRecord, LoginRecord, OutgoingServerRecord, UserRecord
+from poststelle.mail.settings import AfterImport, Kind
 from poststelle.web.fields import Field, choices
 from poststelle.web.names import (
     AFTER_IMPORT,
@@ -29,27 +28,10 @@ from poststelle.web.names import (
     RIGHTS,
     ROLES,
     SENT_COPIES,
+    path_name,
 )
-from poststelle.web.pages.mailbox_form import GROUP, RECEIVES, SENDS, USUAL, flat, grant_name, when
+from poststelle.web.pages.mailbox_form import GROUP, RECEIVES, SENDS, USUAL, WITH_FOLDERS, flat, grant_name, when
 
-STEPS: Mapping[str, Any] = {
-    "resolve": gettext_lazy("Find the server"),
-    "connect": gettext_lazy("Connect"),
-    "tls": gettext_lazy("Encryption and certificate"),
-    "greeting": gettext_lazy("Greeting"),
-    "login": gettext_lazy("Log in"),
-    "folders": gettext_lazy("List the folders"),
-    "prefix": gettext_lazy("Where the folders hang"),
-    "push": gettext_lazy("News as it comes"),
-    "sent-folder": gettext_lazy("Folder for sent mail"),
-    "quota": gettext_lazy("Space on the server"),
-    "numbering": gettext_lazy("Lasting message numbers"),
-    "send": gettext_lazy("Send a test message"),
-    "arrival": gettext_lazy("Wait for it to arrive"),
-    "sent-copy": gettext_lazy("Copy in the Sent folder"),
-    "clean-up": gettext_lazy("Clear up"),
-    "kept": gettext_lazy("Keep the password"),
-}
 TLS_VERSIONS = [("1.2", "TLS 1.2"), ("1.3", "TLS 1.3"), ("1.1", "TLS 1.1"), ("1.0", "TLS 1.0")]
 _NEW_SENDERS = 2
 _CHOSEN_ROLES = (Role.SENT, Role.DRAFTS, Role.TRASH, Role.SPAM, Role.ARCHIVE)
@@ -84,15 +66,19 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What can be chosen in the form: people, log-ins and servers of their own, folders for what is sent (id, mailbox, path)."""
+    """What can be chosen in the form: people, log-ins and servers of their own, folders for what is sent (id, mailbox, path, role)."""
 
     users: Sequence[UserRecord] = ()
     logins: Sequence[LoginRecord] = ()
     servers: Sequence[OutgoingServerRecord] = ()
     groups: Sequence[str] = ()
-    sent_folders: Sequence[tuple[str, str, Sequence[str]]] = ()
+    sent_folders: Sequence[tuple[str, str, Sequence[str], Role]] = ()
     typed: frozenset[str] = frozenset()
     """Names of secrets that were typed and wait (`web.typed_secrets`)."""
+    administers: bool = False
+    """Whether whoever fills it in is an administrator."""
+    filed_by: str = ""
+    """The provider that files all this mailbox sends, so that the office's links to log in cannot go through it."""
 
 
 class MakeField(Protocol):
@@ -160,10 +146,21 @@ def _identity(field: MakeField, known: Known, record: AccountRecord | None) -> S
         field("kind", _("What it does"), "select", choices=choices(kinds)),
         field("scope", _("Whose it is"), "select", choices=choices(OWNERSHIPS)),
         field("owner", _("Owner"), "select", choices=owners),
-        field("active", _("Active: is fetched from and sends"), "check"),
-        field("office_account", _("Office account: sends for the office itself"), "check"),
+        *([] if kind is Kind.ARCHIVE else [
+            field("active", _("Active: mail is fetched and sent"), "check"),
+            *_office(field, known, record),
+        ]),
         field("version", "", "hidden"),
     ])  # fmt: skip
+
+
+def _office(field: MakeField, known: Known, record: AccountRecord | None) -> list[Field]:
+    """Whether it is the office account: for administrators, and for others as long as it is."""
+    if not (known.administers or (record is not None and record.is_office_account)):
+        return []
+    told = _("%(provider)s files everything sent here: links to choose a password would not be mailed from it.")
+    caution = told % {"provider": known.filed_by} if known.filed_by else ""
+    return [field("office_account", _("Office account: sends for the office itself"), "check", help=caution)]
 
 
 def _login(field: MakeField, known: Known, kept: str) -> Section:
@@ -196,8 +193,18 @@ def _files_for(field: MakeField, known: Known, name: str, label: str) -> list[Fi
     ]
 
 
+def _after_import_help(known: Known, record: AccountRecord | None) -> str:
+    """What to mind: a trash that is not there, or the space that what is left on the server takes."""
+    roles = {role for _number, of, _path, role in known.sent_folders if record is not None and of == record.label}
+    wants_trash = record is not None and record.receiving.after_import is AfterImport.TRASH
+    if wants_trash and roles and Role.TRASH not in roles:
+        return _(
+            "This mailbox has no folder for trash, so messages stay on the server. Create one on its page “Folders”."
+        )
+    return _space(record)
+
+
 def _space(record: AccountRecord | None) -> str:
-    """What to mind when mail is left on the server."""
     if record is None or record.quota is None or not record.quota[1]:
         return _("What stays on the server fills the space there; the test and the health board say how full it is.")
     used, limit = record.quota
@@ -217,7 +224,8 @@ def _receiving(field: MakeField, known: Known, record: AccountRecord | None) -> 
         field("receiving.background", _("Keep everything here; otherwise only look at it live"), "check"),
         field("receiving.interval_minutes", _("Look every … minutes"), "number"),
         field("receiving.since", _("Treat as new only since"), "date", help=_("Older mail is kept and can be searched, nothing more.")),
-        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT), help=_space(record)),
+        field("receiving.after_import", _("A message that has been fetched"), "select", choices=choices(AFTER_IMPORT),
+              offered={AfterImport.TRASH.value: WITH_FOLDERS}, help=_after_import_help(known, record)),
         field("receiving.after_days", _("Deleted on the server after … days"), "number"),
         *_files_for(field, known, "receiving.files_for", _("Files of what comes in are for")),
     ], RECEIVES, folded=True)  # fmt: skip
@@ -230,7 +238,7 @@ def _folders(field: MakeField, values: Mapping[str, str], record: AccountRecord 
         field("receiving.inbox_is_root", _("All folders hang below INBOX"), "check"),
     ]
     if record is not None:
-        return Section("choices", _("Folders"), "", fields, "kind=synchronised", folded=True)
+        return Section("choices", _("Folders"), "", fields, WITH_FOLDERS, folded=True)
     told = _("The test shows the folders there are; then you can choose which is for what.")
     for role in _CHOSEN_ROLES:
         name = f"roles.{role.value}"
@@ -239,7 +247,7 @@ def _folders(field: MakeField, values: Mapping[str, str], record: AccountRecord 
         fields.append(
             field(name, str(ROLES[role]), "select", choices=[*usual, *([(chosen, _path(chosen))] if chosen else [])])
         )
-    return Section("choices folders", _("Folders"), told, fields, "kind=synchronised", folded=True)
+    return Section("choices folders", _("Folders"), told, fields, WITH_FOLDERS, folded=True)
 
 
 def _as_text(path: object) -> str:
@@ -252,12 +260,15 @@ def _path(text: str) -> str:
         names = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return " / ".join(map(str, names)) if isinstance(names, list) else text
+    return path_name([str(name) for name in names]) if isinstance(names, list) else text
 
 
 def _sending(field: MakeField, known: Known, record: AccountRecord | None) -> Section:
     own = record.label if record is not None else ""
-    folders = [(number, " / ".join(path if of == own else (of, *path))) for number, of, path in known.sent_folders]
+    folders = [
+        (number, path_name(path, role) if of == own else f"{of} / {path_name(path, role)}")
+        for number, of, path, role in known.sent_folders
+    ]
     return Section("choices", _("How mail goes out"), "", [
         field("sending.included", _("Send: is offered as sender"), "check"),
         field("sending.sent_copy", _("Copy of sent mail"), "select", choices=choices(SENT_COPIES)),
@@ -316,13 +327,20 @@ def _certificates(field: MakeField) -> Section:
         fields += [
             field(f"{way}.certificate.mode", _("Certificate: %(way)s") % {"way": name}, "select", choices=choices(CERTIFICATES)),
             field(f"{way}.certificate.fingerprint", _("Fingerprint (SHA-256)")),
+            field(f"{way}.certificate.key", _("Fingerprint of its key (SHA-256)")),
             field(f"{way}.certificate.name", _("Name in the certificate")),
             field(f"{way}.certificate.until", _("Until"), "date"),
             field(f"{way}.minimum_tls", _("Oldest TLS allowed: %(way)s") % {"way": name}, "select", choices=TLS_VERSIONS),
             field(f"{way}.plain_text_allowed", _("The password may go unencrypted: %(way)s") % {"way": name}, "check"),
+            field(f"{way}.exception_reason", _("Why this exception: %(way)s") % {"way": name}, help=why_help()),
         ]  # fmt: skip
     told = _("Every exception is shown as a warning, stands in the journal and in the list of exceptions.")
     return Section("certificates", _("Certificate and security"), told, fields, SENDS, folded=True)
+
+
+def why_help() -> str:
+    """What to write as reason of an exception."""
+    return _("For whoever asks later, for example: own certificate of our server, fingerprint compared by telephone.")
 
 
 def _server(field: MakeField, way: str, example: str) -> list[Field]:
@@ -369,30 +387,3 @@ def fix_fields(change: Mapping[str, object]) -> str:
     roles = change.get("roles")
     paths = {f"roles.{role}": _as_text(path) for role, path in roles.items()} if isinstance(roles, Mapping) else {}
     return json.dumps(dict(flat("", change)) | paths)
-
-
-def listed_folders(step: Step) -> str:
-    """The folders a step has found, as JSON: for each its path, and its role in words; empty for other steps."""
-    folders = step.detail.get("folders") if step.name == "folders" and step.state == "ok" else None
-    if not isinstance(folders, list):
-        return ""
-    return json.dumps([[one["path"], one["role"], str(ROLES.get(Role(one["role"]), ""))] for one in folders])
-
-
-def step_name(direction: str, name: str) -> str:
-    """What a step of the test is called."""
-    way = {"incoming": _("Receiving"), "outgoing": _("Sending")}.get(direction)
-    return f"{way}: {STEPS.get(name, name)}" if way else str(STEPS.get(name, name))
-
-
-def step_found(name: str, detail: Mapping[str, object]) -> str:
-    """What a step found out, in a few words."""
-    if name == "resolve" and isinstance(addresses := detail.get("addresses"), list):
-        return ", ".join(addresses[:3])
-    if name == "folders" and isinstance(count := detail.get("count"), int):
-        return ngettext("%(count)s folder", "%(count)s folders", count) % {"count": count}
-    if name == "login":
-        return str(detail.get("username", ""))
-    if name == "tls":
-        return str(detail.get("tls", ""))
-    return ""

@@ -18,21 +18,24 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from poststelle.errors import Invalid, Trouble
 from poststelle.mail.records import AccountRecord, Step
-from poststelle.mail.settings import DEFAULT_PORTS, Encryption
+from poststelle.mail.settings import DEFAULT_PORTS, CertificateMode, Encryption
 from poststelle.office import accounts, egress, hand_over, kinds, wording
 from poststelle.office.doors import NetworkDoors
 from poststelle.web import typed_secrets
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, choices
-from poststelle.web.names import ENCRYPTIONS
+from poststelle.web.names import CERTIFICATES, ENCRYPTIONS
 from poststelle.web.pages import mailbox_form as forms
 from poststelle.web.pages import probe_lines
+from poststelle.web.pages.mailbox_sections import why_help
 
 _MOVE_SECRETS = ("login.password",)
+_CERTIFICATE = ("certificate.mode", "certificate.fingerprint", "certificate.key", "certificate.name")
 _MOVE_FIELDS = (
-    *(f"{way}.{part}" for way in ("incoming", "outgoing") for part in ("host", "encryption", "port")),
+    *(f"{way}.{part}" for way in ("incoming", "outgoing") for part in ("host", "encryption", "port", *_CERTIFICATE)),
     "login.username",
 )
+_EXPECTED = {one.value: shown for one, shown in CERTIFICATES.items() if one is not CertificateMode.UNCHECKED}
 
 
 def create_hand_over(request: Visit, account: str) -> HttpResponse:
@@ -101,7 +104,9 @@ async def try_move(request: Visit, account: str) -> HttpResponseBase:
 
 def _new_place(request: Visit) -> dict[str, object]:
     made = forms.document(request.POST.copy())
-    return {name: made[name] for name in ("incoming", "outgoing", "login") if made.get(name) is not None}
+    return kinds.elsewhere(
+        {name: made[name] for name in ("incoming", "outgoing", "login") if made.get(name) is not None}
+    )
 
 
 def _move_verdict(steps: list[Step]) -> str:
@@ -141,6 +146,11 @@ def _move_page(
             field(f"{way}.host", _("Server"), placeholder=example, help=_("Empty: sending stays as it is.") if way == "outgoing" else ""),
             field(f"{way}.encryption", _("Encryption"), "select", choices=choices(ENCRYPTIONS)),
             field(f"{way}.port", _("Port"), "number", help=_("Empty: the usual one for this encryption.")),
+            field(f"{way}.certificate.mode", _("Certificate"), "select", choices=choices(_EXPECTED)),
+            field(f"{way}.certificate.fingerprint", _("Fingerprint (SHA-256)"), when=f"{way}.certificate.mode=pinned"),
+            field(f"{way}.certificate.key", _("Fingerprint of its key (SHA-256)"), when=f"{way}.certificate.mode=pinned"),
+            field(f"{way}.certificate.name", _("Name in the certificate"), when=f"{way}.certificate.mode=other-name"),
+            field(f"{way}.exception_reason", _("Why this exception"), help=why_help(), when=forms.excepted(f"{way}.")),
         ])
         for way, title, example in (("incoming", _("Receiving"), "imap.example.org"), ("outgoing", _("Sending"), "smtp.example.org"))
     ]  # fmt: skip

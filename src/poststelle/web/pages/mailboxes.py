@@ -26,11 +26,12 @@ from django.views.decorators.http import require_POST, require_safe
 from poststelle.errors import Conflict, Invalid, PoststelleError
 from poststelle.mail.ports import Role
 from poststelle.mail.records import AccountRecord
-from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right
+from poststelle.mail.settings import DEFAULT_PORTS, Kind, Right, Scope
 from poststelle.office import (
     accounts,
     discovery,
     groups,
+    invitations,
     kinds,
     logins,
     notice,
@@ -71,12 +72,16 @@ _SECRETS = ("login.password", "login.client_certificate", "outgoing.login.passwo
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One mailbox in the table. `open` and `change`: whether the reader may see its page, or change it."""
+    """One mailbox in the table. `open` and `change`: whether the reader may see its page, or change it.
+
+    `offers_office`: whether it can be made the office account, or be it no longer.
+    """
 
     account: AccountRecord
     kind: Any
     open: bool
     change: bool
+    offers_office: bool
 
 
 @require_safe
@@ -87,12 +92,22 @@ def mailboxes(request: Visit) -> HttpResponse:
     look = accounts.overview if request.actor.is_administrator else accounts.page
     page = look(request.actor, _WINDOW, request.GET.get("after") or None, words=words, only=only)
     mine = accounts.rights_on_all(request.actor, [one.id for one in page.items])
-    lines = [Line(one, KINDS[one.kind], one.id in mine, Right.ADMINISTER in mine.get(one.id, ())) for one in page.items]
+    lines = [
+        Line(
+            one, KINDS[one.kind], one.id in mine, Right.ADMINISTER in mine.get(one.id, ()),
+            one.is_office_account or (request.actor.is_administrator and _can_be_the_offices(one)),
+        )
+        for one in page.items
+    ]  # fmt: skip
     context = {
         "lines": lines, "q": words, "only": only, "filters": [*KINDS.items(), *OWNERSHIPS.items(), *_STATES.items()], "filtered": words or only,
         "more": urlencode({"after": page.next, "q": words, "only": only}) if page.next else "",
     }  # fmt: skip
     return render(request, "mailboxes.html", _frame(request) | context)
+
+
+def _can_be_the_offices(account: AccountRecord) -> bool:
+    return account.scope is not Scope.PERSONAL and account.kind is not Kind.ARCHIVE
 
 
 @require_POST
@@ -110,6 +125,8 @@ def change_line(request: Visit, account: str) -> HttpResponse:
         messages.error(request, f"{record.label}: {told}")
     else:
         messages.success(request, _("Saved."))
+        if why := _links(request, accounts.show(request.actor, record.id)):
+            messages.warning(request, f"{why.title} {why.advice}")
     return redirect(back(request, reverse("mailboxes")))
 
 
@@ -293,7 +310,16 @@ def _known(request: Visit, record: AccountRecord | None) -> shown.Known:
     copies = accounts.sent_folders(request.actor, record.id if record is not None else None)
     servers = outgoing_servers.within(request.actor)
     named = [one.name for one in groups.within(request.actor)] if administers else _named_groups(record)
-    return shown.Known(users, logins.within(request.actor, shared=True), servers, named, copies)
+    filed_by = _filed_by(request, record)
+    return shown.Known(
+        users,
+        logins.within(request.actor, shared=True),
+        servers,
+        named,
+        copies,
+        administers=administers,
+        filed_by=filed_by,
+    )
 
 
 def _named_groups(record: AccountRecord | None) -> list[str]:
@@ -339,9 +365,26 @@ def _form(
         "needs_password": _needs_password(record), "is_archive": record is not None and record.kind is Kind.ARCHIVE,
         "ports": {f"{protocol}-{encryption.value}": port for (protocol, encryption), port in DEFAULT_PORTS.items()},
     }  # fmt: skip
+    if record is not None:
+        context["links"] = _links(request, record)
     if record is not None and may_change and record.kind is not Kind.ARCHIVE:
-        context["way_out"] = _way_out(request, record)
+        context |= _way_out(request, record)
     return render(request, "mailbox.html", _frame(request) | context, status=422 if wrong else 200)
+
+
+def _links(request: Visit, record: AccountRecord) -> wording.Wording | None:
+    """Why the office account mails no links to log in, in words; for administrators."""
+    if not (record.is_office_account and request.actor.is_administrator):
+        return None
+    found = invitations.hindrance(request.actor)
+    return wording.sentence(found.code, found.facts) if found else None
+
+
+def _filed_by(request: Visit, record: AccountRecord | None) -> str:
+    """The provider that would keep the links to log in, were this mailbox the office account."""
+    if record is None or record.is_office_account or not request.actor.is_administrator:
+        return ""
+    return invitations.filed_by(request.actor, record.id)
 
 
 def _needs_password(record: AccountRecord | None) -> bool:
@@ -349,12 +392,12 @@ def _needs_password(record: AccountRecord | None) -> bool:
     return login is not None and not login.label and not (login.has_password or login.has_certificate)
 
 
-def _way_out(request: Visit, record: AccountRecord) -> str:
-    """Which server sends, and why, in a sentence."""
+def _way_out(request: Visit, record: AccountRecord) -> dict[str, str]:
+    """Which server sends, and why, in a sentence; and its page for whoever may change it."""
     try:
         choice = outgoing_servers.which(request.actor, record.id)
     except PoststelleError:
-        return ""
+        return {}
     told = {
         "account": _("Sends through %(host)s, the server named in this mailbox."),
         "server": _("Sends through “%(label)s” (%(host)s), the outgoing server chosen for this mailbox."),
@@ -362,7 +405,10 @@ def _way_out(request: Visit, record: AccountRecord) -> str:
         "office": _("Sends through “%(label)s” (%(host)s), the office's outgoing server."),
         "instance": _("Sends through %(host)s, the relay of this installation."),
     }.get(choice.reason, _("Nothing can be sent from this mailbox: no outgoing server applies."))
-    return told % choice.facts if choice.facts else told
+    made = {"way_out": told % choice.facts if choice.facts else told}
+    if choice.server is not None and outgoing_servers.may_change(request.actor, choice.server):
+        made["server_page"] = reverse("server-edit", args=[choice.server.id])
+    return made
 
 
 def _frame(request: Visit) -> dict[str, Any]:

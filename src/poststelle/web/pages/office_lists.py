@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from poststelle.errors import Invalid
-from poststelle.mail.records import AccountRecord
+from poststelle.mail.records import AccountRecord, ExceptionRecord
 from poststelle.mail.settings import Kind
 from poststelle.office import accounts, bulk, egress, groups, notice, outgoing_servers, people, templates, wording
 from poststelle.office.account_documents import document_of
@@ -149,11 +149,12 @@ def _json(text: str) -> dict[str, object]:
 
 @require_safe
 def exceptions(request: Visit) -> HttpResponse:
-    """Every mailbox and outgoing server whose connections are less safe than usual, and every internal server; by whom and when."""
+    """Every mailbox and outgoing server whose connections are less safe than usual, and every internal server; by whom, when and why."""
     page = accounts.exceptions(request.actor, _WINDOW, request.GET.get("after") or None)
-    lines = [(one, [(EXCEPTIONS.get(what.what, what.what), what) for what in one.exceptions]) for one in page.items]
+    mine = accounts.rights_on_all(request.actor, [one.id for one in page.items])
+    lines = [(one, one.id in mine, _in_words(one.exceptions)) for one in page.items]
     servers = [
-        (one, [(EXCEPTIONS.get(what.what, what.what), what) for what in one.exceptions])
+        (one, outgoing_servers.may_change(request.actor, one), _in_words(one.exceptions))
         for one in outgoing_servers.exceptions(request.actor)
     ]
     context = {
@@ -161,6 +162,10 @@ def exceptions(request: Visit) -> HttpResponse:
         "allowed": egress.allowed(request.actor), "set_up": egress.set_up(request.actor),
     }  # fmt: skip
     return render(request, "exceptions.html", context)
+
+
+def _in_words(found: Sequence[ExceptionRecord]) -> list[tuple[object, ExceptionRecord]]:
+    return [(EXCEPTIONS.get(one.what, one.what), one) for one in found]
 
 
 @require_POST

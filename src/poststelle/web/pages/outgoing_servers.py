@@ -24,13 +24,13 @@ from poststelle.web.entrance import Visit, base_of
 from poststelle.web.fields import Field, applies, choices
 from poststelle.web.names import CERTIFICATES, ENCRYPTIONS, EXCEPTIONS, MECHANISMS
 from poststelle.web.pages import probe_lines
-from poststelle.web.pages.mailbox_form import shown
-from poststelle.web.pages.mailbox_sections import TLS_VERSIONS, fix_fields
+from poststelle.web.pages.mailbox_form import excepted, shown
+from poststelle.web.pages.mailbox_sections import TLS_VERSIONS, fix_fields, why_help
 
 _NO_LOGIN, _OWN = "", "own"
 _LOGIN = "login.way=own"
 _EXTERNAL = f"{_LOGIN};login.mechanism=external"
-_PINS = {"fingerprint": "pinned", "name": "other-name", "until": "unchecked"}
+_PINS = {"fingerprint": "pinned", "key": "pinned", "name": "other-name", "until": "unchecked"}
 _SECRETS = ("login.password", "login.client_certificate")
 _ELSEWHERE = {"login.login": "login.way", "test_recipient": "recipient"}
 """Fields of the document that the form calls otherwise."""
@@ -39,9 +39,10 @@ _ELSEWHERE = {"login.login": "login.way", "test_recipient": "recipient"}
 @require_safe
 def overview(request: Visit) -> HttpResponse:
     """The office's servers and one's own."""
-    found = outgoing_servers.within(request.actor)
-    lines = [(one, request.actor.is_administrator or one.owner is not None) for one in found]
-    return render(request, "servers.html", {"base": base_of(request), "area": "servers", "servers": lines})
+    words = request.GET.get("q", "").strip()[:200]
+    found = outgoing_servers.within(request.actor, words)
+    lines = [(one, outgoing_servers.may_change(request.actor, one)) for one in found]
+    return render(request, "servers.html", {"base": base_of(request), "area": "servers", "servers": lines, "q": words})
 
 
 @sensitive_post_parameters(*_SECRETS)
@@ -164,6 +165,8 @@ def _document(request: Visit) -> dict[str, object]:
         made["minimum_tls"] = post["minimum_tls"] or None
     if "plain_text_allowed" in post:
         made["plain_text_allowed"] = post["plain_text_allowed"] == "1"
+    if "exception_reason" in post:
+        made["exception_reason"] = post["exception_reason"] or None
     if "owner" in post:
         made["owner"] = post["owner"] or None
     return made
@@ -213,10 +216,12 @@ def _fields(
     return _usual(request, record, field, [(one.id, f"{one.label} ({one.username})") for one in shared]), [
         field("certificate.mode", _("Certificate"), "select", choices=choices(CERTIFICATES)),
         field("certificate.fingerprint", _("Fingerprint (SHA-256)"), when="certificate.mode=pinned"),
+        field("certificate.key", _("Fingerprint of its key (SHA-256)"), when="certificate.mode=pinned"),
         field("certificate.name", _("Name in the certificate"), when="certificate.mode=other-name"),
         field("certificate.until", _("Until"), "date", when="certificate.mode=unchecked"),
         field("minimum_tls", _("Oldest TLS allowed: %(way)s") % {"way": _("Sending")}, "select", choices=TLS_VERSIONS),
         field("plain_text_allowed", _("The password may go unencrypted: %(way)s") % {"way": _("Sending")}, "check"),
+        field("exception_reason", _("Why this exception"), help=why_help(), when=excepted("")),
     ]  # fmt: skip
 
 

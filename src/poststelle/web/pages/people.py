@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
@@ -22,11 +23,20 @@ from poststelle.web.fields import Field
 from poststelle.web.names import SCOPES
 from poststelle.web.pages.security import given_token, token_fields, told_sessions
 
+_KINDS = {
+    "administrator": gettext_lazy("Administrators"),
+    "program": gettext_lazy("Programs"),
+    "blocked": gettext_lazy("Blocked"),
+}
+
 
 @sensitive_post_parameters("password")
 def people(request: Visit) -> HttpResponse:
-    """Everybody who can log in, and a form to add somebody. Administrators only."""
-    users = office.users(request.actor)
+    """Everybody who can log in, or those looked for, and a form to add somebody. Administrators only."""
+    words, only = request.GET.get("q", "").strip()[:200], request.GET.get("only", "")
+    only = only if only in _KINDS else ""
+    users = office.users(request.actor, words, only)
+    blocked = [] if only else office.users(request.actor, words, "blocked")
     wrong: dict[str, str] = {}
     if request.method == "POST":
         try:
@@ -57,8 +67,10 @@ def people(request: Visit) -> HttpResponse:
         ),
     ]  # fmt: skip
     context = {
-        "base": base_of(request), "users": users, "fields": fields, "blocked": office.blocked(request.actor),
+        "base": base_of(request), "users": users, "fields": fields, "blocked": blocked, "q": words, "only": only,
+        "filters": _KINDS.items(),
         "administrator": typed.get("administrator") == "1", "wrong": wrong, "is_service": typed.get("service") == "1",
+        "links": _links(request),
         "rule": second_factors.rule(request.actor), "groups": groups.within(request.actor),
     }  # fmt: skip
     return render(request, "people.html", context, status=422 if wrong else 200)
@@ -88,7 +100,16 @@ def invite(request: Visit) -> HttpResponse:
         messages.error(request, " ".join(told))
         return redirect("people")
     link = request.build_absolute_uri(reverse("welcome", args=[invited.token]))
-    return render(request, "invited.html", {"base": base_of(request), "invited": invited, "link": link})
+    context = {"base": base_of(request), "invited": invited, "link": link, "links": _links(request)}
+    return render(request, "invited.html", context)
+
+
+def _links(request: Visit) -> dict[str, object] | None:
+    """Why links are not mailed, in words, and whether the office has chosen that by having no office account."""
+    found = invitations.hindrance(request.actor)
+    if found is None:
+        return None
+    return {"words": wording.sentence(found.code, found.facts), "is_chosen": found.code == "links-unsent"}
 
 
 def person(request: Visit, user: str) -> HttpResponse:
@@ -113,7 +134,7 @@ def person(request: Visit, user: str) -> HttpResponse:
         elif deed == "depart":
             handed = departures.depart(request.actor, record.id, request.POST.get("heir", ""))
             told = _(
-                "%(name)s has left. Handed over: %(mailboxes)s mailboxes, %(logins)s log-ins, %(waiting)s messages still to be sent, %(work)s messages still to be done."
+                "%(name)s has left. Handed over: mailboxes %(mailboxes)s, log-ins %(logins)s, messages still to be sent %(waiting)s, messages still to be done %(work)s."
             ) % {
                 "name": record.name,
                 "mailboxes": handed.mailboxes,

@@ -91,11 +91,11 @@ def _number(text: str) -> object:
 
 
 def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[Field]:
-    delays = [(str(one), _("at once") if not one else _seconds(one)) for one in _DELAYS] + [
-        (_NEVER, _("never by itself"))
-    ]
+    delays = [
+        (str(one), _("At once") if not one else _("After %(time)s") % {"time": _seconds(one)}) for one in _DELAYS
+    ] + [(_NEVER, _("Never by itself"))]
     refreshes = [
-        (str(one), _("as it happens") if not one else _("every %(time)s") % {"time": _seconds(one)})
+        (str(one), _("As it happens") if not one else _("Every %(time)s") % {"time": _seconds(one)})
         for one in _REFRESHES
     ]
     starts = [
@@ -105,13 +105,13 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
     ]
     starts += [(f"account:{branch.account.id}", branch.account.label) for branch in reading.tree(request.actor)]
     delay = _NEVER if now.mark_read_after is None else str(now.mark_read_after)
-    signatures = [("always", _("always")), ("new", _("only in new letters")), ("never", _("never"))]
+    signatures = [("always", _("Always")), ("new", _("Only in new letters")), ("never", _("Never"))]
     usual = office.default_sender(request.actor)
     senders = [
-        ("", _("my first mailbox")),
+        ("", _("My first mailbox")),
         *((one.id, f"{one.label} ({one.address})") for one in accounts.senders(request.actor)),
     ]
-    tellings = [("off", _("nothing")), ("mine", _("what concerns me")), ("all", _("every new message"))]
+    tellings = [("off", _("Nothing")), ("mine", _("What concerns me")), ("all", _("Every new message"))]
 
     def select(name: str, label: str, value: str, choices: list[tuple[str, str]], help_: str = "") -> Field:
         known = choices if value in dict(choices) else [*choices, (value, value)]
@@ -121,9 +121,9 @@ def _fields(request: Visit, now: Preferences, wrong: Mapping[str, str]) -> list[
         select("density", _("Density of lists"), now.density, [*DENSITIES.items()]),
         select("preview", _("Message beside the list"), now.preview, [*PREVIEWS.items()]),
         select("mark_read_after", _("A message counts as read"), delay, delays),
-        select("default_sender", _("New letters begin with"), usual.id if usual else "", senders),
-        select("signature", _("Put my signature"), now.signature, signatures),
-        select("start", _("Start with"), now.start, starts),
+        select("default_sender", _("Usual sender"), usual.id if usual else "", senders),
+        select("signature", _("Signature below my letters"), now.signature, signatures),
+        select("start", _("First page"), now.start, starts),
         select(
             "notifications",
             _("The desktop tells me of"),

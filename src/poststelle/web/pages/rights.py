@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,8 +22,9 @@ from poststelle.mail.settings import Right
 from poststelle.office import people, reading, rights, wording
 from poststelle.web.entrance import Visit, base_of
 from poststelle.web.markup import Markup, joined, markup
-from poststelle.web.names import RIGHT_LETTERS, RIGHTS
+from poststelle.web.names import RIGHT_LETTERS, RIGHTS, as_a_tree, path_name
 from poststelle.web.returning import back
+from poststelle.web.telling import plain_day
 
 _ACCOUNTS, _PEOPLE = 50, 40
 _NOTHING = Cell(frozenset())
@@ -91,8 +92,7 @@ def _words(cell: Cell) -> tuple[str, str, str]:
     if cell.folders:
         way = ", ".join(filter(None, [way, _("on single folders")]))
     if cell.until is not None:
-        moment = timezone.localtime(cell.until).date().isoformat()
-        way = ", ".join(filter(None, [way, _("until %(day)s") % {"day": moment}]))
+        way = ", ".join(filter(None, [way, _("until %(day)s") % {"day": plain_day(_last_moment(cell.until))}]))
     letters = "".join(str(RIGHT_LETTERS[right]) for right in held) or ("…" if cell.folders else "")
     return letters, ", ".join(str(RIGHTS[right]) for right in held), way
 
@@ -110,7 +110,7 @@ def of_mailbox(request: Visit, account: str) -> HttpResponse:
             messages.success(request, _("Saved."))
             return redirect(back(request, reverse("mailbox-rights", args=[record.id])))
     folders = (
-        {one.id: " / ".join(one.path) for one in reading.folders(request.actor, record.id)}
+        {one.id: path_name(one.path, one.role) for one in as_a_tree(reading.folders(request.actor, record.id))}
         if Right.SEE in record.rights
         else {}
     )
@@ -143,7 +143,7 @@ def one(request: Visit, account: str, user: str) -> HttpResponse:
     context = {
         "base": base_of(request), "area": "rights", "account": record, "person": person, "wrong": list(wrong.values()),
         "rights": [(right.value, words, right.value in held) for right, words in RIGHTS.items()],
-        "starts": _day(grant.starts_at) if grant else "", "ends": _day(grant.ends_at) if grant else "",
+        "starts": _day(grant.starts_at) if grant else "", "ends": _day(grant.ends_at and _last_moment(grant.ends_at)) if grant else "",
         "others": [one for one in record.grants if one.group is not None], "back": back(request, reverse("rights")),
     }  # fmt: skip
     alone = request.headers.get("X-Part") == "1"
@@ -180,7 +180,8 @@ def _line(grant: GrantRecord, folders: dict[str, str]) -> dict[str, Any]:
     return {
         "grant": grant, "words": ", ".join(str(RIGHTS[right]) for right in Right if right in grant.rights),
         "folder": folders.get(grant.folder, _("a folder")) if grant.folder else "",
-        "starts": _day(grant.starts_at), "ends": _day(grant.ends_at),
+        "starts": plain_day(grant.starts_at) if grant.starts_at else "",
+        "ends": plain_day(_last_moment(grant.ends_at)) if grant.ends_at else "",
     }  # fmt: skip
 
 
@@ -191,5 +192,11 @@ def _choosable(request: Visit, account: str) -> Sequence[tuple[str, str]]:
     return found + [(f"user:{one.id}", f"{one.name} ({one.email})") for one in persons]
 
 
+def _last_moment(ends_at: datetime) -> datetime:
+    """When it still holds: a grant until the 31st ends with that day, which is the midnight after it."""
+    return ends_at - timedelta(microseconds=1)
+
+
 def _day(at: datetime | None) -> str:
+    """As a date field has it."""
     return timezone.localtime(at).date().isoformat() if at is not None else ""

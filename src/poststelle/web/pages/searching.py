@@ -5,7 +5,7 @@ What somebody may find is the office's word; here it is grouped, and what was lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,21 +16,21 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from poststelle.mail.address import typed_address
-from poststelle.mail.query import OPERATORS, being_typed, completions
+from poststelle.mail.query import OPERATORS, being_typed, completions, meaning
 from poststelle.mail.records import SearchHit
 from poststelle.office import correspondents, limits, reading
 from poststelle.office import lists as office_lists
 from poststelle.web import lists
 from poststelle.web.entrance import Visit, base_of, is_part
-from poststelle.web.names import GROUPS, OPERATOR_HELP, Text, role_name
+from poststelle.web.names import GROUPS, OPERATOR_HELP, role_name
 from poststelle.web.readable import looked_for
 
 WINDOW, GROUPED_WINDOW, LONGEST = 50, 200, 500
 _MOST_OFFERED = 8
-_MEANINGS = {word: one.meaning for one in OPERATORS for word in (one.german, one.english)}
 
 
 @require_safe
@@ -53,15 +53,15 @@ def complete(request: Visit) -> HttpResponse:
             for one in correspondents.find(request.actor, last.value, _MOST_OFFERED)
         ]
     elif last is not None and last.meaning == "folder":
-        names = _folders(request, last.value)[:_MOST_OFFERED]
         offered = [
-            (f"{last.before}{last.operator}:{name}", f"{last.operator}:{name}", _help("folder")) for name in names
+            (f"{last.before}{last.operator}:{name}", f"{last.operator}:{name}", where)
+            for name, where in _folders(request, last.value)[:_MOST_OFFERED]
         ]
     else:
         before = typed[: len(typed) - len(typed.split(" ")[-1])]
         before += "-" if typed[len(before) :].startswith("-") else ""
         words = completions(typed, (translation.get_language() or "de")[:2])[:_MOST_OFFERED]
-        offered = [(before + word, word, _help(_MEANINGS.get(word.partition(":")[0], ""))) for word in words]
+        offered = [(before + word, word, OPERATOR_HELP.get(meaning(word), "")) for word in words]
     return render(request, "parts/completions.html", {"offered": offered})
 
 
@@ -148,12 +148,17 @@ _HEADINGS: Mapping[str, Callable[[SearchHit, Mapping[str, str]], str]] = {
 }  # fmt: skip
 
 
-def _folders(request: Visit, beginning: str) -> list[str]:
-    """Names of folders that begin so, quoted where they have to be."""
-    names = {str(role_name(one)) for branch in reading.tree(request.actor) for one in branch.folders}
-    fitting = sorted(name for name in names if name.casefold().startswith(beginning.casefold()))
-    return [f'"{name}"' if " " in name else name for name in fitting]
+def _folders(request: Visit, beginning: str) -> list[tuple[str, str]]:
+    """Names of folders that begin so, quoted where they have to be, and in which mailbox or how many they are."""
+    labels: dict[str, set[str]] = {}
+    for branch in reading.tree(request.actor):
+        for one in branch.folders:
+            labels.setdefault(str(role_name(one)), set()).add(branch.account.label)
+    fitting = sorted(name for name in labels if name.casefold().startswith(beginning.casefold()))
+    return [(f'"{name}"' if " " in name else name, _mailboxes(labels[name])) for name in fitting]
 
 
-def _help(meaning: str) -> Text:
-    return OPERATOR_HELP.get(meaning, "")
+def _mailboxes(labels: Collection[str]) -> str:
+    if len(labels) == 1:
+        return next(iter(labels))
+    return ngettext("%(n)s mailbox", "%(n)s mailboxes", len(labels)) % {"n": len(labels)}

@@ -105,12 +105,11 @@ def given_token(request: Visit) -> dict[str, object]:
 def token_fields(request: Visit, wrong: Mapping[str, str]) -> list[Field]:
     """The fields of a new token, less its scopes."""
     lengths = [(str(days), _("%(days)s days") % {"days": days}) for days in DAYS]
+    typed = request.POST if wrong else {}
     return [
+        Field("name", _("What it is for"), value=typed.get("name", ""), error=wrong.get("name", ""), required=True),
         Field(
-            "name", _("What it is for"), value=request.POST.get("name", ""), error=wrong.get("name", ""), required=True
-        ),
-        Field(
-            "days", _("Valid for"), "select", request.POST.get("days", "365"), choices=lengths,
+            "days", _("Valid for"), "select", typed.get("days", "365"), choices=lengths,
             error=wrong.get("days", ""),
         ),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from poststelle.office.actor import Actor
 from poststelle.web import typed_secrets
 from poststelle.web.fields import Field
 from poststelle.web.login import address_of
-from poststelle.web.pages.mailbox_sections import step_name
+from poststelle.web.pages.steps import step_name
 
 _SECRETS = ("password", "client_certificate")
 

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from poststelle.mail.address import format_address
-from poststelle.mail.ports import FLAGGED, SEEN, Role
+from poststelle.mail.ports import FLAGGED, SEEN
 from poststelle.mail.preferences import Preferences
-from poststelle.mail.records import AddressRecord, FolderRecord, PlacementRecord, TroubleRecord
+from poststelle.mail.records import AddressRecord, FolderRecord, LedgerRecord, PlacementRecord, TroubleRecord
 from poststelle.mail.work import NoteRecord
 from poststelle.office import wording
 from poststelle.web import readable as readable_text
@@ -25,16 +25,17 @@ from poststelle.web.names import (
     OPERATOR_HELP,
     PREVIEWS,
     RECIPIENT_STATES,
-    ROLES,
     Text,
+    path_name,
     role_name,
     scope_name,
 )
-from poststelle.web.telling import plain_day, plain_moment
+from poststelle.web.telling import plain_day, plain_moment, told_day
 
 register = template.Library()
 register.filter("plain_day", plain_day)
 register.filter("plain_moment", plain_moment)
+register.filter("told_day", told_day)
 
 
 @register.filter
@@ -115,9 +116,9 @@ def folder_name(folder: FolderRecord) -> str:
 
 
 @register.filter
-def folder_path(path: Sequence[str]) -> str:
-    """A folder from the top of its mailbox; the inbox, which every server calls INBOX, in the reader's language."""
-    return str(ROLES[Role.INBOX]) if tuple(path) == ("INBOX",) else "/".join(path)
+def folder_path(folder: FolderRecord | LedgerRecord) -> str:
+    """A folder from the top of its mailbox, special ones by their role."""
+    return path_name(folder.path, folder.role)
 
 
 @register.filter
