@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 from poststelle.errors import LoginRejected, TryAgain
 from poststelle.mail.message import body_text, parse
 from poststelle.mail.records import AccountRecord
-from poststelle.office import accounts, alarms, groups, rights
+from poststelle.office import accounts, alarms, feed, groups, rights
 from poststelle.office.actor import SYSTEM, Actor
 from poststelle.office.wording import sentence
 from poststelle.store import messages, models, rounds
@@ -54,6 +54,8 @@ def test_who_administers_a_stopped_mailbox_is_told_through_another_one_and_only_
     assert told.advice in text
     assert f"/mailboxes/{ailing.id}/" in text
     assert not letters(ailing)
+    kept = {entry.kind: entry.facts.get("facts") for entry in feed.changes(ada, 0, 200).items}
+    assert kept["account-suspended"] == kept["alarm-sent"] == {"host": "mail.amt.test"}
 
 
 def test_the_office_account_carries_the_news_before_any_other(ada: Actor) -> None:

@@ -31,6 +31,12 @@ def test_rights_causes_and_states_are_said_in_words() -> None:
         )
 
 
+def test_a_cause_names_what_the_entry_kept_of_it() -> None:
+    known = {"code": "connection-refused", "facts": {"host": "imap.amt.test", "port": 993}, "count": 2}
+    with override("en"):
+        assert facts.told(known) == "cause: “imap.amt.test” answers, but nothing listens on port 993, number: 2"
+
+
 def test_moments_work_and_scopes_are_said_as_the_reader_says_them() -> None:
     known = {"until": "2027-01-31", "expires_at": "2026-11-23T06:43:36.995101+00:00", "at": "soon", "status": "waiting", "scopes": ["read", "send"]}  # fmt: skip
     with override("de"), timezone.override(ZoneInfo("Europe/Berlin")):

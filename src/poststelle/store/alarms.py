@@ -42,7 +42,7 @@ def note(account: str, code: str, *, people: int) -> None:
         if people:
             journal.write(
                 row.pool_id, journal.SYSTEM, "alarm-sent", f"account:{row.pk}", account=row.pk,
-                facts={"code": code, "people": people},
+                facts={**(row.trouble if row.trouble and row.trouble["code"] == code else {"code": code}), "people": people},
             )  # fmt: skip
 
 

@@ -296,15 +296,19 @@ def older(path: Path) -> Path:
 def opened(path: Path) -> sqlite3.Connection | None:
     """An index to read from, of this layout or another that may be asked; None where there is none."""
     try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+        db = _read_only(path)
     except sqlite3.OperationalError:
-        if path.exists():
-            raise
-        return None
+        if not path.exists():
+            return None
+        db = _read_only(path)  # it has come meanwhile
     if may_be_asked(db):
         return db
     db.close()
     return None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
 
 
 def remove_rest(path: Path) -> None:

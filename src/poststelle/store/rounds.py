@@ -184,9 +184,7 @@ def failed(
         row.save()
         if (row.state == SUSPENDED and was != SUSPENDED) or first:
             kind = "account-suspended" if row.state == SUSPENDED else "account-troubled"
-            journal.write(
-                row.pool_id, journal.SYSTEM, kind, f"account:{row.pk}", account=row.pk, facts={"code": error.code}
-            )
+            journal.write(row.pool_id, journal.SYSTEM, kind, f"account:{row.pk}", account=row.pk, facts=row.trouble)
 
 
 def failures_of(account: str) -> Failures:

@@ -17,6 +17,7 @@ from poststelle.errors import MessageTrouble
 from poststelle.mail.ports import Outcome, RemoteId
 from poststelle.store import events, folders, journal, keywords, models, places, sightings
 from poststelle.store.rows import all_rows, change, chunks, column, flags_from, marks, one_row, stored
+from poststelle.store.trouble import trouble_column
 
 _RESOLVED = frozenset({"move", "copy", "append"})
 _FROM_A_FOLDER = frozenset({"move", "copy", "delete"})
@@ -72,7 +73,7 @@ def refused(pool: int, errands: Sequence[int], trouble: MessageTrouble) -> None:
         for folder, subjects in told.items():
             journal.write(
                 pool, journal.SYSTEM, "errand-refused", subjects[0] if len(subjects) == 1 else f"folder:{folder}",
-                account=account, folder=folder, facts={"code": trouble.code, "count": len(subjects)},
+                account=account, folder=folder, facts={**trouble_column(trouble), "count": len(subjects)},
             )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from poststelle.office import wording
 from poststelle.web.names import EXCEPTIONS, OUTGOING_STATES, RIGHTS, Text, path_name, scope_name
 from poststelle.web.telling import COLOURS, STATUSES, plain_day, plain_moment
 
-FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself", "mentions"})
+FOR_MACHINES = frozenset({"first", "last", "note", "folder", "to_oneself", "mentions", "facts"})
 _WAYS = {"incoming": gettext_lazy("Receiving"), "outgoing": gettext_lazy("Sending")}
 _MARKS = {
     "\\Seen": pgettext_lazy("journal", "read"),
@@ -102,7 +102,9 @@ def told(facts: Mapping[str, object]) -> str:
 
 
 def _pairs(facts: Mapping[str, object]) -> str:
-    said = ((name, _value(name, value)) for name, value in facts.items() if name not in FOR_MACHINES)
+    said = [(name, _value(name, value)) for name, value in facts.items() if name not in FOR_MACHINES | {"code"}]
+    if "code" in facts:
+        said.insert(0, ("code", _cause(str(facts["code"]), facts.get("facts"))))
     return ", ".join(f"{NAMES.get(name, name)}: {words}" for name, words in said if words)
 
 
@@ -116,8 +118,6 @@ def _value(name: str, value: object) -> str:
     text = "" if value is None else str(value)
     if name == "path":
         return path_name(text.split("/"))
-    if name == "code":
-        return wording.sentence(text).title.rstrip(".") if text in wording.CODES else text
     if name in {"at", "until", "expires_at"}:
         return _moment(text)
     if name == "status":
@@ -139,6 +139,13 @@ def _value(name: str, value: object) -> str:
     if name in {"gained", "lost"} and text in set(Right):
         return str(RIGHTS[Right(text)])
     return text
+
+
+def _cause(code: str, facts: object) -> str:
+    """Trouble in words, with what it names where the entry kept it."""
+    if code not in wording.CODES:
+        return code
+    return wording.sentence(code, facts if isinstance(facts, Mapping) else None).title.rstrip(".")
 
 
 def _moment(text: str) -> str:
