@@ -4,11 +4,12 @@ A mailbox that all have fetched, on one Dovecot over TLS. Each round first makes
 look; then 100 messages of about 10 KB are appended and 500 are flagged, and everyone looks again. Poststelle looks in two ways:
 
 - *warm*: a running `serve`, asked for a round ("send and receive") until that is answered and everything is searchable. Its engine
-  is stopped while the changes are made, because it would have fetched them before anybody asked;
+  is stopped while the changes are made, because it would have fetched them before anybody asked. One such round goes before, because
+  a service is not asked in the first second of its life;
 - *cold*: `sync --once`, which starts Python, connects and ends, as mbsync does.
 
 Of the warm rounds in which nothing is new the pass itself is shown as well: from its begin to its end as the engine noted them, without
-the two HTTP requests that asked for it and for its end.
+the HTTP request that asked for it.
 
     python -m bench.daily [u20k] [--rounds 3]
 """
@@ -31,6 +32,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.first_sync import Place as Server
 from bench.first_sync import emptied, hand_over, mbsync_command, measured
@@ -86,31 +88,34 @@ class Ours:
             os.kill(engine, signal.SIGCONT)
 
     def warm(self) -> float:
-        """Ask for a round; seconds until it is answered and everything is searchable."""
-        before = self.office.api("GET", "accounts/bench")["synced_at"]
+        """Ask for a round; seconds until it is answered and everything is searchable.
+
+        That is read off the files: whoever asks the service again and again takes time from the round.
+        """
+        asked = "SELECT synced_at FROM store_account"
+        before = self._read("poststelle.db", asked)
         began = time.perf_counter()
         self.office.api("POST", "accounts/bench/sync")
-        while self.office.api("GET", "accounts/bench")["synced_at"] == before or self._behind():
-            time.sleep(0.005)
+        while self._read("poststelle.db", asked) == before or self._behind():
+            time.sleep(0.002)
         return time.perf_counter() - began
 
     def latest_pass(self) -> float:
         """Seconds the latest round took the engine."""
-        asked = "SELECT (julianday(synced_at) - julianday(last_round_at)) * 86400 FROM store_account"
-        path = self.office.installation.home / "poststelle.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
-            return float(database.execute(asked).fetchone()[0])
+        return float(
+            self._read(
+                "poststelle.db", "SELECT (julianday(synced_at) - julianday(last_round_at)) * 86400 FROM store_account"
+            )
+        )
 
     def _behind(self) -> bool:
-        home = self.office.installation.home
-        counts = []
-        for name, asked in (
-            ("search.db", "SELECT message FROM progress"),
-            ("poststelle.db", "SELECT max(id) FROM store_message"),
-        ):
-            with contextlib.closing(sqlite3.connect(f"file:{home / name}?mode=ro", uri=True, timeout=10)) as database:
-                counts.append(database.execute(asked).fetchone()[0])
-        return bool(counts[0] < counts[1])
+        indexed = self._read("search.db", "SELECT message FROM progress")
+        return bool(indexed < self._read("poststelle.db", "SELECT max(id) FROM store_message"))
+
+    def _read(self, name: str, asked: str) -> Any:
+        path = self.office.installation.home / name
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(asked).fetchone()[0]
 
     def once(self) -> float:
         """Start, look, end."""
@@ -156,6 +161,12 @@ def compare(place: Server, ca: CertificateAuthority, rounds: int) -> None:
     with served(running) as office:
         ours = Ours(office, cold)
         ours.warm()
+        with ours.asleep():
+            changes.make()
+        # What a service loads with the first portion of its life, among it the index process, is there afterwards.
+        ours.warm()
+        measured(peer)
+        ours.once()
         ways: Mapping[str, Callable[[], float]] = {
             MBSYNC: lambda: measured(peer).wall,
             WARM: ours.warm,

@@ -139,7 +139,7 @@ class Workshop:
                 self._remembered.fresh.clear()
                 try:
                     writer = writer or index.Writer(put_many=self._put_many)
-                    some = writer.index_some(self._remembered.take)
+                    indexed = some = writer.index_some(self._remembered.take)
                     if not some and threads.is_behind():
                         some = self._writer.submit(threads.catch_up).result()
                     if not some and correspondents.is_behind():
@@ -155,14 +155,15 @@ class Workshop:
                         index.start_over()
                     self._stopping.wait(SET_BACK_SECONDS)
                     continue
-                if some:
-                    self._attachments.look(many=some >= index.MANY)
+                if indexed:
+                    self._attachments.look(many=indexed >= index.MANY)
                 if not some:
                     self._remembered.fresh.wait(LOOK_ANYWAY_SECONDS)
                 elif some < SMALL_INDEX_BATCH:
                     # A commit costs much the same for one message as for hundreds: while mail pours in, let some gather, a few
-                    # times as long as these have taken.
-                    self._pressed.wait(min(GATHER_FACTOR * (time.monotonic() - self._index_seen), GATHER_SECONDS))
+                    # times as long as these have taken. What is only caught up on does not keep new mail waiting.
+                    sooner = self._pressed if indexed else self._remembered.fresh
+                    sooner.wait(min(GATHER_FACTOR * (time.monotonic() - self._index_seen), GATHER_SECONDS))
         finally:
             self._indexing.close()
             if writer is not None:
