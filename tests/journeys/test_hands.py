@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.builders import a_letter
 from tests.journeys.conftest import Open, Window
@@ -25,6 +28,18 @@ def mailbox(office: Office, dovecot: Dovecot, mta: Mta) -> Mailbox:
 
 def nothing_sticks_out(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@contextmanager
+def a_finger_on(element: Locator) -> Iterator[None]:
+    """It is laid down, stays as long as the block takes, and leaves."""
+    box = element.bounding_box()
+    assert box is not None
+    finger = element.page.context.new_cdp_session(element.page)
+    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+    yield
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def test_keys_move_open_mark_and_answer(ada: Window, mailbox: Mailbox) -> None:
@@ -120,13 +135,8 @@ def test_a_long_press_opens_the_menu_of_a_folder_and_nothing_else(
     page.goto(f"{office.address}/mail/")
     page.locator("#tree a[data-htmx-powered]").last.wait_for()
     line = page.locator("#tree .twig-line", has_text="Inbox").last
-    box = line.bounding_box()
-    assert box is not None
-    finger = page.context.new_cdp_session(page)
-    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
-    expect(line).to_contain_class("held")
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    with a_finger_on(line):
+        expect(line).to_contain_class("held")
     expect(page.locator("#context [role=menuitem]").first).to_be_visible()
     assert page.url == f"{office.address}/mail/"
 
@@ -139,13 +149,8 @@ def test_a_long_press_selects_a_message_and_does_not_open_it(
     page = window.page
     page.goto(mailbox.url())
     page.locator("#rows a[data-htmx-powered]").last.wait_for()
-    box = page.locator("#rows > .row", has_text="Brief 2").bounding_box()
-    assert box is not None
-    finger = page.context.new_cdp_session(page)
-    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
-    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
-    expect(page.locator("#rows > .row.picked")).to_contain_text("Brief 2")
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    with a_finger_on(page.locator("#rows > .row", has_text="Brief 2")):
+        expect(page.locator("#rows > .row.picked")).to_contain_text("Brief 2")
     expect(page.locator("#acts")).to_be_visible()
     page.locator("[data-unpick]").tap()
     expect(page.locator("#acts")).to_be_hidden()

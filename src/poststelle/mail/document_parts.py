@@ -29,10 +29,10 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*-----BEGIN [A-Z ]*PRIVATE KEY--
                   r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*-----BEGIN CERTIFICATE-----", re.DOTALL)  # fmt: skip
 _UNSENDABLE = re.compile(r"[\r\n\x00\ud800-\udfff]")
 _TLS_VERSIONS = {"1.0", "1.1", "1.2", "1.3"}
-_PLACE = (
+SERVER = (
     "host", "port", "protocol", "encryption", "certificate", "minimum_tls", "plain_text_allowed", "exception_reason",
 )  # fmt: skip
-_SERVER = {*_PLACE}
+"""The fields of a server."""
 _LONGEST_REASON = 500
 
 
@@ -50,7 +50,7 @@ class Parts:
         document = fields.section(where, value)
         if document is None:
             return None
-        fields.known(prefix, document, _SERVER | more)
+        fields.known(prefix, document, {*SERVER, *more})
         protocol = document.get("protocol", protocols[0])
         if protocol is None:
             protocol = protocols[0]
@@ -86,9 +86,9 @@ class Parts:
         if document is None:
             return None, ""
         referred = fields.text(f"{where}.server", document.get("server"), required=False, limit=120)
-        told = [name for name in _PLACE if document.get(name) is not None]
+        told = [name for name in SERVER if document.get(name) is not None]
         if referred:
-            fields.known(f"{where}.", document, {"server", "authentication", "login"} | _SERVER)
+            fields.known(f"{where}.", document, {"server", "authentication", "login", *SERVER})
             for name in told:
                 fields.wrong[f"{where}.{name}"] = "contradiction"
             return None, referred

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 
 from poststelle.errors import Invalid
 from poststelle.mail.document import Fields
-from poststelle.mail.document_parts import Parts
+from poststelle.mail.document_parts import SERVER, Parts
 from poststelle.mail.narrowing import passes
 from poststelle.mail.records import OutgoingServerRecord, Step
 from poststelle.mail.settings import AccountSettings, Authentication, Endpoint, Kind, Login, Scope
@@ -23,10 +23,7 @@ from poststelle.office.account_documents import check_endpoint, dated, endpoint_
 from poststelle.office.actor import SYSTEM, Actor, owner_of, require_administrator
 from poststelle.store import logins, outgoing_servers
 
-_SERVER = {
-    "protocol", "host", "port", "encryption", "certificate", "minimum_tls", "plain_text_allowed", "exception_reason",
-}  # fmt: skip
-_FIELDS = _SERVER | {"label", "owner", "default", "login"}
+_FIELDS = {*SERVER, "label", "owner", "default", "login"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +225,7 @@ def _read(document: Mapping[str, object]) -> _Wish:
     fields.known("", document, _FIELDS)
     parts = Parts(fields)
     label = fields.text("label", document.get("label"), limit=120)
-    server = {name: value for name, value in document.items() if name in _SERVER}
+    server = {name: value for name, value in document.items() if name in SERVER}
     endpoint = parts.endpoint("", server, ("smtp",))
     login, login_of = parts.login("login", document.get("login"))
     owner = fields.text("owner", document.get("owner"), required=False)

@@ -116,7 +116,7 @@ class Sender(Shape):
 @router.get("", response=Listed[Person])
 def list_people(
     request: HttpRequest,
-    blocked: Annotated[bool, Query(description="Those who have been blocked instead; as `only=blocked`.")] = False,  # noqa: FBT002
+    blocked: Annotated[bool, Query(deprecated=True, description="The same as `only=blocked`.")] = False,  # noqa: FBT002
     words: Annotated[str, Query(max_length=200, description="Must occur in name or address.")] = "",
     only: Annotated[
         Literal["administrator", "program", "blocked"] | None,
